@@ -1,0 +1,3 @@
+//! weft's API: its resources, what can be wrong with them, and a client.
+
+pub mod resource;

@@ -1,0 +1,136 @@
+//! The resources that users write and read.
+//!
+//! A document has a `kind`, a `name` (unique within its kind), and the fields of that kind. Unknown fields are
+//! refused. What weft fills in (MAC, addresses, gateway) is optional on the way in and always there on the way out.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
+use weft_vxlan::{MacAddr, Vni, Vtep};
+
+/// Any resource, tagged by its kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Resource {
+    /// A routing domain.
+    Network(Network),
+    /// A broadcast domain.
+    Subnet(Subnet),
+    /// A workload's NIC.
+    Port(Port),
+    /// Another host's addresses and prefixes, given by hand.
+    Remote(Remote),
+}
+
+/// A tenant's routing domain (IP-VRF). Addresses of two networks may overlap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// Unique among networks.
+    pub name: String,
+    /// Who owns it.
+    pub tenant: String,
+    /// L3 VNI: routed packets carry it between hosts.
+    pub vni: Vni,
+}
+
+/// A broadcast domain of a network (MAC-VRF) with an IPv4 and/or IPv6 prefix and an anycast gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subnet {
+    /// Unique among subnets.
+    pub name: String,
+    /// Name of its network.
+    pub network: String,
+    /// L2 VNI: switched frames carry it between hosts.
+    pub vni: Vni,
+    /// IPv4 prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv4: Option<Ipv4Net>,
+    /// IPv4 gateway; the first address of the prefix unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway4: Option<Ipv4Addr>,
+    /// IPv6 prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv6: Option<Ipv6Net>,
+    /// IPv6 gateway; the first address after the prefix's own unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway6: Option<Ipv6Addr>,
+}
+
+/// One NIC of a workload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Port {
+    /// Unique among ports.
+    pub name: String,
+    /// Name of its subnet.
+    pub subnet: String,
+    /// MAC of the workload's end; allocated unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<MacAddr>,
+    /// At most one address of each family that the subnet has; allocated unless given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
+    /// Where it is attached; set by attaching and detaching.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attachment: Option<Attachment>,
+}
+
+/// The namespace that a port's workload lives in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attachment {
+    /// Path of the network namespace, such as `/run/netns/web-1`.
+    pub netns: PathBuf,
+    /// Name of the device inside it.
+    #[serde(default = "default_device")]
+    pub device: String,
+}
+
+fn default_device() -> String {
+    "eth0".to_owned()
+}
+
+/// Another host, given by hand: what is behind its VTEP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Remote {
+    /// Unique among remotes.
+    pub name: String,
+    /// The host's tunnel address.
+    pub vtep: Vtep,
+    /// The host's router MAC; derived from the VTEP unless given, as weft does for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub router_mac: Option<MacAddr>,
+    /// Workloads on the host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<RemoteAddress>,
+    /// Prefixes reachable through the host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prefixes: Vec<RemotePrefix>,
+}
+
+/// A workload on another host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteAddress {
+    /// Name of its subnet.
+    pub subnet: String,
+    /// Its address, within the subnet.
+    pub address: IpAddr,
+    /// Its MAC.
+    pub mac: MacAddr,
+}
+
+/// A prefix behind another host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemotePrefix {
+    /// Name of the network.
+    pub network: String,
+    /// The prefix.
+    pub prefix: IpNet,
+}

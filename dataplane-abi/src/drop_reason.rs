@@ -1,0 +1,124 @@
+//! Why a packet was dropped. Every drop has one of these reasons; they are named here and nowhere else.
+
+/// Why a packet was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u32)]
+pub enum DropReason {
+    /// The interface belongs to no port.
+    UnknownEndpoint = 0,
+    /// A header ends before its fields do, or contradicts itself.
+    Malformed = 1,
+    /// The source MAC is not the port's.
+    SpoofedMac = 2,
+    /// The source address, or the sender's in ARP or neighbour discovery, is not the port's.
+    SpoofedIp = 3,
+    /// Neither IPv4, IPv6 nor ARP, or tagged with a VLAN.
+    UnsupportedEthertype = 4,
+    /// ARP or neighbour solicitation for an address that nobody in the subnet has.
+    UnknownNeighbour = 5,
+    /// ARP or neighbour discovery that needs no answer: announcements, probes for the port's own address,
+    /// replies, router solicitations.
+    NeighbourNoise = 6,
+    /// Broadcast or multicast, which is not flooded.
+    Multicast = 7,
+    /// No port or host of the subnet has the destination MAC.
+    UnknownMac = 8,
+    /// The network has no route to the destination address.
+    NoRoute = 9,
+    /// TTL or hop limit would reach zero.
+    TtlExpired = 10,
+    /// A packet for the gateway itself that is not an echo request.
+    NotForGateway = 11,
+    /// Larger than the path to the other host takes.
+    TooBig = 12,
+    /// VXLAN header without a valid VNI.
+    BadVxlanHeader = 13,
+    /// From a VTEP that does not take part in the VNI.
+    UnknownVtep = 14,
+    /// For a VNI that this host does not take part in.
+    UnknownVni = 15,
+    /// Routed VXLAN whose inner destination MAC is not our router MAC.
+    NotRouterMac = 16,
+    /// From another host, but its destination is not a port of this one: never sent on.
+    NotLocal = 17,
+    /// The next hop's VTEP is not in the table.
+    NoVtep = 18,
+    /// The kernel refused to change the packet's size or metadata.
+    KernelRefused = 19,
+    /// The daemon has not configured the host yet.
+    NotConfigured = 20,
+}
+
+impl DropReason {
+    /// Room for reasons in the counters: more than there are, so that a new reason keeps the layout.
+    pub const CAPACITY: usize = 32;
+
+    /// Every reason, in the order of their numbers.
+    pub const ALL: [Self; 21] = [
+        Self::UnknownEndpoint,
+        Self::Malformed,
+        Self::SpoofedMac,
+        Self::SpoofedIp,
+        Self::UnsupportedEthertype,
+        Self::UnknownNeighbour,
+        Self::NeighbourNoise,
+        Self::Multicast,
+        Self::UnknownMac,
+        Self::NoRoute,
+        Self::TtlExpired,
+        Self::NotForGateway,
+        Self::TooBig,
+        Self::BadVxlanHeader,
+        Self::UnknownVtep,
+        Self::UnknownVni,
+        Self::NotRouterMac,
+        Self::NotLocal,
+        Self::NoVtep,
+        Self::KernelRefused,
+        Self::NotConfigured,
+    ];
+
+    /// The name in counters and messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UnknownEndpoint => "unknown_endpoint",
+            Self::Malformed => "malformed",
+            Self::SpoofedMac => "spoofed_mac",
+            Self::SpoofedIp => "spoofed_ip",
+            Self::UnsupportedEthertype => "unsupported_ethertype",
+            Self::UnknownNeighbour => "unknown_neighbour",
+            Self::NeighbourNoise => "neighbour_noise",
+            Self::Multicast => "multicast",
+            Self::UnknownMac => "unknown_mac",
+            Self::NoRoute => "no_route",
+            Self::TtlExpired => "ttl_expired",
+            Self::NotForGateway => "not_for_gateway",
+            Self::TooBig => "too_big",
+            Self::BadVxlanHeader => "bad_vxlan_header",
+            Self::UnknownVtep => "unknown_vtep",
+            Self::UnknownVni => "unknown_vni",
+            Self::NotRouterMac => "not_router_mac",
+            Self::NotLocal => "not_local",
+            Self::NoVtep => "no_vtep",
+            Self::KernelRefused => "kernel_refused",
+            Self::NotConfigured => "not_configured",
+        }
+    }
+
+    /// Index of the reason in [`PortCounters`](crate::PortCounters).
+    #[must_use]
+    #[inline(always)]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+const _: () = {
+    let mut index = 0;
+    while index < DropReason::ALL.len() {
+        assert!(DropReason::ALL[index].index() == index);
+        index += 1;
+    }
+    assert!(DropReason::ALL.len() <= DropReason::CAPACITY);
+};

@@ -1,0 +1,92 @@
+//! What the data plane knows of a port from which a packet comes.
+
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+use weft_vxlan::{MacAddr, Vni};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::assert_size;
+
+/// A port of this host, found by the interface index of its host end.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Endpoint {
+    network: u32,
+    subnet: u32,
+    slot: u32,
+    mac: [u8; 6],
+    padding: [u8; 2],
+    ipv4: [u8; 4],
+    ipv6: [u8; 16],
+    link_local: [u8; 16],
+}
+assert_size!(Endpoint, 56);
+
+impl Endpoint {
+    /// A port of `subnet` (L2 VNI) in `network` (L3 VNI), with its counters at `slot`. An address that the port
+    /// does not have is stored as the unspecified one, which no packet may use as its source.
+    #[must_use]
+    pub fn new(
+        network: Vni,
+        subnet: Vni,
+        slot: u32,
+        mac: MacAddr,
+        ipv4: Option<Ipv4Addr>,
+        ipv6: Option<Ipv6Addr>,
+    ) -> Self {
+        Self {
+            network: network.get(),
+            subnet: subnet.get(),
+            slot,
+            mac: mac.bytes(),
+            padding: [0; 2],
+            ipv4: ipv4.unwrap_or(Ipv4Addr::UNSPECIFIED).octets(),
+            ipv6: ipv6.unwrap_or(Ipv6Addr::UNSPECIFIED).octets(),
+            link_local: mac.link_local().octets(),
+        }
+    }
+
+    /// L3 VNI of the port's network.
+    #[must_use]
+    #[inline(always)]
+    pub const fn network(&self) -> u32 {
+        self.network
+    }
+
+    /// L2 VNI of the port's subnet.
+    #[must_use]
+    #[inline(always)]
+    pub const fn subnet(&self) -> u32 {
+        self.subnet
+    }
+
+    /// Index of the port's counters.
+    #[must_use]
+    #[inline(always)]
+    pub const fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// The only source MAC that the port may use.
+    #[must_use]
+    #[inline(always)]
+    pub const fn mac(&self) -> [u8; 6] {
+        self.mac
+    }
+
+    /// Whether the port may send from this IPv4 address.
+    #[must_use]
+    #[inline(always)]
+    pub fn owns_ipv4(&self, source: [u8; 4]) -> bool {
+        source != [0; 4] && source == self.ipv4
+    }
+
+    /// Whether the port may send from this IPv6 address: its own, or the link-local one of its MAC.
+    #[must_use]
+    #[inline(always)]
+    pub fn owns_ipv6(&self, source: [u8; 16]) -> bool {
+        source != [0; 16] && (source == self.ipv6 || source == self.link_local)
+    }
+}

@@ -1,0 +1,82 @@
+//! The contract between the kernel programs and the daemon: what the shared maps hold, why packets are dropped,
+//! and the version of all that.
+//!
+//! Both sides compile these types. Each is `repr(C)` without implicit padding (zerocopy proves it), is checked
+//! for size at compile time, and keeps addresses as byte arrays in wire order. A change to any of them raises
+//! [`ABI_VERSION`], which the daemon compares with that of the pinned maps before it touches them.
+
+#![no_std]
+
+mod address;
+mod counters;
+mod drop_reason;
+mod endpoint;
+mod host;
+mod next_hop;
+mod vni;
+mod vtep;
+
+pub use address::{IpKey, MacKey, family};
+pub use counters::{PortCounters, Traffic};
+pub use drop_reason::DropReason;
+pub use endpoint::Endpoint;
+pub use host::HostConfig;
+pub use next_hop::{HostRoute, NextHop, kind};
+pub use vni::{VniEntry, vni_kind};
+pub use vtep::{VtepAddr, VtepEntry, VtepVniKey};
+
+/// Raised with every change of a map's key, value or meaning.
+pub const ABI_VERSION: u32 = 1;
+
+/// Names of the maps, as in the object file and in the pin folder.
+///
+/// Everything that a packet looks up is keyed by network or subnet: that is what keeps tenants apart.
+pub mod maps {
+    /// Array of one `u32`: the [`ABI_VERSION`](crate::ABI_VERSION) of the pinned maps.
+    pub const ABI: &str = "ABI";
+    /// Array of one [`HostConfig`](crate::HostConfig).
+    pub const HOST: &str = "HOST";
+    /// Hash from the interface index of a port's host end (`u32`) to [`Endpoint`](crate::Endpoint).
+    pub const ENDPOINTS: &str = "ENDPOINTS";
+    /// Hash from [`IpKey`](crate::IpKey) to [`HostRoute`](crate::HostRoute): single addresses.
+    pub const HOSTS: &str = "HOSTS";
+    /// LPM trie from [`IpKey`](crate::IpKey), its network and family always matched in full, to
+    /// [`NextHop`](crate::NextHop): prefixes.
+    pub const PREFIXES: &str = "PREFIXES";
+    /// Hash from [`MacKey`](crate::MacKey) to [`NextHop`](crate::NextHop): switching within a subnet.
+    pub const FDB: &str = "FDB";
+    /// Hash from a VNI that this host takes part in (`u32`) to [`VniEntry`](crate::VniEntry).
+    pub const VNIS: &str = "VNIS";
+    /// Hash from [`VtepVniKey`](crate::VtepVniKey) to `u8` (always 1): who may send into which VNI.
+    pub const VTEP_VNIS: &str = "VTEP_VNIS";
+    /// Hash from [`VtepAddr`](crate::VtepAddr) to [`VtepEntry`](crate::VtepEntry): how to reach a VTEP.
+    pub const VTEPS: &str = "VTEPS";
+    /// Per-CPU array from a port's slot to [`PortCounters`](crate::PortCounters); slot 0 counts what belongs to
+    /// no port.
+    pub const COUNTERS: &str = "COUNTERS";
+
+    /// All of them.
+    pub const ALL: [&str; 10] =
+        [ABI, HOST, ENDPOINTS, HOSTS, PREFIXES, FDB, VNIS, VTEP_VNIS, VTEPS, COUNTERS];
+}
+
+/// Names of the programs, as in the object file.
+pub mod programs {
+    /// tcx ingress on the host end of each port's veth.
+    pub const FROM_POD: &str = "from_pod";
+    /// tcx ingress on the underlay device.
+    pub const FROM_UNDERLAY: &str = "from_underlay";
+    /// tcx ingress on weft's kernel vxlan device.
+    pub const FROM_VXLAN: &str = "from_vxlan";
+
+    /// All of them.
+    pub const ALL: [&str; 3] = [FROM_POD, FROM_UNDERLAY, FROM_VXLAN];
+}
+
+/// Fails the build if a shared type is not as large as both sides believe.
+macro_rules! assert_size {
+    ($type:ty, $size:expr) => {
+        const _: () = assert!(size_of::<$type>() == $size);
+    };
+}
+pub(crate) use assert_size;

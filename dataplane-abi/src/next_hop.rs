@@ -1,0 +1,160 @@
+//! Where a packet goes.
+
+use weft_vxlan::{MacAddr, Vni, Vtep};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::{VtepAddr, assert_size};
+
+/// Values of [`NextHop::kind`].
+pub mod kind {
+    /// A port of this host.
+    pub const LOCAL: u32 = 1;
+    /// Another host, through its VTEP.
+    pub const REMOTE: u32 = 2;
+    /// The anycast gateway of a subnet: this host answers itself.
+    pub const GATEWAY: u32 = 3;
+}
+
+/// Where a packet goes: a port of this host, a VTEP, or the gateway.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct NextHop {
+    kind: u32,
+    vni: u32,
+    ifindex: u32,
+    slot: u32,
+    mac: [u8; 6],
+    padding: [u8; 2],
+    vtep: VtepAddr,
+}
+assert_size!(NextHop, 40);
+
+impl NextHop {
+    /// The port behind the veth `ifindex`, with the MAC that a routed packet must carry, and its counters' slot.
+    #[must_use]
+    pub const fn local(ifindex: u32, slot: u32, mac: MacAddr) -> Self {
+        Self {
+            kind: kind::LOCAL,
+            vni: 0,
+            ifindex,
+            slot,
+            mac: mac.bytes(),
+            padding: [0; 2],
+            vtep: VtepAddr::NONE,
+        }
+    }
+
+    /// The host behind `vtep`, with the VNI that it wants in the VXLAN header and, for routed packets, the
+    /// inner destination MAC: its router MAC (RFC 9135 section 6.1).
+    #[must_use]
+    pub const fn remote(vtep: Vtep, vni: Vni, router_mac: MacAddr) -> Self {
+        Self {
+            kind: kind::REMOTE,
+            vni: vni.get(),
+            ifindex: 0,
+            slot: 0,
+            mac: router_mac.bytes(),
+            padding: [0; 2],
+            vtep: VtepAddr::new(vtep),
+        }
+    }
+
+    /// The gateway of a subnet, with the MAC that it answers with.
+    #[must_use]
+    pub const fn gateway(mac: MacAddr) -> Self {
+        Self {
+            kind: kind::GATEWAY,
+            vni: 0,
+            ifindex: 0,
+            slot: 0,
+            mac: mac.bytes(),
+            padding: [0; 2],
+            vtep: VtepAddr::NONE,
+        }
+    }
+
+    /// One of [`kind`].
+    #[must_use]
+    #[inline(always)]
+    pub const fn kind(&self) -> u32 {
+        self.kind
+    }
+
+    /// Remote: the VNI for the VXLAN header, as the peer advertised it.
+    #[must_use]
+    #[inline(always)]
+    pub const fn vni(&self) -> u32 {
+        self.vni
+    }
+
+    /// Local: the host end of the port's veth.
+    #[must_use]
+    #[inline(always)]
+    pub const fn ifindex(&self) -> u32 {
+        self.ifindex
+    }
+
+    /// Local: index of the port's counters.
+    #[must_use]
+    #[inline(always)]
+    pub const fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// Destination MAC of a packet that is routed to here.
+    #[must_use]
+    #[inline(always)]
+    pub const fn mac(&self) -> [u8; 6] {
+        self.mac
+    }
+
+    /// Remote: the tunnel end point.
+    #[must_use]
+    #[inline(always)]
+    pub const fn vtep(&self) -> &VtepAddr {
+        &self.vtep
+    }
+}
+
+/// Where a single address is: its next hop for routed packets, and what a neighbour of its subnet is told.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct HostRoute {
+    next_hop: NextHop,
+    subnet: u32,
+    mac: [u8; 6],
+    padding: [u8; 2],
+}
+assert_size!(HostRoute, 52);
+
+impl HostRoute {
+    /// An address of `subnet` (L2 VNI) that ARP and neighbour discovery resolve to `mac`.
+    #[must_use]
+    pub const fn new(next_hop: NextHop, subnet: Vni, mac: MacAddr) -> Self {
+        Self { next_hop, subnet: subnet.get(), mac: mac.bytes(), padding: [0; 2] }
+    }
+
+    /// An address that is routed only: no neighbour resolves it.
+    #[must_use]
+    pub const fn routed(next_hop: NextHop) -> Self {
+        Self { next_hop, subnet: 0, mac: [0; 6], padding: [0; 2] }
+    }
+
+    /// Where packets to the address go.
+    #[must_use]
+    #[inline(always)]
+    pub const fn next_hop(&self) -> &NextHop {
+        &self.next_hop
+    }
+
+    /// The MAC that a neighbour in `subnet` is told, if the address belongs to that subnet.
+    #[must_use]
+    #[inline(always)]
+    pub const fn neighbour_mac(&self, subnet: u32) -> Option<[u8; 6]> {
+        if self.subnet == subnet { Some(self.mac) } else { None }
+    }
+}

@@ -1,0 +1,115 @@
+//! What the kernel should do, in the words of the field: the only input of this crate.
+//!
+//! The daemon makes a [`Desired`] from its model and its routes; [`plan`](crate::plan) turns it into links and map
+//! entries. It holds no interface index, slot or file descriptor: those are the kernel's and are observed.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use weft_vxlan::{MacAddr, Vni, Vtep};
+
+/// Everything that this host's data plane should do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desired {
+    /// The host itself.
+    pub host: Host,
+    /// Subnets by L2 VNI. A network exists by its subnets, ports and routes.
+    pub subnets: BTreeMap<Vni, Subnet>,
+    /// Networks by L3 VNI.
+    pub networks: BTreeMap<Vni, Network>,
+    /// Ports of this host, by the name that they have in the API.
+    pub ports: BTreeMap<String, Port>,
+    /// Addresses on other hosts, by network (L3 VNI) and address.
+    pub remote_hosts: BTreeMap<(Vni, IpAddr), RemoteHost>,
+    /// Prefixes behind other hosts, by network (L3 VNI) and prefix.
+    pub remote_prefixes: BTreeMap<(Vni, IpNet), RemotePrefix>,
+}
+
+/// The host and its place in the underlay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// The device that VXLAN arrives on.
+    pub underlay: String,
+    /// Our tunnel address. It must be an address of this host, on any device.
+    pub vtep: Vtep,
+    /// UDP port of VXLAN.
+    pub udp_port: u16,
+    /// Our MAC towards other hosts in routed packets.
+    pub router_mac: MacAddr,
+    /// The anycast gateways' MAC towards ports, the same on all hosts.
+    pub gateway_mac: MacAddr,
+}
+
+/// A routing domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// Its name in the API, for messages.
+    pub name: String,
+}
+
+/// A broadcast domain of a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subnet {
+    /// Its name in the API, for messages.
+    pub name: String,
+    /// L3 VNI of its network.
+    pub network: Vni,
+    /// IPv4 prefix and gateway.
+    pub ipv4: Option<(Ipv4Net, Ipv4Addr)>,
+    /// IPv6 prefix and gateway.
+    pub ipv6: Option<(Ipv6Net, Ipv6Addr)>,
+}
+
+/// A workload's NIC on this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// L2 VNI of its subnet.
+    pub subnet: Vni,
+    /// MAC of the workload's end.
+    pub mac: MacAddr,
+    /// IPv4 address, within the subnet's prefix.
+    pub ipv4: Option<Ipv4Addr>,
+    /// IPv6 address, within the subnet's prefix.
+    pub ipv6: Option<Ipv6Addr>,
+    /// The workload's network namespace, such as `/run/netns/web-1`.
+    pub netns: PathBuf,
+    /// Name of the workload's end in its namespace, such as `eth0`.
+    pub device: String,
+}
+
+/// An address on another host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteHost {
+    /// The host's VTEP.
+    pub vtep: Vtep,
+    /// The host's router MAC.
+    pub router_mac: MacAddr,
+    /// VNI that the host wants for routed packets to the address.
+    pub vni: Vni,
+    /// The address's subnet and MAC, if they are known: lets neighbours resolve it and switch to it.
+    pub neighbour: Option<Neighbour>,
+}
+
+/// Where an address is at layer 2.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Neighbour {
+    /// L2 VNI of the subnet here.
+    pub subnet: Vni,
+    /// VNI that the host wants for switched frames.
+    pub vni: Vni,
+    /// MAC of the workload.
+    pub mac: MacAddr,
+}
+
+/// A prefix behind another host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemotePrefix {
+    /// The host's VTEP.
+    pub vtep: Vtep,
+    /// The host's router MAC.
+    pub router_mac: MacAddr,
+    /// VNI that the host wants for packets to the prefix.
+    pub vni: Vni,
+}

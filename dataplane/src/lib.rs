@@ -1,0 +1,3 @@
+//! Keeps a host's kernel as the daemon wants it.
+
+pub mod desired;

@@ -1,0 +1,1 @@
+//! Address management: which address a port gets.

@@ -1,0 +1,131 @@
+//! The VXLAN tunnel end point: the address on the underlay that a host sends and receives VXLAN with.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv6Addr};
+use core::str::FromStr;
+
+use crate::MacAddr;
+
+/// The underlay address of a host that encapsulates and decapsulates (RFC 7348 section 4).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
+pub struct Vtep(IpAddr);
+
+/// Why an address cannot be a VTEP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum VtepError {
+    /// Unspecified, loopback, multicast, broadcast, or an IPv4-mapped IPv6 address.
+    #[error("VTEP {0} is not a unicast address that another host can reach")]
+    NotUnicast(IpAddr),
+    /// Not an IP address.
+    #[error("a VTEP is an IPv4 or IPv6 address")]
+    NotAnAddress,
+}
+
+impl Vtep {
+    /// Checks that `address` can be a tunnel end point.
+    ///
+    /// # Errors
+    /// [`VtepError::NotUnicast`] if no other host could send to it.
+    pub fn new(address: IpAddr) -> Result<Self, VtepError> {
+        let special = match address {
+            IpAddr::V4(v4) => v4.is_broadcast(),
+            IpAddr::V6(v6) => v6.to_ipv4_mapped().is_some(),
+        };
+        if special || address.is_unspecified() || address.is_loopback() || address.is_multicast() {
+            return Err(VtepError::NotUnicast(address));
+        }
+        Ok(Self(address))
+    }
+
+    /// The address.
+    #[must_use]
+    pub const fn address(self) -> IpAddr {
+        self.0
+    }
+
+    /// Sixteen bytes in wire order, IPv4 as an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2).
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 16] {
+        match self.0 {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        }
+    }
+
+    /// The reverse of [`Vtep::to_bytes`].
+    ///
+    /// # Errors
+    /// [`VtepError::NotUnicast`] as in [`Vtep::new`].
+    pub fn from_bytes(bytes: [u8; 16]) -> Result<Self, VtepError> {
+        Self::new(Ipv6Addr::from(bytes).to_canonical())
+    }
+
+    /// The router MAC that a host takes when none is configured: `02:00` and the last four bytes of the VTEP's
+    /// address, so that peers can know it from the address alone. It goes into the router's MAC extended
+    /// community and into the inner destination of routed packets (RFC 9135 section 6).
+    #[must_use]
+    pub const fn default_router_mac(self) -> MacAddr {
+        let [.., a, b, c, d] = self.to_bytes();
+        MacAddr::new([2, 0, a, b, c, d])
+    }
+}
+
+impl fmt::Debug for Vtep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Vtep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for Vtep {
+    type Err = VtepError;
+
+    fn from_str(text: &str) -> Result<Self, VtepError> {
+        text.parse().map_err(|_| VtepError::NotAnAddress).and_then(Self::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_reachable_unicast() {
+        for bad in [
+            "0.0.0.0",
+            "127.0.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "ff02::1",
+            "::ffff:192.0.2.1",
+        ] {
+            let address = bad.parse().unwrap();
+            assert_eq!(Vtep::new(address), Err(VtepError::NotUnicast(address)));
+        }
+        assert!("192.0.2.1".parse::<Vtep>().is_ok());
+        assert!("2001:db8::1".parse::<Vtep>().is_ok());
+        assert_eq!("host1".parse::<Vtep>(), Err(VtepError::NotAnAddress));
+    }
+
+    #[test]
+    fn sixteen_bytes_and_back() {
+        for text in ["192.0.2.1", "2001:db8::1"] {
+            let vtep: Vtep = text.parse().unwrap();
+            assert_eq!(Vtep::from_bytes(vtep.to_bytes()), Ok(vtep));
+        }
+    }
+
+    #[test]
+    fn router_mac_follows_the_address() {
+        let vtep: Vtep = "192.0.2.1".parse().unwrap();
+        assert_eq!(vtep.default_router_mac(), MacAddr::new([2, 0, 192, 0, 2, 1]));
+    }
+}
