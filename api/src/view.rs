@@ -1,0 +1,231 @@
+//! What the daemon tells: status, routes, counters, plans, changes and errors.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use weft_vxlan::{MacAddr, Vni, Vtep};
+
+use crate::resource::Resource;
+
+/// A stored resource with the revision of the store at which it was last written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// The resource.
+    #[serde(flatten)]
+    pub resource: Resource,
+    /// Revision of its last write.
+    pub revision: u64,
+}
+
+/// `GET /v1/status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The host's name.
+    pub host: String,
+    /// weftd's version.
+    pub version: String,
+    /// Version of the kernel contract.
+    pub abi: u32,
+    /// Seconds since weftd started.
+    pub uptime_seconds: u64,
+    /// Underlay device.
+    pub underlay: String,
+    /// Tunnel address.
+    pub vtep: Vtep,
+    /// Router MAC.
+    pub router_mac: MacAddr,
+    /// Revision of the store.
+    pub revision: u64,
+    /// Resources by kind.
+    pub resources: BTreeMap<String, usize>,
+    /// Ports with their state in the kernel.
+    pub ports: Vec<PortStatus>,
+    /// Other hosts.
+    pub vteps: Vec<VtepStatus>,
+    /// What the last reconciliation could not do. Empty: the kernel is as desired.
+    pub failures: Vec<String>,
+}
+
+/// A port in [`Status`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortStatus {
+    /// Its name.
+    pub name: String,
+    /// Its network's tenant.
+    pub tenant: String,
+    /// Its network.
+    pub network: String,
+    /// Its subnet.
+    pub subnet: String,
+    /// Its MAC.
+    pub mac: MacAddr,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Whether it is attached and in the kernel.
+    pub state: PortPhase,
+    /// Host end of its veth, once attached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Why it is in this state, if it should not be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// How far a port is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PortPhase {
+    /// Not attached to a namespace.
+    Detached,
+    /// Attached, and in the kernel as desired.
+    Up,
+    /// Attached, but the kernel is not as desired.
+    Failed,
+}
+
+/// Another host in [`Status`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VtepStatus {
+    /// Its tunnel address.
+    pub vtep: Vtep,
+    /// Device that leads there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// MAC of the next hop, once resolved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_hop: Option<MacAddr>,
+}
+
+/// A line of `GET /v1/routes`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Name of the network.
+    pub network: String,
+    /// Destination: a single address as a /32 or /128.
+    pub destination: IpNet,
+    /// Who said so.
+    pub source: RouteSource,
+    /// Where it leads.
+    pub via: Via,
+    /// MAC of a single address, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<MacAddr>,
+}
+
+/// Who said that a route exists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RouteSource {
+    /// A port of this host.
+    Port(String),
+    /// A subnet's gateway.
+    Gateway(String),
+    /// A remote, given by hand.
+    Remote(String),
+}
+
+/// Where a route leads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// A port of this host.
+    Port(String),
+    /// This host answers.
+    Gateway,
+    /// Another host, with the VNI of the VXLAN header.
+    Vtep {
+        /// Its tunnel address.
+        vtep: Vtep,
+        /// VNI.
+        vni: Vni,
+    },
+}
+
+/// A port's line of `GET /v1/counters`; those of no port have an empty name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// The port's name, or empty.
+    pub port: String,
+    /// What the port sent and weft passed on.
+    pub from_port: Traffic,
+    /// What was delivered into the port.
+    pub to_port: Traffic,
+    /// Drops by reason; reasons without drops are left out.
+    pub drops: BTreeMap<String, u64>,
+}
+
+/// Packets and bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Packets; a super-packet (GSO) counts as one.
+    pub packets: u64,
+    /// Bytes of the tenant's frames.
+    pub bytes: u64,
+}
+
+/// Answer to a change: what was or, on a dry run, would be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Whether nothing was changed because only the plan was asked for.
+    pub dry_run: bool,
+    /// Revision of the store after the change.
+    pub revision: u64,
+    /// Changes to resources, in order.
+    pub resources: Vec<ResourceChange>,
+    /// Changes to the kernel, in words, in order.
+    pub kernel: Vec<String>,
+    /// What the kernel refused; the intent is stored and is tried again.
+    pub failures: Vec<String>,
+}
+
+/// A change to a resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceChange {
+    /// What happens to it.
+    pub action: Action,
+    /// The resource, as `kind/name`.
+    pub resource: String,
+}
+
+/// What happens to a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It is new.
+    Create,
+    /// It differs from the stored one.
+    Replace,
+    /// It goes.
+    Delete,
+    /// It is as it was.
+    Unchanged,
+}
+
+/// One line of `GET /v1/watch`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Revision of the change.
+    pub revision: u64,
+    /// What happened.
+    pub action: Action,
+    /// The resource after the change; for a deletion, before it.
+    pub resource: Resource,
+}
+
+/// Body of every answer that is not a success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// Everything that is wrong. Nothing was changed.
+    pub errors: Vec<Problem>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The object at fault, such as `subnet/red-a`, with the document's position in the input where there is one.
+    pub object: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
