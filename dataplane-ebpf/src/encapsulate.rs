@@ -51,7 +51,9 @@ pub fn encapsulate(
     let port = source_port(skb.flow_hash());
     match skb.grow() {
         Ok(()) => {}
-        Err(GrowError::EncapsulatedBefore) => return through_kernel(skb, host, next_hop, destination, source),
+        Err(GrowError::EncapsulatedBefore) => {
+            return through_kernel(skb, host, next_hop, destination, source);
+        }
         Err(GrowError::Refused) => return Err(DropReason::KernelRefused),
     }
     let mut packet = skb.packet();
@@ -59,10 +61,7 @@ pub fn encapsulate(
     write_outer(outer, host, next_hop, entry, outer_ip as u16, port);
     outer.inner.destination = destination;
     outer.inner.source = source;
-    outer.inner.ethertype = match version {
-        Version::V4 => ethertype::IPV4,
-        Version::V6 => ethertype::IPV6,
-    };
+    outer.inner.ethertype = version.ethertype();
     Ok(Action::Transmit { ifindex: entry.ifindex() })
 }
 

@@ -41,5 +41,5 @@ fn packet(skb: &mut Skb) -> Verdict {
     let inner = len.checked_sub(OUTER_IPV4_LEN as u32).ok_or(DropReason::Malformed)?;
     let received = receive::judge(&packet, OUTER_IPV4_LEN, inner, host, remote, vni)?;
     skb.shrink(received.is_ipv6())?;
-    receive::deliver(skb, host, &received)
+    receive::deliver(skb, &received)
 }

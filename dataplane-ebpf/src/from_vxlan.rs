@@ -30,5 +30,5 @@ fn packet(skb: &mut Skb) -> Verdict {
     skb.pull(HEADERS)?;
     let len = skb.len();
     let received = receive::judge(&skb.packet(), 0, len, host, remote, vni)?;
-    receive::deliver(skb, host, &received)
+    receive::deliver(skb, &received)
 }

@@ -22,6 +22,15 @@ impl Version {
             _ => Err(DropReason::UnsupportedEthertype),
         }
     }
+
+    /// The EtherType that announces the version.
+    #[inline(always)]
+    pub fn ethertype(self) -> [u8; 2] {
+        match self {
+            Self::V4 => ethertype::IPV4,
+            Self::V6 => ethertype::IPV6,
+        }
+    }
 }
 
 /// Checks the header behind the Ethernet header at `frame`, in a packet whose frame has `len` bytes there, and

@@ -4,10 +4,10 @@ use weft_dataplane_abi::{DropReason, Endpoint, HostRoute, IpKey, kind};
 
 use crate::headers::{ETHERNET_LEN, IPV6_LEN, Ipv6, protocol};
 use crate::ip::set_macs;
+use crate::maps;
 use crate::packet::{Packet, Wire};
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict};
-use crate::maps;
 
 const ROUTER_SOLICITATION: u8 = 133;
 const REDIRECT: u8 = 137;

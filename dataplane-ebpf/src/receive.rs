@@ -1,9 +1,7 @@
 //! What may come out of a tunnel, and into which port it goes: the same for packets that weft and that the kernel
 //! decapsulates.
 
-use weft_dataplane_abi::{
-    DropReason, HostConfig, MacKey, NextHop, VtepAddr, VtepVniKey, kind, vni_kind,
-};
+use weft_dataplane_abi::{DropReason, HostConfig, MacKey, NextHop, VtepAddr, VtepVniKey, kind, vni_kind};
 
 use crate::headers::Ethernet;
 use crate::ip::{self, Version};
@@ -17,6 +15,8 @@ pub struct Received {
     next_hop: &'static NextHop,
     routed: bool,
     version: Version,
+    destination: [u8; 6],
+    source: [u8; 6],
 }
 
 impl Received {
@@ -58,7 +58,9 @@ pub fn judge(
     if next_hop.kind() != kind::LOCAL {
         return Err(DropReason::NotLocal);
     }
-    Ok(Received { next_hop, routed, version })
+    let (destination, source) =
+        if routed { (next_hop.mac(), host.gateway_mac()) } else { (ethernet.destination, ethernet.source) };
+    Ok(Received { next_hop, routed, version, destination, source })
 }
 
 #[inline(always)]
@@ -69,13 +71,18 @@ fn switched(subnet: u32, mac: [u8; 6]) -> Result<&'static NextHop, DropReason> {
     maps::switch(&MacKey::raw(subnet, mac)).ok_or(DropReason::UnknownMac)
 }
 
-/// Delivers the frame, which now starts the packet.
+/// Delivers the packet. Its Ethernet header is written again in full: where weft took the outer headers off, the
+/// kernel kept the outer one in front.
 #[inline(always)]
-pub fn deliver(skb: &mut Skb, host: &HostConfig, received: &Received) -> Verdict {
+pub fn deliver(skb: &mut Skb, received: &Received) -> Verdict {
     if received.routed {
         ttl::decrement(skb, received.version)?;
-        ip::set_macs(&mut skb.packet(), received.next_hop.mac(), host.gateway_mac())?;
     }
+    let mut packet = skb.packet();
+    let ethernet = packet.get_mut::<Ethernet>(0)?;
+    ethernet.destination = received.destination;
+    ethernet.source = received.source;
+    ethernet.ethertype = received.version.ethertype();
     skb.accept()?;
     Ok(Action::Deliver { ifindex: received.next_hop.ifindex(), slot: received.next_hop.slot() })
 }
