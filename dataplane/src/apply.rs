@@ -139,7 +139,8 @@ impl<'a> Hands<'a> {
             PortSetting::RemoveRoute(gateway) => netlink.delete_default_route(ifindex, gateway, PROTOCOL),
             PortSetting::AddRoute(gateway) => netlink.add_default_route(ifindex, gateway, PROTOCOL),
         };
-        done.map_err(|error| format!("cannot {setting}: {}", chain(&error)))
+        // The kernel takes a route along with the address that it was reached from.
+        gone_is_removed(done, libc::ESRCH).map_err(|cause| format!("cannot {setting}: {cause}"))
     }
 
     fn enter(&mut self, path: &Path) -> Result<&mut Netlink, String> {
