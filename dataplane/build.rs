@@ -10,6 +10,7 @@ use std::{env, fs};
 use bpf_toolchain::{HINT, TARGET, Toolchain};
 
 // xtask installs and checks what is used here. It must build before this crate can, so it cannot be asked.
+#[expect(dead_code, reason = "xtask uses the rest")]
 #[path = "../xtask/src/bpf_toolchain.rs"]
 mod bpf_toolchain;
 
@@ -45,7 +46,8 @@ fn build() -> Result<(), String> {
     }
 
     let missing = |what: &str| format!("the eBPF programs need {what}: {HINT}");
-    let toolchain = Toolchain::find().ok_or_else(|| missing(&format!("a rustc that has core for {TARGET}")))?;
+    let toolchain =
+        Toolchain::find().ok_or_else(|| missing(&format!("a rustc that has core for {TARGET}")))?;
     let linker = bpf_toolchain::linker(&workspace);
     if !linker.exists() {
         return Err(missing(&format!("the linker {}", linker.display())));
@@ -56,20 +58,23 @@ fn build() -> Result<(), String> {
     let mut cargo = toolchain.cargo(&workspace, "build");
     let status = cargo.status().map_err(|error| format!("{cargo:?}: {error}"))?;
     if !status.success() {
-        return Err(format!("the eBPF programs do not build ({status}): see the compiler's words above"));
+        return Err(format!("the eBPF programs do not build ({status}): see what the compiler says"));
     }
 
     // A copy, because the original is overwritten when another profile of this crate is built.
     let built = workspace.join("target/bpf").join(TARGET).join("release").join(BINARY);
     let object = folder("OUT_DIR")?.join(BINARY);
-    fs::copy(&built, &object).map_err(|error| format!("{} to {}: {error}", built.display(), object.display()))?;
+    fs::copy(&built, &object)
+        .map_err(|error| format!("{} to {}: {error}", built.display(), object.display()))?;
     println!("cargo::rustc-env=WEFT_BPF_OBJECT={}", object.display());
     Ok(())
 }
 
 /// A folder that cargo names to build scripts.
 fn folder(variable: &str) -> Result<PathBuf, String> {
-    env::var_os(variable).map(PathBuf::from).ok_or_else(|| format!("{variable} is not set: run by cargo only"))
+    env::var_os(variable)
+        .map(PathBuf::from)
+        .ok_or_else(|| format!("{variable} is not set: run by cargo only"))
 }
 
 fn rerun_if_changed(path: &Path) {
