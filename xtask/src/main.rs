@@ -12,6 +12,7 @@ mod setup;
 mod step;
 mod test;
 
+use std::env;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
         Task::Setup { check: true } => setup::check(),
         Task::Setup { check: false } => setup::setup(),
         Task::Build { release } => build::build(release),
-        Task::Test { arguments } => test::test(&arguments),
+        Task::Test { .. } => test::test(&words_after("test")),
         Task::Demo { keep } => demo::demo(keep),
         Task::Ci => ci::ci(),
     };
@@ -68,6 +69,11 @@ fn main() -> ExitCode {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// The words after a subcommand as they were typed. clap takes a leading `--` for itself, as in `test -- --nocapture`.
+fn words_after(subcommand: &str) -> Vec<String> {
+    env::args().skip_while(|word| word != subcommand).skip(1).collect()
 }
 
 /// The project's root.

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use nix::unistd::geteuid;
 
-use crate::bpf_toolchain::Toolchain;
+use crate::bpf_toolchain::{LLVM_MAJOR, Toolchain};
 use conditions::{Condition, Outcome};
 use requirements::{REQUIREMENTS, Requirement};
 
@@ -32,21 +32,25 @@ pub(crate) enum Purpose {
 /// Says what is there and what is missing, and changes nothing.
 pub(crate) fn check() -> Result<ExitCode> {
     let conditions = conditions::observe();
+    let missing = missing(Purpose::Run);
     for condition in &conditions {
         println!("{condition}");
     }
-    let missing = missing(Purpose::Run);
     for requirement in needed(Purpose::Run) {
         println!("{}", requirement.report(!missing.contains(&requirement)));
     }
+    let apt = apt_complaint(&missing);
+    if let Some(complaint) = &apt {
+        println!("missing  {complaint}");
+    }
     println!("{}", compiler());
 
-    let unmet = conditions.iter().filter(|condition| condition.outcome != Outcome::Met).count();
-    if unmet + missing.len() == 0 {
+    let met = conditions.iter().all(|condition| condition.outcome == Outcome::Met);
+    if met && missing.is_empty() {
         println!("This machine is set up for weft.");
         return Ok(ExitCode::SUCCESS);
     }
-    if !missing.is_empty() {
+    if !missing.is_empty() && apt.is_none() {
         println!("`cargo xtask setup` installs what is missing.");
     }
     Ok(ExitCode::FAILURE)
@@ -76,17 +80,7 @@ pub(crate) fn ensure(purpose: Purpose) -> Result<()> {
     } else if missing.iter().any(|requirement| requirement.needs_root()) && !geteuid().is_root() {
         unmet.push(conditions::ROOT.to_owned());
     }
-    let packages: Vec<&str> =
-        missing.iter().flat_map(|requirement| requirement.packages()).copied().collect();
-    if !packages.is_empty() && !apt::is_there() {
-        unmet.push(format!(
-            "apt-get: this is no Debian, so install by hand what Debian calls {}; or, instead of its Rust packages, \
-             rustup's nightly: `rustup toolchain install nightly --component rust-src`; and set LLVM_PREFIX to where \
-             LLVM {} is",
-            packages.join(", "),
-            crate::bpf_toolchain::LLVM_MAJOR
-        ));
-    }
+    unmet.extend(apt_complaint(&missing));
     if !unmet.is_empty() {
         bail!("this machine lacks what weft needs:\n  - {}", unmet.join("\n  - "));
     }
@@ -104,6 +98,20 @@ pub(crate) fn ensure(purpose: Purpose) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What to say where packages are missing and there is no Debian to get them from.
+fn apt_complaint(missing: &[&Requirement]) -> Option<String> {
+    let packages: Vec<&str> =
+        missing.iter().flat_map(|requirement| requirement.packages()).copied().collect();
+    (!packages.is_empty() && !apt::is_there()).then(|| {
+        format!(
+            "apt-get: this is no Debian, so install by hand what Debian calls {}; or, in place of its Rust packages, \
+             rustup's nightly by `rustup toolchain install nightly --component rust-src`; and set LLVM_PREFIX to \
+             where LLVM {LLVM_MAJOR} is",
+            packages.join(", ")
+        )
+    })
 }
 
 /// Lets one set-up at a time work on this folder, until dropped.
@@ -128,9 +136,9 @@ fn missing(purpose: Purpose) -> Vec<&'static Requirement> {
 fn compiler() -> String {
     match Toolchain::nightly() {
         Ok(nightly) => {
-            format!("The eBPF programs are built by {}, with its rust-src.", nightly.rustc().display())
+            format!("The eBPF programs are built by {} with its rust-src.", nightly.rustc().display())
         }
-        Err(reason) => format!("The eBPF programs are built by Debian's /usr/bin/rustc ({reason})."),
+        Err(reason) => format!("The eBPF programs are built by Debian's rustc, because {reason}."),
     }
 }
 

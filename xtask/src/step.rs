@@ -12,7 +12,7 @@ pub(crate) fn step(what: &str, work: impl FnOnce() -> Result<()>) -> Result<()> 
     println!("==> {what}");
     let begun = Instant::now();
     work().with_context(|| what.to_owned())?;
-    println!("    {} in {}", what, shown(begun.elapsed()));
+    println!("    done in {}: {what}", shown(begun.elapsed()));
     Ok(())
 }
 

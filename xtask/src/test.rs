@@ -5,9 +5,14 @@ use std::process::{ExitCode, Stdio};
 
 use anyhow::{Context as _, Result};
 
+use crate::build::executables;
 use crate::counts::Counts;
+use crate::demo::FOLDER;
 use crate::setup::{self, Purpose};
 use crate::step::{cargo, line};
+
+/// The crate whose tests run real daemons.
+const TOPOLOGIES: &str = "weft-tests";
 
 /// Runs tests; `arguments` are those of `cargo test`.
 pub(crate) fn test(arguments: &[String]) -> Result<ExitCode> {
@@ -31,8 +36,13 @@ pub(crate) fn run_tests(arguments: &[String], machine: Machine) -> Result<ExitCo
         None => (arguments, &[][..]),
     };
     let mut cargo = cargo("test");
-    if !ours.iter().any(|argument| argument.starts_with("-p") || argument.starts_with("--package")) {
+    let whole = !ours.iter().any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
+    if whole {
         cargo.arg("--workspace");
+    }
+    // The topologies run weftd and weft, which cargo does not build for the tests of another crate.
+    if whole || ours.iter().any(|argument| argument.ends_with(TOPOLOGIES)) {
+        cargo.env(FOLDER, executables()?);
     }
     // What passing tests print is shown too: it says which were skipped, and why.
     cargo.args(["--locked", "--no-fail-fast"]).args(ours).args(["--", "--show-output"]).args(theirs);
