@@ -89,7 +89,12 @@ pub(crate) fn ensure(purpose: Purpose) -> Result<()> {
     }
 
     let _alone = lock()?;
-    apt::install(&missing)?;
+    // Another set-up may have installed it meanwhile.
+    let missing: Vec<_> = missing.into_iter().filter(|requirement| !requirement.is_present()).collect();
+    for requirement in &missing {
+        println!("{}", requirement.announcement());
+    }
+    apt::install(&packages(&missing))?;
     // In order: a tool is built with the packages that were just installed.
     for requirement in missing {
         requirement.install().with_context(|| format!("{} not installed", requirement.name))?;
@@ -102,8 +107,7 @@ pub(crate) fn ensure(purpose: Purpose) -> Result<()> {
 
 /// What to say where packages are missing and there is no Debian to get them from.
 fn apt_complaint(missing: &[&Requirement]) -> Option<String> {
-    let packages: Vec<&str> =
-        missing.iter().flat_map(|requirement| requirement.packages()).copied().collect();
+    let packages = packages(missing);
     (!packages.is_empty() && !apt::is_there()).then(|| {
         format!(
             "apt-get: this is no Debian, so install by hand what Debian calls {}; or, in place of its Rust packages, \
@@ -112,6 +116,11 @@ fn apt_complaint(missing: &[&Requirement]) -> Option<String> {
             packages.join(", ")
         )
     })
+}
+
+/// The packages of all of them.
+fn packages(requirements: &[&Requirement]) -> Vec<&'static str> {
+    requirements.iter().flat_map(|requirement| requirement.packages()).copied().collect()
 }
 
 /// Lets one set-up at a time work on this folder, until dropped.

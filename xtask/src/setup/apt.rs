@@ -6,7 +6,6 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::requirements::Requirement;
 use crate::step::{line, step};
 
 /// Whether this machine has Debian's package manager.
@@ -14,20 +13,15 @@ pub(crate) fn is_there() -> bool {
     Path::new("/usr/bin/apt-get").exists()
 }
 
-/// Installs the packages of all requirements that are packages. Says what each is for.
-pub(crate) fn install(requirements: &[&Requirement]) -> Result<()> {
-    let mut packages = Vec::new();
-    for requirement in requirements.iter().filter(|requirement| !requirement.packages().is_empty()) {
-        println!("{} ({}): {}", requirement.name, requirement.packages().join(", "), requirement.why);
-        packages.extend_from_slice(requirement.packages());
-    }
+/// Installs packages.
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
     // The machine's list may be old or, on a new machine, not there at all.
     step("apt-get update", || apt_get(&["update"]))?;
     let mut install = vec!["install", "--yes", "--no-install-recommends"];
-    install.extend_from_slice(&packages);
+    install.extend_from_slice(packages);
     step(&format!("apt-get install {}", packages.join(" ")), || apt_get(&install))
 }
 

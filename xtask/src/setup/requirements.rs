@@ -148,15 +148,24 @@ impl Requirement {
         }
     }
 
+    /// What is going to be installed, and why.
+    pub(crate) fn announcement(&self) -> String {
+        let what = match self.install {
+            Install::Packages(packages) => format!("Debian's {}", packages.join(", ")),
+            Install::Crate { name, version, .. } => format!("the crate {name} {version}"),
+            Install::Bpffs => "the mount".to_owned(),
+        };
+        format!("missing  {}: {}. Installing {what}.", self.name, self.why)
+    }
+
     /// Installs it, packages excepted, which are installed together.
     pub(crate) fn install(&self) -> Result<()> {
-        let what = format!("{}: {}", self.name, self.why);
         match self.install {
             Install::Packages(_) => Ok(()),
             Install::Crate { name, version, options } => {
-                step(&what, || install_crate(name, version, options))
+                step(&format!("cargo install {name} {version}"), || install_crate(name, version, options))
             }
-            Install::Bpffs => step(&what, || {
+            Install::Bpffs => step("mount -t bpf bpf /sys/fs/bpf", || {
                 fs::create_dir_all(BPFFS).context(BPFFS)?;
                 mount(Some("bpf"), BPFFS, Some("bpf"), MsFlags::empty(), None::<&str>).context(BPFFS)
             }),
