@@ -1,8 +1,6 @@
 //! Builds the eBPF programs of `dataplane-ebpf/` for the kernel's target, with a compiler that has it, and tells this
 //! crate where the object is: `env!("WEFT_BPF_OBJECT")`.
 
-#![expect(clippy::print_stdout, reason = "cargo reads what a build script prints")]
-
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
