@@ -8,10 +8,10 @@ use std::net::IpAddr;
 use weft_api::resource::{self, Attachment, Resource};
 use weft_api::view::{Action, Problem, ResourceChange};
 
-use crate::intent::Intent;
+use crate::intent::{Intent, reference};
 use crate::model::{Host, Model};
-use crate::object::{Kind, ObjectId};
 use crate::store::Write;
+use weft_api::kind::{Kind, Reference};
 
 /// One thing that a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Change {
     /// A resource, new or not.
     Apply(Resource),
     /// A resource goes; a port is detached first.
-    Delete(ObjectId),
+    Delete(Reference),
     /// A port gets a place in a namespace.
     Attach {
         /// The port's name.
@@ -55,9 +55,11 @@ pub struct Candidate {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
     /// Objects that do not exist.
-    Missing(Vec<ObjectId>),
+    Missing(Vec<Reference>),
     /// Objects that exist already.
-    Exists(Vec<ObjectId>),
+    Exists(Vec<Reference>),
+    /// Objects that others refer to.
+    Needed(Vec<Problem>),
     /// The outcome would be inconsistent.
     Invalid(Vec<Problem>),
 }
@@ -101,13 +103,11 @@ impl Candidate {
 impl Change {
     /// The object that it is about.
     #[must_use]
-    pub fn id(&self) -> ObjectId {
+    pub fn id(&self) -> Reference {
         match self {
-            Self::Create(resource) | Self::Replace(resource) | Self::Apply(resource) => {
-                ObjectId::of(resource)
-            }
+            Self::Create(resource) | Self::Replace(resource) | Self::Apply(resource) => resource.reference(),
             Self::Delete(id) => id.clone(),
-            Self::Attach { port, .. } | Self::Detach { port } => ObjectId::new(Kind::Port, port),
+            Self::Attach { port, .. } | Self::Detach { port } => reference(Kind::Port, port),
         }
     }
 
@@ -156,7 +156,7 @@ fn check_presence(current: &Intent, changes: &[Change]) -> Result<(), Refused> {
     if existing.is_empty() { Ok(()) } else { Err(Refused::Exists(existing)) }
 }
 
-fn check_repeats(ids: &[ObjectId]) -> Result<(), Refused> {
+fn check_repeats(ids: &[Reference]) -> Result<(), Refused> {
     let mut seen = BTreeSet::new();
     let repeated = ids.iter().filter(|id| !seen.insert(*id));
     let problems: Vec<_> = repeated
@@ -170,7 +170,7 @@ fn check_repeats(ids: &[ObjectId]) -> Result<(), Refused> {
 
 /// What a port's document leaves out and weft once filled in stays: its MAC and addresses while they are of its
 /// subnet, and its place.
-fn carry_over(current: &Intent, intent: &mut Intent, id: &ObjectId, changes: &[Change]) {
+fn carry_over(current: &Intent, intent: &mut Intent, id: &Reference, changes: &[Change]) {
     let detached =
         || changes.iter().any(|change| matches!(change, Change::Detach { port } if *port == id.name));
     if id.kind != Kind::Port {
@@ -202,7 +202,7 @@ fn in_prefix(subnet: &resource::Subnet, address: IpAddr) -> bool {
 }
 
 /// Whoever deletes a network or subnet deletes what is in it too, or before.
-fn check_orphans(intent: &Intent, ids: &[ObjectId]) -> Result<(), Refused> {
+fn check_orphans(intent: &Intent, ids: &[Reference]) -> Result<(), Refused> {
     const NAMED: usize = 5;
     let mut problems = Vec::new();
     for id in ids.iter().filter(|id| !intent.contains(id)) {
@@ -223,10 +223,10 @@ fn check_orphans(intent: &Intent, ids: &[ObjectId]) -> Result<(), Refused> {
             ),
         });
     }
-    if problems.is_empty() { Ok(()) } else { Err(Refused::Invalid(problems)) }
+    if problems.is_empty() { Ok(()) } else { Err(Refused::Needed(problems)) }
 }
 
-fn compare(before: &Intent, after: &Intent, ids: Vec<ObjectId>) -> (Vec<ResourceChange>, Vec<Write>) {
+fn compare(before: &Intent, after: &Intent, ids: Vec<Reference>) -> (Vec<ResourceChange>, Vec<Write>) {
     let (mut changes, mut writes) = (Vec::new(), Vec::new());
     let asked: BTreeSet<_> = ids.iter().cloned().collect();
     let completed = after.ids().filter(|id| !asked.contains(id) && before.get(id) != after.get(id));

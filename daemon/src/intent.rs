@@ -4,7 +4,13 @@ use std::collections::BTreeMap;
 
 use weft_api::resource::{Network, Port, Remote, Resource, Subnet};
 
-use crate::object::{Kind, ObjectId};
+use weft_api::kind::{Kind, Reference};
+
+/// What a resource of this kind and name is called.
+#[must_use]
+pub fn reference(kind: Kind, name: &str) -> Reference {
+    Reference { kind, name: name.to_owned() }
+}
 
 /// Resources by kind and name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,7 +37,7 @@ impl Intent {
     }
 
     /// Takes a resource out.
-    pub fn remove(&mut self, id: &ObjectId) {
+    pub fn remove(&mut self, id: &Reference) {
         match id.kind {
             Kind::Network => drop(self.networks.remove(&id.name)),
             Kind::Subnet => drop(self.subnets.remove(&id.name)),
@@ -42,7 +48,7 @@ impl Intent {
 
     /// A resource by its name.
     #[must_use]
-    pub fn get(&self, id: &ObjectId) -> Option<Resource> {
+    pub fn get(&self, id: &Reference) -> Option<Resource> {
         match id.kind {
             Kind::Network => self.networks.get(&id.name).cloned().map(Resource::Network),
             Kind::Subnet => self.subnets.get(&id.name).cloned().map(Resource::Subnet),
@@ -53,7 +59,7 @@ impl Intent {
 
     /// Whether there is a resource of this name.
     #[must_use]
-    pub fn contains(&self, id: &ObjectId) -> bool {
+    pub fn contains(&self, id: &Reference) -> bool {
         match id.kind {
             Kind::Network => self.networks.contains_key(&id.name),
             Kind::Subnet => self.subnets.contains_key(&id.name),
@@ -63,33 +69,33 @@ impl Intent {
     }
 
     /// The names of all resources, in the order of their kinds.
-    pub fn ids(&self) -> impl Iterator<Item = ObjectId> {
-        let networks = self.networks.keys().map(|name| ObjectId::new(Kind::Network, name));
-        let subnets = self.subnets.keys().map(|name| ObjectId::new(Kind::Subnet, name));
-        let ports = self.ports.keys().map(|name| ObjectId::new(Kind::Port, name));
-        let remotes = self.remotes.keys().map(|name| ObjectId::new(Kind::Remote, name));
+    pub fn ids(&self) -> impl Iterator<Item = Reference> {
+        let networks = self.networks.keys().map(|name| reference(Kind::Network, name));
+        let subnets = self.subnets.keys().map(|name| reference(Kind::Subnet, name));
+        let ports = self.ports.keys().map(|name| reference(Kind::Port, name));
+        let remotes = self.remotes.keys().map(|name| reference(Kind::Remote, name));
         networks.chain(subnets).chain(ports).chain(remotes)
     }
 
     /// The resources that refer to `id`.
     #[must_use]
-    pub fn dependants(&self, id: &ObjectId) -> Vec<ObjectId> {
+    pub fn dependants(&self, id: &Reference) -> Vec<Reference> {
         let remotes = |refers: &dyn Fn(&Remote) -> bool| {
             let referring = self.remotes.values().filter(|remote| refers(remote));
-            referring.map(|remote| ObjectId::new(Kind::Remote, &remote.name)).collect::<Vec<_>>()
+            referring.map(|remote| reference(Kind::Remote, &remote.name)).collect::<Vec<_>>()
         };
         match id.kind {
             Kind::Network => {
                 let subnets = self.subnets.values().filter(|subnet| subnet.network == id.name);
                 subnets
-                    .map(|subnet| ObjectId::new(Kind::Subnet, &subnet.name))
+                    .map(|subnet| reference(Kind::Subnet, &subnet.name))
                     .chain(remotes(&|remote| remote.prefixes.iter().any(|prefix| prefix.network == id.name)))
                     .collect()
             }
             Kind::Subnet => {
                 let ports = self.ports.values().filter(|port| port.subnet == id.name);
                 ports
-                    .map(|port| ObjectId::new(Kind::Port, &port.name))
+                    .map(|port| reference(Kind::Port, &port.name))
                     .chain(remotes(&|remote| {
                         remote.addresses.iter().any(|address| address.subnet == id.name)
                     }))

@@ -21,8 +21,8 @@ use weft_api::view::Problem;
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
 use crate::config::Config;
-use crate::intent::Intent;
-use crate::object::{Kind, ObjectId};
+use crate::intent::{Intent, reference};
+use weft_api::kind::{Kind, Reference};
 
 /// What the rules must know of this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +99,7 @@ pub struct Remote {
 #[derive(Debug, Clone, Copy)]
 struct Ordered<'a> {
     intent: &'a Intent,
-    order: &'a [ObjectId],
+    order: &'a [Reference],
 }
 
 /// What was found to be wrong so far.
@@ -112,7 +112,7 @@ impl Model {
     ///
     /// # Errors
     /// Everything that is wrong.
-    pub fn build(intent: &Intent, host: &Host, changed: &[ObjectId]) -> Result<Self, Vec<Problem>> {
+    pub fn build(intent: &Intent, host: &Host, changed: &[Reference]) -> Result<Self, Vec<Problem>> {
         let unchanged = intent.ids().filter(|id| !changed.contains(id));
         let order: Vec<_> =
             unchanged.chain(changed.iter().filter(|id| intent.contains(id)).cloned()).collect();
@@ -233,7 +233,7 @@ impl<'a> Ordered<'a> {
 
 impl Faults {
     fn add(&mut self, kind: Kind, name: &str, message: impl ToString) {
-        self.0.push(Problem { object: ObjectId::new(kind, name).to_string(), message: message.to_string() });
+        self.0.push(Problem { object: reference(kind, name).to_string(), message: message.to_string() });
     }
 }
 

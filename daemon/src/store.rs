@@ -11,7 +11,7 @@ use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageErro
 use weft_api::resource::Resource;
 use weft_api::view::Stored;
 
-use crate::object::ObjectId;
+use weft_api::kind::Reference;
 
 /// Name of the database in the state folder.
 pub const FILE_NAME: &str = "weft.redb";
@@ -37,7 +37,7 @@ pub enum Write {
     /// It is as given from now on.
     Put(Resource),
     /// It goes.
-    Delete(ObjectId),
+    Delete(Reference),
 }
 
 /// Why the store cannot be used.
@@ -151,7 +151,7 @@ impl Store {
             for write in writes {
                 match write {
                     Write::Put(resource) => {
-                        let key = ObjectId::of(resource).to_string();
+                        let key = resource.reference().to_string();
                         let stored = Stored { resource: resource.clone(), revision };
                         let value = serde_json::to_vec(&stored).map_err(|error| self.failed(error))?;
                         objects.insert(key.as_str(), value.as_slice()).map_err(|error| self.failed(error))?;

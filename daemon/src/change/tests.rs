@@ -13,7 +13,7 @@ fn build(changes: &[Change]) -> Result<Candidate, Refused> {
 
 fn messages(refused: Refused) -> Vec<String> {
     match refused {
-        Refused::Invalid(problems) => {
+        Refused::Invalid(problems) | Refused::Needed(problems) => {
             problems.into_iter().map(|problem| format!("{}: {}", problem.object, problem.message)).collect()
         }
         Refused::Missing(ids) | Refused::Exists(ids) => ids.iter().map(ToString::to_string).collect(),
@@ -22,7 +22,7 @@ fn messages(refused: Refused) -> Vec<String> {
 
 fn delete(ids: &[&str]) -> Vec<Change> {
     let ids = ids.iter().map(|id| id.split_once('/').unwrap());
-    ids.map(|(kind, name)| Change::Delete(ObjectId::new(kind.parse().unwrap(), name))).collect()
+    ids.map(|(kind, name)| Change::Delete(reference(kind.parse().unwrap(), name))).collect()
 }
 
 #[test]
@@ -90,13 +90,13 @@ fn deletions_leave_no_orphans() {
 fn presence_is_checked() {
     let network = r#"{"kind":"network","name":"red","tenant":"red","vni":5000}"#;
     let create = build(&[Change::Create(resource(network))]).unwrap_err();
-    assert_eq!(create, Refused::Exists(vec![ObjectId::new(Kind::Network, "red")]));
+    assert_eq!(create, Refused::Exists(vec![reference(Kind::Network, "red")]));
     let replace = build(&[Change::Replace(resource(&network.replace("\"red\"", "\"green\"")))]).unwrap_err();
-    assert_eq!(replace, Refused::Missing(vec![ObjectId::new(Kind::Network, "green")]));
+    assert_eq!(replace, Refused::Missing(vec![reference(Kind::Network, "green")]));
     let missing = build(&delete(&["port/none"])).unwrap_err();
-    assert_eq!(missing, Refused::Missing(vec![ObjectId::new(Kind::Port, "none")]));
+    assert_eq!(missing, Refused::Missing(vec![reference(Kind::Port, "none")]));
     let detach = build(&[Change::Detach { port: "none".into() }]).unwrap_err();
-    assert_eq!(detach, Refused::Missing(vec![ObjectId::new(Kind::Port, "none")]));
+    assert_eq!(detach, Refused::Missing(vec![reference(Kind::Port, "none")]));
     let twice = build(&[Change::Apply(resource(network)), Change::Apply(resource(network))]).unwrap_err();
     assert_eq!(messages(twice), ["network/red: it is in the input more than once; keep one of them"]);
 }

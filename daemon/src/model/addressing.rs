@@ -9,7 +9,8 @@ use weft_ipam::Pool;
 
 use super::macs::Macs;
 use super::{Faults, Host, Ordered, Port, Subnet};
-use crate::object::{Kind, ObjectId};
+use crate::intent::reference;
+use weft_api::kind::{Kind, Reference};
 
 /// The addresses of one subnet.
 struct Space {
@@ -62,7 +63,7 @@ pub(super) fn resolve(
 
 fn claim_port(port: &resource::Port, spaces: &mut BTreeMap<&str, Space>, host: &Host, faults: &mut Faults) {
     let Some(space) = spaces.get_mut(port.subnet.as_str()) else { return };
-    let id = ObjectId::new(Kind::Port, &port.name);
+    let id = reference(Kind::Port, &port.name);
     for (name, count) in [
         ("IPv4", port.addresses.iter().filter(|address| address.is_ipv4()).count()),
         ("IPv6", port.addresses.iter().filter(|address| address.is_ipv6()).count()),
@@ -93,7 +94,7 @@ fn claim_remote(
     host: &Host,
     faults: &mut Faults,
 ) {
-    let id = ObjectId::new(Kind::Remote, &remote.name);
+    let id = reference(Kind::Remote, &remote.name);
     for entry in &remote.addresses {
         let Some(space) = spaces.get_mut(entry.subnet.as_str()) else { continue };
         if let Err(fault) = space.claim_address(entry.address, &id, &entry.subnet) {
@@ -116,7 +117,7 @@ impl Space {
         }
     }
 
-    fn claim_address(&mut self, address: IpAddr, holder: &ObjectId, subnet: &str) -> Result<(), String> {
+    fn claim_address(&mut self, address: IpAddr, holder: &Reference, subnet: &str) -> Result<(), String> {
         let (family, name) = match address {
             IpAddr::V4(_) => (&mut self.ipv4, "ipv4"),
             IpAddr::V6(_) => (&mut self.ipv6, "ipv6"),
@@ -132,7 +133,7 @@ impl Space {
 
     /// Allocates what the port was not given.
     fn complete(&mut self, port: &resource::Port, host: &Host) -> Result<Port, String> {
-        let id = ObjectId::new(Kind::Port, &port.name);
+        let id = reference(Kind::Port, &port.name);
         let (given4, given6) = given(port);
         let ipv4 = match self.ipv4.complete(given4.map(IpAddr::V4), &id)? {
             Some(IpAddr::V4(address)) => Some(address),
@@ -162,7 +163,7 @@ impl Family {
         }
     }
 
-    fn complete(&mut self, given: Option<IpAddr>, holder: &ObjectId) -> Result<Option<IpAddr>, String> {
+    fn complete(&mut self, given: Option<IpAddr>, holder: &Reference) -> Result<Option<IpAddr>, String> {
         match (self, given) {
             (_, Some(address)) => Ok(Some(address)),
             (Self::Absent | Self::Faulty, None) => Ok(None),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::{Faults, Ordered};
 use crate::config::DeviceName;
-use crate::object::Kind;
+use weft_api::kind::Kind;
 
 pub(super) fn check(all: Ordered<'_>, faults: &mut Faults) {
     let mut holders = BTreeMap::new();

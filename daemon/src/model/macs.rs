@@ -6,18 +6,18 @@ use weft_ipam::allocate_mac;
 use weft_vxlan::MacAddr;
 
 use super::Host;
-use crate::object::ObjectId;
+use weft_api::kind::Reference;
 
 /// The MAC addresses of one subnet.
 #[derive(Debug, Default)]
-pub(super) struct Macs(BTreeMap<MacAddr, ObjectId>);
+pub(super) struct Macs(BTreeMap<MacAddr, Reference>);
 
 impl Macs {
     /// Gives `mac` to `holder`, who may have it already (a workload with two addresses).
     pub(super) fn claim(
         &mut self,
         mac: MacAddr,
-        holder: &ObjectId,
+        holder: &Reference,
         subnet: &str,
         host: &Host,
     ) -> Result<(), String> {
@@ -40,7 +40,7 @@ impl Macs {
     }
 
     /// Gives a free MAC to `holder`.
-    pub(super) fn allocate(&mut self, seed: &str, holder: &ObjectId, host: &Host) -> MacAddr {
+    pub(super) fn allocate(&mut self, seed: &str, holder: &Reference, host: &Host) -> MacAddr {
         let reserved = [host.gateway_mac, host.router_mac];
         let mac = allocate_mac(seed, |mac| reserved.contains(&mac) || self.0.contains_key(&mac));
         self.0.insert(mac, holder.clone());

@@ -8,7 +8,8 @@ use weft_api::resource;
 use weft_ipam::{Pool, first_usable};
 
 use super::{Faults, Ordered, Subnet};
-use crate::object::{Kind, ObjectId};
+use crate::intent::reference;
+use weft_api::kind::{Kind, Reference};
 
 /// Ranges that are nobody's to give: this network, loopback, link-local, multicast, and IPv6 addresses that embed
 /// IPv4 ones (RFC 6890, RFC 4291 section 2.4).
@@ -68,7 +69,7 @@ pub(super) fn check_overlaps(all: Ordered<'_>, subnets: &BTreeMap<String, Subnet
                 );
                 faults.add(Kind::Subnet, &subnet.name, message);
             } else {
-                spans.insert(&subnet.network, prefix, ObjectId::new(Kind::Subnet, &subnet.name));
+                spans.insert(&subnet.network, prefix, reference(Kind::Subnet, &subnet.name));
             }
         }
     }
@@ -162,21 +163,21 @@ fn length_fault(prefix: IpNet) -> Option<String> {
 /// The subnets' prefixes by network, family and first address. They do not overlap, so the only one that can contain
 /// an address is the last that begins at or before it.
 #[derive(Debug, Default)]
-struct Spans<'a>(BTreeMap<(&'a str, IpAddr), (IpNet, ObjectId)>);
+struct Spans<'a>(BTreeMap<(&'a str, IpAddr), (IpNet, Reference)>);
 
 impl<'a> Spans<'a> {
-    fn insert(&mut self, network: &'a str, prefix: IpNet, holder: ObjectId) {
+    fn insert(&mut self, network: &'a str, prefix: IpNet, holder: Reference) {
         self.0.insert((network, prefix.network()), (prefix, holder));
     }
 
     /// A prefix that contains `prefix` or equals it.
-    fn containing(&self, network: &'a str, prefix: IpNet) -> Option<&(IpNet, ObjectId)> {
+    fn containing(&self, network: &'a str, prefix: IpNet) -> Option<&(IpNet, Reference)> {
         let ((other, _), found) = self.0.range(..=(network, prefix.network())).next_back()?;
         (*other == network && found.0.contains(&prefix)).then_some(found)
     }
 
     /// A prefix that shares an address with `prefix`.
-    fn overlapping(&self, network: &'a str, prefix: IpNet) -> Option<&(IpNet, ObjectId)> {
+    fn overlapping(&self, network: &'a str, prefix: IpNet) -> Option<&(IpNet, Reference)> {
         let inside = || self.0.range((network, prefix.network())..=(network, prefix.broadcast())).next();
         self.containing(network, prefix).or_else(|| inside().map(|(_, found)| found))
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::macs::unicast_fault;
 use super::{Faults, Host, Ordered, Remote};
-use crate::object::Kind;
+use weft_api::kind::Kind;
 
 /// The remotes with their router MACs.
 pub(super) fn resolve(all: Ordered<'_>, host: &Host, faults: &mut Faults) -> BTreeMap<String, Remote> {

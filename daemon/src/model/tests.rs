@@ -34,7 +34,7 @@ pub(crate) const GOOD: &[&str] = &[
 fn faults(document: &str) -> Vec<String> {
     let mut intent = intent(GOOD);
     let added = resource(document);
-    let id = ObjectId::of(&added);
+    let id = added.reference();
     intent.insert(added);
     let problems =
         Model::build(&intent, &host(), &[id]).map(|_| Vec::new()).unwrap_or_else(|problems| problems);
@@ -70,7 +70,7 @@ fn ports_get_what_is_free_in_the_order_of_the_request() {
     let mut ids = Vec::new();
     for name in ["web-10", "web-9"] {
         let port = resource(&format!(r#"{{"kind":"port","name":"{name}","subnet":"red-a"}}"#));
-        ids.push(ObjectId::of(&port));
+        ids.push(port.reference());
         intent.insert(port);
     }
     let model = Model::build(&intent, &host(), &ids).unwrap();

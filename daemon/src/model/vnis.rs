@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Faults, Ordered};
-use crate::object::{Kind, ObjectId};
+use weft_api::kind::{Kind, Reference};
 
 pub(super) fn check(all: Ordered<'_>, faults: &mut Faults) {
-    let mut holders: BTreeMap<_, &ObjectId> = BTreeMap::new();
+    let mut holders: BTreeMap<_, &Reference> = BTreeMap::new();
     for id in all.order {
         let vni = match id.kind {
             Kind::Network => all.intent.networks.get(&id.name).map(|network| network.vni),

@@ -15,7 +15,7 @@ fn a_commit_is_there_after_opening_again() {
     let mut store = Store::open(&folder.path().join("state")).unwrap();
     assert_eq!(store.load().unwrap(), (0, vec![]));
     assert_eq!(store.commit(&[Write::Put(network("a", 1)), Write::Put(network("b", 2))]).unwrap(), 1);
-    let id = ObjectId::of(&network("a", 1));
+    let id = network("a", 1).reference();
     assert_eq!(store.commit(&[Write::Delete(id), Write::Put(network("c", 3))]).unwrap(), 2);
     drop(store);
     let store = Store::open(&folder.path().join("state")).unwrap();
