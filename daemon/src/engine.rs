@@ -135,7 +135,7 @@ impl Engine {
             match input {
                 Input::Command(None) => return Ended::Released,
                 Input::Command(Some(Command::Teardown { reply })) => {
-                    let _ = reply.send(self.teardown().await);
+                    let _ = reply.send(teardown(self.dataplane, &self.options).await);
                     return Ended::TornDown;
                 }
                 Input::Command(Some(command)) => self.handle_command(command).await,
@@ -302,17 +302,19 @@ impl Engine {
         let resource = self.intent.get(&id).ok_or(EngineError::Missing(id))?;
         Ok(Stored { resource, revision })
     }
+}
 
-    async fn teardown(&mut self) -> Result<Vec<String>, EngineError> {
-        info!("teardown: removing what weft made in the kernel");
-        Dataplane::teardown(&self.options).await.map_err(|failures| {
-            let problems = failures.into_iter().map(|failure| {
-                error!(object = failure.object, cause = failure.cause, "not removed");
-                Problem { object: failure.object, message: failure.cause }
-            });
-            EngineError::Teardown(problems.collect())
-        })
-    }
+/// Lets go of the kernel's objects, then removes them.
+async fn teardown(dataplane: Dataplane, options: &Options) -> Result<Vec<String>, EngineError> {
+    info!("teardown: removing what weft made in the kernel");
+    drop(dataplane);
+    Dataplane::teardown(options).await.map_err(|failures| {
+        let problems = failures.into_iter().map(|failure| {
+            error!(object = failure.object, cause = failure.cause, "not removed");
+            Problem { object: failure.object, message: failure.cause }
+        });
+        EngineError::Teardown(problems.collect())
+    })
 }
 
 async fn sleep_until(deadline: Option<Instant>) {

@@ -12,4 +12,6 @@ pub mod intent;
 pub mod model;
 pub mod netns;
 pub mod routes;
+pub mod run;
+pub mod server;
 pub mod store;

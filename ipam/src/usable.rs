@@ -43,7 +43,6 @@ pub(crate) fn to_number(address: IpAddr) -> u128 {
 pub(crate) fn to_address(prefix: IpNet, number: u128) -> IpAddr {
     match prefix {
         // A number from an IPv4 prefix has 32 bits; the mask only tells the compiler.
-        #[expect(clippy::cast_possible_truncation, reason = "masked to 32 bits")]
         IpNet::V4(_) => IpAddr::V4(Ipv4Addr::from_bits((number & 0xffff_ffff) as u32)),
         IpNet::V6(_) => IpAddr::V6(Ipv6Addr::from_bits(number)),
     }
