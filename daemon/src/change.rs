@@ -5,13 +5,13 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use weft_api::kind::{Kind, Reference};
 use weft_api::resource::{self, Attachment, Resource};
 use weft_api::view::{Action, Problem, ResourceChange};
 
 use crate::intent::{Intent, reference};
 use crate::model::{Host, Model};
 use crate::store::Write;
-use weft_api::kind::{Kind, Reference};
 
 /// One thing that a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

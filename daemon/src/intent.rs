@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use weft_api::resource::{Network, Port, Remote, Resource, Subnet};
-
 use weft_api::kind::{Kind, Reference};
+use weft_api::resource::{Network, Port, Remote, Resource, Subnet};
 
 /// What a resource of this kind and name is called.
 #[must_use]

@@ -16,13 +16,13 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
+use weft_api::kind::{Kind, Reference};
 use weft_api::resource::{self, Attachment, RemoteAddress, RemotePrefix};
 use weft_api::view::Problem;
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
 use crate::config::Config;
 use crate::intent::{Intent, reference};
-use weft_api::kind::{Kind, Reference};
 
 /// What the rules must know of this host.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -49,11 +49,13 @@ pub enum NetnsError {
 /// [`NetnsError`] with the path.
 pub fn check(path: &Path) -> Result<(), NetnsError> {
     let own = File::open("/proc/self/ns/net").and_then(|file| file.metadata());
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            NetnsError::Missing { path: path.to_owned() }
+    let failed = |source: io::Error| {
+        let path = path.to_owned();
+        if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+            NetnsError::Missing { path }
+        } else {
+            NetnsError::Unreadable { path, source }
         }
-        _ => NetnsError::Unreadable { path: path.to_owned(), source },
     };
     let metadata = std::fs::metadata(path).map_err(failed)?;
     // Opening a FIFO or a device could wait or act; a namespace is a regular file.

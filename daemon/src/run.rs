@@ -97,10 +97,9 @@ pub async fn teardown(config: &Config, purge: bool) -> anyhow::Result<Vec<String
 /// Opens the database first: only its lock tells whether another weftd has it.
 fn purge_database(config: &Config, removed: &mut Vec<String>) -> anyhow::Result<()> {
     let file = config.database();
-    match Store::open(config.state.folder.as_path()) {
-        Err(error @ crate::store::StoreError::InUse { .. }) => return Err(error.into()),
-        // Damaged or too new: the user asked for it to go.
-        Ok(_) | Err(_) => {}
+    // One that is damaged or too new is to go as well.
+    if let Err(error @ crate::store::StoreError::InUse { .. }) = Store::open(config.state.folder.as_path()) {
+        return Err(error.into());
     }
     std::fs::remove_file(&file).with_context(|| format!("database {}", file.display()))?;
     removed.push(format!("database {}", file.display()));

@@ -8,10 +8,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition};
+use weft_api::kind::Reference;
 use weft_api::resource::Resource;
 use weft_api::view::Stored;
-
-use weft_api::kind::Reference;
 
 /// Name of the database in the state folder.
 pub const FILE_NAME: &str = "weft.redb";
@@ -196,21 +195,19 @@ impl Store {
 
 fn open_error(file: &Path, error: DatabaseError) -> StoreError {
     let file = file.to_owned();
-    let cause = error.to_string();
-    match error {
-        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-            StoreError::InUse { file }
-        }
-        DatabaseError::Storage(StorageError::Io(error))
-            if error.kind() != std::io::ErrorKind::InvalidData =>
-        {
-            StoreError::Io {
-                file,
-                cause: format!("{error}; is the folder on a writable disk with free space?"),
-            }
-        }
-        _ => StoreError::Damaged { file, cause },
+    if matches!(error, DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) {
+        return StoreError::InUse { file };
     }
+    if let DatabaseError::Storage(StorageError::Io(error)) = &error
+        && error.kind() != std::io::ErrorKind::InvalidData
+    {
+        return StoreError::Io {
+            file,
+            cause: format!("{error}; is the folder on a writable disk with free space?"),
+        };
+    }
+    // Whatever else keeps a database from being read is damage to the user.
+    StoreError::Damaged { file, cause: error.to_string() }
 }
 
 #[cfg(test)]

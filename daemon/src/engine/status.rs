@@ -1,7 +1,6 @@
 //! What the engine tells about the host: status, routes and counters.
 
 use std::collections::BTreeMap;
-
 use weft_api::kind::Kind;
 use weft_api::view::{Counters, PortPhase, PortStatus, Route, Status, Traffic, VtepStatus};
 use weft_dataplane::{PortState, Report, VtepState};

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
+use weft_api::kind::{Kind, Reference};
 use weft_api::resource;
 use weft_ipam::Pool;
 
 use super::macs::Macs;
 use super::{Faults, Host, Ordered, Port, Subnet};
 use crate::intent::reference;
-use weft_api::kind::{Kind, Reference};
 
 /// The addresses of one subnet.
 struct Space {

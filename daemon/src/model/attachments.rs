@@ -3,10 +3,10 @@
 //! Whether the namespace exists is the shell's to find out ([`crate::netns`]).
 
 use std::collections::BTreeMap;
+use weft_api::kind::Kind;
 
 use super::{Faults, Ordered};
 use crate::config::DeviceName;
-use weft_api::kind::Kind;
 
 pub(super) fn check(all: Ordered<'_>, faults: &mut Faults) {
     let mut holders = BTreeMap::new();

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use weft_api::kind::Reference;
 use weft_ipam::allocate_mac;
 use weft_vxlan::MacAddr;
 
 use super::Host;
-use weft_api::kind::Reference;
 
 /// The MAC addresses of one subnet.
 #[derive(Debug, Default)]

@@ -1,7 +1,8 @@
 //! Names are DNS labels (RFC 1123 section 2.1), and what they refer to exists.
 
-use super::{Faults, Ordered};
 use weft_api::kind::Kind;
+
+use super::{Faults, Ordered};
 
 /// Bytes of a DNS label.
 const LONGEST: usize = 63;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use weft_api::kind::{Kind, Reference};
 use weft_api::resource;
 use weft_ipam::{Pool, first_usable};
 
 use super::{Faults, Ordered, Subnet};
 use crate::intent::reference;
-use weft_api::kind::{Kind, Reference};
 
 /// Ranges that are nobody's to give: this network, loopback, link-local, multicast, and IPv6 addresses that embed
 /// IPv4 ones (RFC 6890, RFC 4291 section 2.4).

@@ -1,10 +1,10 @@
 //! Other hosts, given by hand: their VTEPs and router MACs.
 
 use std::collections::BTreeMap;
+use weft_api::kind::Kind;
 
 use super::macs::unicast_fault;
 use super::{Faults, Host, Ordered, Remote};
-use weft_api::kind::Kind;
 
 /// The remotes with their router MACs.
 pub(super) fn resolve(all: Ordered<'_>, host: &Host, faults: &mut Faults) -> BTreeMap<String, Remote> {

@@ -1,9 +1,9 @@
 //! Networks and subnets share one space of VNIs: a VXLAN packet says no more than the number.
 
 use std::collections::BTreeMap;
+use weft_api::kind::{Kind, Reference};
 
 use super::{Faults, Ordered};
-use weft_api::kind::{Kind, Reference};
 
 pub(super) fn check(all: Ordered<'_>, faults: &mut Faults) {
     let mut holders: BTreeMap<_, &Reference> = BTreeMap::new();
