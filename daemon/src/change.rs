@@ -77,8 +77,8 @@ impl Candidate {
         for change in changes {
             change.make(&mut intent);
         }
-        for id in &ids {
-            carry_over(current, &mut intent, id, changes);
+        for change in changes {
+            change.carry_over(current, &mut intent);
         }
         check_orphans(&intent, &ids)?;
         let model = Model::build(&intent, host, &ids).map_err(Refused::Invalid)?;
@@ -129,6 +129,33 @@ impl Change {
             }
         }
     }
+
+    /// What a port's document leaves out and weft once filled in stays: its MAC and addresses while they are of its
+    /// subnet, and its place.
+    fn carry_over(&self, current: &Intent, intent: &mut Intent) {
+        let (Self::Create(Resource::Port(port))
+        | Self::Replace(Resource::Port(port))
+        | Self::Apply(Resource::Port(port))) = self
+        else {
+            return;
+        };
+        let (Some(before), Some(port)) = (current.ports.get(&port.name), intent.ports.get_mut(&port.name))
+        else {
+            return;
+        };
+        if port.attachment.is_none() {
+            port.attachment.clone_from(&before.attachment);
+        }
+        let Some(subnet) = intent.subnets.get(&port.subnet).filter(|_| port.subnet == before.subnet) else {
+            return;
+        };
+        port.mac = port.mac.or(before.mac);
+        for old in before.addresses.iter().filter(|old| in_prefix(subnet, **old)) {
+            if !port.addresses.iter().any(|new| new.is_ipv4() == old.is_ipv4()) {
+                port.addresses.push(*old);
+            }
+        }
+    }
 }
 
 fn check_presence(current: &Intent, changes: &[Change]) -> Result<(), Refused> {
@@ -168,32 +195,6 @@ fn check_repeats(ids: &[Reference]) -> Result<(), Refused> {
     if problems.is_empty() { Ok(()) } else { Err(Refused::Invalid(problems)) }
 }
 
-/// What a port's document leaves out and weft once filled in stays: its MAC and addresses while they are of its
-/// subnet, and its place.
-fn carry_over(current: &Intent, intent: &mut Intent, id: &Reference, changes: &[Change]) {
-    let detached =
-        || changes.iter().any(|change| matches!(change, Change::Detach { port } if *port == id.name));
-    if id.kind != Kind::Port {
-        return;
-    }
-    let Some(before) = current.ports.get(&id.name) else { return };
-    let Some(mut port) = intent.ports.remove(&id.name) else { return };
-    if port.attachment.is_none() && !detached() {
-        port.attachment.clone_from(&before.attachment);
-    }
-    if port.subnet == before.subnet {
-        port.mac = port.mac.or(before.mac);
-        if let Some(subnet) = intent.subnets.get(&port.subnet) {
-            let kept = before.addresses.iter().filter(|old| {
-                in_prefix(subnet, **old) && !port.addresses.iter().any(|new| new.is_ipv4() == old.is_ipv4())
-            });
-            let kept: Vec<_> = kept.copied().collect();
-            port.addresses.extend(kept);
-        }
-    }
-    intent.ports.insert(id.name.clone(), port);
-}
-
 fn in_prefix(subnet: &resource::Subnet, address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => subnet.ipv4.is_some_and(|prefix| prefix.contains(&address)),
@@ -229,7 +230,7 @@ fn check_orphans(intent: &Intent, ids: &[Reference]) -> Result<(), Refused> {
 fn compare(before: &Intent, after: &Intent, ids: Vec<Reference>) -> (Vec<ResourceChange>, Vec<Write>) {
     let (mut changes, mut writes) = (Vec::new(), Vec::new());
     let asked: BTreeSet<_> = ids.iter().cloned().collect();
-    let completed = after.ids().filter(|id| !asked.contains(id) && before.get(id) != after.get(id));
+    let completed = after.ids().filter(|id| !asked.contains(id) && !before.agrees(after, id));
     for id in ids.into_iter().chain(completed) {
         let action = match (before.get(&id), after.get(&id)) {
             (Some(old), Some(new)) if old == new => Action::Unchanged,

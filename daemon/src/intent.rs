@@ -56,6 +56,17 @@ impl Intent {
         }
     }
 
+    /// Whether both have the same resource, or none, of this name.
+    #[must_use]
+    pub fn agrees(&self, other: &Self, id: &Reference) -> bool {
+        match id.kind {
+            Kind::Network => self.networks.get(&id.name) == other.networks.get(&id.name),
+            Kind::Subnet => self.subnets.get(&id.name) == other.subnets.get(&id.name),
+            Kind::Port => self.ports.get(&id.name) == other.ports.get(&id.name),
+            Kind::Remote => self.remotes.get(&id.name) == other.remotes.get(&id.name),
+        }
+    }
+
     /// Whether there is a resource of this name.
     #[must_use]
     pub fn contains(&self, id: &Reference) -> bool {

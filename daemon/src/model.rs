@@ -12,7 +12,7 @@ mod remotes;
 mod sizes;
 mod vnis;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -113,7 +113,8 @@ impl Model {
     /// # Errors
     /// Everything that is wrong.
     pub fn build(intent: &Intent, host: &Host, changed: &[Reference]) -> Result<Self, Vec<Problem>> {
-        let unchanged = intent.ids().filter(|id| !changed.contains(id));
+        let asked: BTreeSet<_> = changed.iter().collect();
+        let unchanged = intent.ids().filter(|id| !asked.contains(id));
         let order: Vec<_> =
             unchanged.chain(changed.iter().filter(|id| intent.contains(id)).cloned()).collect();
         let all = Ordered { intent, order: &order };
