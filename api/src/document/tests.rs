@@ -259,3 +259,26 @@ fn references_need_only_kind_and_name() {
     let error = read_references(&[source("a.yaml", "kind: subnet\n")]).unwrap_err().to_string();
     assert_eq!(error, "a.yaml:1:1 (document 1): subnet: `name` is missing, or not a string");
 }
+
+/// Whatever stands in a file, reading it ends with resources or with errors that have a place.
+#[test]
+fn damaged_files_never_panic() {
+    let json = r#"[{"kind":"port","name":"é\"\\","addresses":["10.0.0.2"],"attachment":{"netns":"/a"}},{"kind":"network"}]"#;
+    let yaml = "- &a {kind: port, name: \"é\"}\n- *a\n---\nkind: network\nname: |\n  red\nvni: 0x10\n";
+    for (name, text) in [("a.json", json), ("stdin", json), ("a.yaml", yaml), ("a.yaml", json)] {
+        let characters: Vec<char> = text.chars().collect();
+        for (index, damage) in
+            (0..characters.len()).flat_map(|index| "\"\\{}[]:,-&*\n\t \0é".chars().map(move |c| (index, c)))
+        {
+            let mut damaged = characters.clone();
+            damaged[index] = damage;
+            let damaged: String = damaged.into_iter().collect();
+            let cut: String = characters[..index].iter().collect();
+            for text in [damaged, cut] {
+                if let Err(ReadError::Invalid(errors)) = read(&[source(name, &text)]) {
+                    assert!(errors.iter().all(|error| error.position.line > 0), "{text:?}");
+                }
+            }
+        }
+    }
+}

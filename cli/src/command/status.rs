@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use weft_api::client::Client;
+use weft_api::kind::Kind;
 use weft_api::view::{self, PortPhase};
 
 use crate::output::Output;
@@ -41,7 +42,12 @@ fn render(status: &view::Status) -> String {
 }
 
 fn heading(status: &view::Status) -> String {
-    let resources = joined(status.resources.iter().map(|(kind, count)| format!("{kind} {count}")));
+    // A kind that this version does not know comes last.
+    let mut resources: Vec<_> = status.resources.iter().collect();
+    resources.sort_by_key(|(word, _)| {
+        Kind::ALL.iter().position(|kind| kind.plural() == word.as_str()).unwrap_or(Kind::ALL.len())
+    });
+    let resources = joined(resources.iter().map(|(word, count)| format!("{word} {count}")));
     let kernel = match status.failures.len() {
         0 => "as desired".to_owned(),
         1 => "1 failure, see below".to_owned(),
@@ -116,7 +122,7 @@ mod tests {
     fn status() -> view::Status {
         serde_json::from_str(
             r#"{"host":"dc1-h1","version":"0.1.0","abi":1,"uptime_seconds":3725,"underlay":"eth1","vtep":"192.0.2.1",
-                "router_mac":"02:00:c0:00:02:01","revision":12,"resources":{"networks":1,"ports":2},
+                "router_mac":"02:00:c0:00:02:01","revision":12,"resources":{"networks":1,"ports":2,"subnets":1},
                 "ports":[
                   {"name":"web","tenant":"acme","network":"red","subnet":"red-a","mac":"02:00:00:00:00:01",
                    "addresses":["10.0.0.2","fd00::2"],"state":"up","device":"weft3"},
@@ -135,7 +141,7 @@ mod tests {
             "host       dc1-h1\n\
              weftd      0.1.0 (kernel contract 1), up 1h 2m\n\
              underlay   eth1, VTEP 192.0.2.1, router MAC 02:00:c0:00:02:01\n\
-             resources  networks 1, ports 2 (revision 12)\n\
+             resources  networks 1, subnets 1, ports 2 (revision 12)\n\
              kernel     1 failure, see below\n\
              \n\
              PORT  TENANT  NETWORK  SUBNET  MAC                ADDRESSES          STATE   DEVICE  REASON\n\
