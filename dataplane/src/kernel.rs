@@ -38,7 +38,8 @@ impl Kernel {
         let netlink =
             netlink.map_err(|error| ObserveError::Netlink { what: "socket", cause: chain(&error) })?;
         let folder = PinFolder::create(&options.pin_folder)?;
-        let (programs, maps) = Programs::load(&folder, &options.sizes)?;
+        let loaded = Programs::load(&folder, &options.sizes);
+        let (programs, maps) = loaded.inspect_err(|_| folder.remove_if_empty())?;
         Ok(Self { netlink, programs, maps, folder })
     }
 

@@ -170,8 +170,8 @@ impl Pod {
         let (stop, stopped) = channel::<()>();
         let thread = thread::spawn(move || {
             unshare(CloneFlags::CLONE_NEWNET).unwrap();
-            let thread = nix::unistd::gettid();
-            ready.send(PathBuf::from(format!("/proc/self/task/{thread}/ns/net"))).unwrap();
+            let (process, thread) = (process::id(), nix::unistd::gettid());
+            ready.send(PathBuf::from(format!("/proc/{process}/task/{thread}/ns/net"))).unwrap();
             let _ = stopped.recv();
         });
         Self { path: path.recv().unwrap(), keeper: Some((stop, thread)) }

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapInfo};
 use aya::programs::links::{FdLink, PinnedLink};
 use weft_dataplane::{Dataplane, OpenError, Options, Sizes};
 use weft_dataplane_abi::maps;
 
-use crate::host::{Pod, desired_with_port, on_host, reconcile};
+use crate::host::{Pod, desired, desired_with_port, on_host, port, reconcile};
 
 /// Ids of the pinned links, and of the programs that they hold, by name.
 fn links(folder: &Path) -> BTreeMap<String, (u32, u32)> {
@@ -67,6 +69,58 @@ fn the_next_adopts_maps_and_links_and_only_the_programs_are_new() {
         }
         assert_eq!(reconcile(&mut dataplane, &desired).await.changes, []);
     });
+}
+
+/// Where the victim of [`whenever_it_is_killed_the_next_goes_on`] finds its pin folder and its port's namespace.
+const VICTIM_FOLDER: &str = "WEFT_TEST_VICTIM_FOLDER";
+const VICTIM_NETNS: &str = "WEFT_TEST_VICTIM_NETNS";
+
+#[test]
+fn whenever_it_is_killed_the_next_goes_on() {
+    on_host("killed", async |host| {
+        let pod = Pod::new();
+        let desired = desired_with_port(&pod);
+        for round in 0..15 {
+            // A new process, but in this thread's network namespace.
+            let mut victim = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "pins::victim", "--ignored", "--nocapture"])
+                .env(VICTIM_FOLDER, &host.options.pin_folder)
+                .env(VICTIM_NETNS, &pod.path)
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap();
+            // Killed at another moment each time: here the delay is the point.
+            tokio::time::sleep(Duration::from_millis(20 + 35 * round)).await;
+            assert!(victim.try_wait().unwrap().is_none(), "the victim ended by itself");
+            victim.kill().unwrap();
+            victim.wait().unwrap();
+
+            let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+            reconcile(&mut dataplane, &desired).await;
+            assert_eq!(reconcile(&mut dataplane, &desired).await.changes, [], "round {round}");
+        }
+    });
+}
+
+#[tokio::test]
+#[ignore = "it never ends: whenever_it_is_killed_the_next_goes_on starts and kills it"]
+async fn victim() {
+    let pin_folder = std::env::var_os(VICTIM_FOLDER).unwrap().into();
+    let options = Options { pin_folder, sizes: crate::host::SIZES };
+    let with_port = {
+        let mut desired = desired();
+        let netns = std::env::var_os(VICTIM_NETNS).unwrap();
+        desired.ports.insert("a".to_owned(), port(10, Path::new(&netns)));
+        desired
+    };
+    loop {
+        let mut dataplane = Dataplane::open(options.clone()).await.unwrap();
+        for desired in [&with_port, &desired()] {
+            dataplane.reconcile(desired).await;
+        }
+        drop(dataplane);
+        Dataplane::teardown(&options).await.unwrap();
+    }
 }
 
 #[test]
