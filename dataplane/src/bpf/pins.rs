@@ -22,7 +22,15 @@ use crate::{Sizes, names};
 #[derive(Debug)]
 pub(crate) struct PinFolder {
     root: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for PinFolder {
+    /// Closing would do, but for a process that is just being started from this one: until it executes its
+    /// program, it holds a copy of every descriptor.
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
 }
 
 impl PinFolder {
@@ -59,7 +67,7 @@ impl PinFolder {
         // A teardown may have removed the folder between our opening and our locking it.
         let locked = lock.metadata().map_err(failed)?.ino();
         let is_same = fs::metadata(root).is_ok_and(|now| now.ino() == locked);
-        Ok(is_same.then(|| Self { root: root.to_owned(), _lock: lock }))
+        Ok(is_same.then(|| Self { root: root.to_owned(), lock }))
     }
 
     /// Removes the folder as far as nothing is in it: for an open that fails.
