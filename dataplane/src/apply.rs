@@ -50,9 +50,10 @@ impl<'a> Hands<'a> {
             Change::RemoveDevice { ifindex, .. } => {
                 gone_is_removed(self.netlink.delete_link(*ifindex), libc::ENODEV)
             }
-            Change::Attach { program, device, ifindex } => {
+            Change::Attach { program, device, ifindex, .. } => {
                 let (programs, folder) = self.programs.as_mut().ok_or("no programs are loaded")?;
-                programs.attach(folder, program, device, *ifindex).map_err(|error| error.to_string())
+                let attached = programs.attach(folder, program, device, *ifindex);
+                attached.map_err(|error| format!("cannot attach program {program} to {device}: {error}"))
             }
             Change::Detach { program, ifindex } => {
                 let (_, folder) = self.programs.as_ref().ok_or("no programs are loaded")?;
@@ -123,7 +124,7 @@ impl<'a> Hands<'a> {
                 "another program has its UDP port open: stop it, or configure another port on all hosts"
                     .to_owned()
             }
-            _ => chain(&error),
+            _ => format!("cannot {setting}: {}", chain(&error)),
         })
     }
 

@@ -38,6 +38,8 @@ pub enum Change {
         device: String,
         /// Its index.
         ifindex: u32,
+        /// The port that it belongs to.
+        port: Option<String>,
         /// What to set.
         setting: DeviceSetting,
     },
@@ -69,6 +71,8 @@ pub enum Change {
         device: String,
         /// Its index.
         ifindex: u32,
+        /// The port that it belongs to.
+        port: Option<String>,
     },
     /// Remove the pin of a link, and thereby detach its program.
     Detach {
@@ -163,10 +167,10 @@ impl Change {
     pub(crate) fn port(&self) -> Option<&str> {
         match self {
             Self::CreatePort { port, .. } | Self::SetPort { port, .. } => Some(port),
-            Self::RemoveDevice { port, .. } => port.as_deref(),
+            Self::RemoveDevice { port, .. } | Self::SetDevice { port, .. } | Self::Attach { port, .. } => {
+                port.as_deref()
+            }
             Self::CreateVxlan { .. }
-            | Self::SetDevice { .. }
-            | Self::Attach { .. }
             | Self::Detach { .. }
             | Self::AddNeighbour { .. }
             | Self::RemoveNeighbour { .. }
@@ -176,12 +180,16 @@ impl Change {
 
     /// What the change is about, in words.
     pub(crate) fn object(&self) -> String {
+        if let Some(port) = self.port() {
+            return format!("port {port}");
+        }
         match self {
-            Self::CreatePort { port, .. } | Self::SetPort { port, .. } => format!("port {port}"),
-            Self::CreateVxlan { device, .. }
+            Self::CreatePort { device, .. }
+            | Self::CreateVxlan { device, .. }
             | Self::SetDevice { device, .. }
             | Self::RemoveDevice { device, .. } => format!("device {device}"),
-            Self::Attach { program, device, .. } => format!("program {program} on {device}"),
+            Self::SetPort { ifindex, .. } => format!("device {ifindex}"),
+            Self::Attach { program, device, .. } => format!("program {program} on device {device}"),
             Self::Detach { program, ifindex } => format!("program {program} on device {ifindex}"),
             Self::AddNeighbour { address, .. } | Self::RemoveNeighbour { address, .. } => {
                 format!("next hop {address}")

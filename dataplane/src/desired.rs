@@ -1,6 +1,6 @@
 //! What the kernel should do, in the words of the field: the only input of this crate.
 //!
-//! The daemon makes a [`Desired`] from its model and its routes; [`plan`](crate::plan) turns it into links and map
+//! The daemon makes a [`Desired`] from its model and its routes; planning turns it into links and map
 //! entries. It holds no interface index, slot or file descriptor: those are the kernel's and are observed.
 
 use std::collections::BTreeMap;

@@ -150,7 +150,8 @@ fn prepare(wanted: &Devices, observed: &Observed) -> Vec<Change> {
     }
     for (program, ifindex) in wanted.attachments(observed) {
         if let Some(link) = observed.indexed(ifindex).filter(|_| !observed.is_attached(program, ifindex)) {
-            changes.push(Change::Attach { program, device: link.name.clone(), ifindex });
+            let (device, port) = (link.name.clone(), port_of(link));
+            changes.push(Change::Attach { program, device, ifindex, port });
         }
     }
     for &(ifindex, address) in &wanted.neighbours {
@@ -223,7 +224,14 @@ fn detach(wanted: &Devices, observed: &Observed) -> Vec<Change> {
 }
 
 fn set(link: &Link, setting: DeviceSetting) -> Change {
-    Change::SetDevice { device: link.name.clone(), ifindex: link.index, setting }
+    Change::SetDevice { device: link.name.clone(), ifindex: link.index, port: port_of(link), setting }
+}
+
+fn port_of(link: &Link) -> Option<String> {
+    match names::owned(link)? {
+        Owned::Port(port) => Some(port.to_owned()),
+        Owned::Vxlan | Owned::Unfinished => None,
+    }
 }
 
 fn remove(link: &Link, port: Option<&str>) -> Change {

@@ -128,3 +128,7 @@ fn inner_mtu_of(host: &Host, observed: &Observed) -> Result<u32, Failure> {
         Failure::new(object, format!("its MTU {outer} leaves too little inside VXLAN: set at least {needed}"))
     })
 }
+
+#[cfg(test)]
+#[path = "devices/tests.rs"]
+mod tests;

@@ -120,23 +120,5 @@ fn ipv4_checksum(source: Ipv4Addr, destination: Ipv4Addr) -> u16 {
 }
 
 #[cfg(test)]
-mod tests {
-    use etherparse::{IpNumber, Ipv4Header};
-
-    use super::*;
-
-    #[test]
-    fn the_partial_sum_completes_to_etherparses_checksum() {
-        let pairs =
-            [([192, 0, 2, 1], [198, 51, 100, 7]), ([10, 0, 0, 1], [10, 0, 0, 2]), ([255; 4], [254; 4])];
-        for (source, destination) in pairs {
-            for payload in [0_u16, 58, 1480, 65_515] {
-                let mut header = Ipv4Header::new(payload, 64, IpNumber::UDP, source, destination).unwrap();
-                header.dont_fragment = true;
-                let partial = ipv4_checksum(source.into(), destination.into());
-                let (sum, carry) = partial.overflowing_add(payload + 20);
-                assert_eq!(!(sum + u16::from(carry)), header.calc_header_checksum(), "{source:?} {payload}");
-            }
-        }
-    }
-}
+#[path = "next_hop/tests.rs"]
+mod tests;

@@ -119,6 +119,22 @@ fn a_foreign_vxlan_device_on_our_port_is_named_and_stays() {
 }
 
 #[test]
+fn a_program_that_has_our_udp_port_open_is_hinted_at() {
+    on_host("udp-port", async |host| {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:4789").unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let report = dataplane.reconcile(&desired()).await;
+        let failures: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
+        assert!(
+            failures[0].starts_with("device weft-vxlan: another program has its UDP port open"),
+            "{failures:#?}"
+        );
+        drop(socket);
+        reconcile(&mut dataplane, &desired()).await;
+    });
+}
+
+#[test]
 fn a_foreign_device_with_our_name_is_not_touched() {
     on_host("our-name", async |host| {
         let pod = Pod::new();

@@ -1,7 +1,12 @@
 //! The data plane against the running kernel. Each test is a host of its own: a network namespace and a pin folder.
 //! Needs root and a BPF file system; without them a test says so and passes, but on CI, where it fails.
 
-#![expect(unreachable_pub, reason = "the modules of a test share their helpers")]
+#![expect(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "the helpers of a test, shared by its modules, fail and speak as it does"
+)]
 
 mod foreign;
 mod host;
@@ -9,3 +14,4 @@ mod next_hops;
 mod pins;
 mod ports;
 mod tables;
+mod traffic;

@@ -9,11 +9,9 @@ use crate::host::{Pod, SIZES, desired, on_host, port, reconcile, vni};
 use crate::next_hops::remote;
 
 fn operations(changes: &[Change], map: &str) -> Vec<(Operation, String)> {
-    let of_map = changes.iter().filter_map(|change| match change {
-        Change::Table { map: changed, operation, entry } if *changed == map => {
-            Some((*operation, entry.clone()))
-        }
-        _ => None,
+    let of_map = changes.iter().filter_map(|change| {
+        let Change::Table { map: changed, operation, entry } = change else { return None };
+        (*changed == map).then(|| (*operation, entry.clone()))
     });
     of_map.collect()
 }

@@ -97,6 +97,7 @@ impl World {
     /// Loads and fills.
     ///
     /// A machine that cannot do this skips the test by returning `None`, and says why; in CI it fails.
+    #[expect(clippy::print_stdout, reason = "a skipped test says so")]
     pub fn load() -> Option<Self> {
         match EbpfLoader::new().load(aya::include_bytes_aligned!(env!("WEFT_BPF_OBJECT"))) {
             Ok(ebpf) => {

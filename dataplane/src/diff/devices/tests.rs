@@ -221,7 +221,7 @@ fn another_underlay_takes_the_program_along() {
     let moved = Devices { underlay: Some(8), ..wanted() };
     let (attach, _) = devices(Stage::Prepare, &moved, &observed);
     let device = "under1".to_owned();
-    assert_eq!(attach, [Change::Attach { program: programs::FROM_UNDERLAY, device, ifindex: 8 }]);
+    assert_eq!(attach, [Change::Attach { program: programs::FROM_UNDERLAY, device, ifindex: 8, port: None }]);
     let (detach, _) = devices(Stage::Detach, &moved, &observed);
     assert_eq!(detach, [Change::Detach { program: programs::FROM_UNDERLAY, ifindex: 1 }]);
 }

@@ -60,9 +60,9 @@ fn settled() -> Namespace {
 
 fn settings(wanted: &WantedPort, link: &Link, namespace: &Namespace) -> Vec<PortSetting> {
     let changes = inside("a", wanted, link, namespace).into_iter();
-    let settings = changes.map(|change| match change {
-        Change::SetPort { setting, .. } => setting,
-        other => panic!("{other:?}"),
+    let settings = changes.map(|change| {
+        let Change::SetPort { setting, .. } = change else { panic!("{change:?}") };
+        setting
     });
     settings.collect()
 }
