@@ -115,6 +115,8 @@ fn steady_flows_count_what_is_lost() -> Result<()> {
     Lab::test(|lab| {
         let line = line(lab, Wire::default())?;
         let (to, to6) = (ip(B[0])?, ip(B[1])?);
+        // A fresh IPv6 address is deaf to solicitations until the kernel comes round to it.
+        line.a.ping_until(to6, PATIENCE)?;
         let whole = [
             Steady::ping(&line.a, to6, 200)?,
             Steady::udp(&line.a, &line.b, to6, 200)?,
