@@ -47,6 +47,8 @@ pub enum DropReason {
     KernelRefused = 19,
     /// The daemon has not configured the host yet.
     NotConfigured = 20,
+    /// A link-local source beyond its own link (RFC 4291 section 2.5.6).
+    LinkLocal = 21,
 }
 
 impl DropReason {
@@ -54,7 +56,7 @@ impl DropReason {
     pub const CAPACITY: usize = 32;
 
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::UnknownEndpoint,
         Self::Malformed,
         Self::SpoofedMac,
@@ -76,6 +78,7 @@ impl DropReason {
         Self::NoVtep,
         Self::KernelRefused,
         Self::NotConfigured,
+        Self::LinkLocal,
     ];
 
     /// The name in counters and messages.
@@ -103,6 +106,7 @@ impl DropReason {
             Self::NoVtep => "no_vtep",
             Self::KernelRefused => "kernel_refused",
             Self::NotConfigured => "not_configured",
+            Self::LinkLocal => "link_local",
         }
     }
 

@@ -89,4 +89,11 @@ impl Endpoint {
     pub fn owns_ipv6(&self, source: [u8; 16]) -> bool {
         source != [0; 16] && (source == self.ipv6 || source == self.link_local)
     }
+
+    /// Whether `source` is the port's link-local address, which no router passes on.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_link_local(&self, source: [u8; 16]) -> bool {
+        source == self.link_local
+    }
 }

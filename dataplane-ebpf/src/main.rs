@@ -1,17 +1,56 @@
-//! weft's eBPF programs.
+//! weft's eBPF programs: what happens to a packet between a tenant's workload and the underlay.
+//!
+//! Three programs, one for each place where packets enter; each reads top to bottom in the file of its name. The
+//! stages that they are made of have a file each. A stage answers with where the packet goes ([`verdict::Action`])
+//! or why it is dropped; only [`verdict`] turns that into a kernel verdict and counts it.
 
 #![no_std]
 #![no_main]
 
+mod arp;
+mod counters;
+mod decapsulate;
+mod encapsulate;
+mod endpoint;
+mod from_pod;
+mod from_underlay;
+mod from_vxlan;
+mod gateway;
+mod headers;
+mod ip;
+mod maps;
+mod neighbour_discovery;
+mod packet;
+mod receive;
+mod route;
+mod skb;
+mod ttl;
+mod verdict;
+
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 
-/// From a port.
+use skb::Skb;
+
+/// tcx ingress on the host end of a port's veth: what the workload sends.
 #[classifier]
-pub fn from_pod(_ctx: TcContext) -> i32 {
-    2
+pub fn from_pod(ctx: TcContext) -> i32 {
+    from_pod::run(&mut Skb::new(&ctx))
 }
 
+/// tcx ingress on the underlay device: what other hosts send.
+#[classifier]
+pub fn from_underlay(ctx: TcContext) -> i32 {
+    from_underlay::run(&mut Skb::new(&ctx))
+}
+
+/// tcx ingress on weft's kernel vxlan device: super-packets and reassembled fragments, already decapsulated.
+#[classifier]
+pub fn from_vxlan(ctx: TcContext) -> i32 {
+    from_vxlan::run(&mut Skb::new(&ctx))
+}
+
+/// Never reached: the verifier refuses a program that could loop for ever, and no code here panics.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}

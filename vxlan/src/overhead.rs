@@ -1,14 +1,16 @@
 //! What encapsulation costs in bytes, and the MTU that is left for the inner packet.
 
-use crate::{HEADER_LEN, Vtep};
+use crate::Vtep;
 use core::net::IpAddr;
 
 const ETHERNET_LEN: u16 = 14;
 const UDP_LEN: u16 = 8;
+const VXLAN_LEN: u16 = 8;
+const _: () = assert!(VXLAN_LEN as usize == crate::HEADER_LEN);
 
 /// Bytes that are added to an inner frame over IPv4: IPv4, UDP and VXLAN headers and the inner Ethernet header,
 /// which the outer MTU counts and the inner one does not.
-pub const OVERHEAD_IPV4: u16 = 20 + UDP_LEN + HEADER_LEN as u16 + ETHERNET_LEN;
+pub const OVERHEAD_IPV4: u16 = 20 + UDP_LEN + VXLAN_LEN + ETHERNET_LEN;
 
 /// The same over IPv6.
 pub const OVERHEAD_IPV6: u16 = OVERHEAD_IPV4 + 20;

@@ -1,0 +1,45 @@
+//! What other hosts send, from the underlay device: VXLAN for our VTEP is judged, decapsulated and delivered;
+//! super-packets of it go to the kernel's vxlan device; all else is not ours.
+
+use weft_dataplane_abi::DropReason;
+
+use crate::decapsulate::{self, Tunnelled};
+use crate::headers::{ETHERNET_LEN, IPV6_LEN, OUTER_IPV4_LEN};
+use crate::skb::Skb;
+use crate::verdict::{Action, Verdict, execute};
+use crate::{maps, receive};
+
+/// Outer headers up to UDP: enough to tell whether the packet is ours.
+const OUTER: u32 = (OUTER_IPV4_LEN - weft_vxlan::HEADER_LEN) as u32;
+/// All headers that any stage here looks at.
+const HEADERS: u32 = (OUTER_IPV4_LEN + ETHERNET_LEN + IPV6_LEN) as u32;
+
+/// The program.
+#[inline(always)]
+pub fn run(skb: &mut Skb) -> i32 {
+    let len = skb.len();
+    let verdict = packet(skb);
+    execute(skb, 0, len, verdict)
+}
+
+/// The packet's walk.
+#[inline(always)]
+fn packet(skb: &mut Skb) -> Verdict {
+    // Without a configuration nothing is ours; without the outer headers in reach neither.
+    let (Ok(host), Ok(())) = (maps::host(), skb.pull(OUTER)) else { return Ok(Action::Pass) };
+    if !decapsulate::is_ours(&skb.packet(), host) {
+        return Ok(Action::Pass);
+    }
+    if skb.is_gso() {
+        // Taking the outer headers off by hand would leave the tunnel's GSO marks on the inner packet.
+        return Ok(Action::Pass);
+    }
+    skb.pull(HEADERS)?;
+    let len = skb.len();
+    let packet = skb.packet();
+    let Tunnelled { remote, vni } = decapsulate::tunnelled(&packet)?;
+    let inner = len.checked_sub(OUTER_IPV4_LEN as u32).ok_or(DropReason::Malformed)?;
+    let received = receive::judge(&packet, OUTER_IPV4_LEN, inner, host, remote, vni)?;
+    skb.shrink(received.is_ipv6())?;
+    receive::deliver(skb, &received)
+}

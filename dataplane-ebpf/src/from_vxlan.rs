@@ -1,0 +1,34 @@
+//! What the kernel's vxlan device decapsulated for us: super-packets and reassembled fragments. They pass the same
+//! checks as the rest, and nothing goes on from here to the host's stack.
+
+use weft_dataplane_abi::DropReason;
+
+use crate::headers::{ETHERNET_LEN, IPV6_LEN};
+use crate::skb::Skb;
+use crate::verdict::{Verdict, execute};
+use crate::{maps, receive};
+
+/// All headers that any stage here looks at.
+const HEADERS: u32 = (ETHERNET_LEN + IPV6_LEN) as u32;
+
+/// The program.
+#[inline(always)]
+pub fn run(skb: &mut Skb) -> i32 {
+    let len = skb.len();
+    let verdict = packet(skb);
+    execute(skb, 0, len, verdict)
+}
+
+/// The packet's walk.
+#[inline(always)]
+fn packet(skb: &mut Skb) -> Verdict {
+    let host = maps::host()?;
+    let (local, remote, vni) = skb.tunnel()?;
+    if local != *host.vtep() {
+        return Err(DropReason::UnknownVtep);
+    }
+    skb.pull(HEADERS)?;
+    let len = skb.len();
+    let received = receive::judge(&skb.packet(), 0, len, host, remote, vni)?;
+    receive::deliver(skb, &received)
+}

@@ -1,0 +1,93 @@
+//! The network header of a tenant's packet: checked, and reduced to what routing needs.
+
+use weft_dataplane_abi::{DropReason, IpKey};
+
+use crate::headers::{ETHERNET_LEN, Ethernet, IPV4_LEN, IPV6_LEN, Ipv4, Ipv6, ethertype};
+use crate::packet::Packet;
+
+/// IP version.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Version {
+    V4,
+    V6,
+}
+
+impl Version {
+    /// The version that an EtherType announces.
+    #[inline(always)]
+    pub fn of(ethertype: [u8; 2]) -> Result<Self, DropReason> {
+        match ethertype {
+            ethertype::IPV4 => Ok(Self::V4),
+            ethertype::IPV6 => Ok(Self::V6),
+            _ => Err(DropReason::UnsupportedEthertype),
+        }
+    }
+
+    /// The EtherType that announces the version.
+    #[inline(always)]
+    pub fn ethertype(self) -> [u8; 2] {
+        match self {
+            Self::V4 => ethertype::IPV4,
+            Self::V6 => ethertype::IPV6,
+        }
+    }
+}
+
+/// Checks the header behind the Ethernet header at `frame`, in a packet whose frame has `len` bytes there, and
+/// returns the destination within `network`.
+#[inline(always)]
+pub fn destination(
+    packet: &Packet<'_>,
+    frame: usize,
+    len: u32,
+    version: Version,
+    network: u32,
+) -> Result<IpKey, DropReason> {
+    let available = len as usize - ETHERNET_LEN;
+    match version {
+        Version::V4 => {
+            let ip = ipv4(packet, frame)?;
+            let total = u16::from_be_bytes(ip.total_length) as usize;
+            if total < IPV4_LEN || total > available {
+                return Err(DropReason::Malformed);
+            }
+            Ok(IpKey::ipv4(network, ip.destination))
+        }
+        Version::V6 => {
+            let ip = ipv6(packet, frame)?;
+            if u16::from_be_bytes(ip.payload_length) as usize + IPV6_LEN > available {
+                return Err(DropReason::Malformed);
+            }
+            Ok(IpKey::ipv6(network, ip.destination))
+        }
+    }
+}
+
+/// The IPv4 header behind the Ethernet header at `frame`.
+#[inline(always)]
+pub fn ipv4<'a>(packet: &'a Packet<'_>, frame: usize) -> Result<&'a Ipv4, DropReason> {
+    let ip = packet.get::<Ipv4>(frame + ETHERNET_LEN)?;
+    if ip.version_ihl >> 4 != 4 || ip.version_ihl & 0xf < 5 {
+        return Err(DropReason::Malformed);
+    }
+    Ok(ip)
+}
+
+/// The IPv6 header behind the Ethernet header at `frame`.
+#[inline(always)]
+pub fn ipv6<'a>(packet: &'a Packet<'_>, frame: usize) -> Result<&'a Ipv6, DropReason> {
+    let ip = packet.get::<Ipv6>(frame + ETHERNET_LEN)?;
+    if ip.version_class_flow[0] >> 4 != 6 {
+        return Err(DropReason::Malformed);
+    }
+    Ok(ip)
+}
+
+/// Writes the MACs of the frame that starts the packet.
+#[inline(always)]
+pub fn set_macs(packet: &mut Packet<'_>, destination: [u8; 6], source: [u8; 6]) -> Result<(), DropReason> {
+    let ethernet = packet.get_mut::<Ethernet>(0)?;
+    ethernet.destination = destination;
+    ethernet.source = source;
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! IPv6 neighbour discovery (RFC 4861): solicitations are answered in place, as ARP is.
+
+use weft_dataplane_abi::{DropReason, Endpoint, HostRoute, IpKey, kind};
+
+use crate::headers::{ETHERNET_LEN, IPV6_LEN, Ipv6, protocol};
+use crate::ip::set_macs;
+use crate::maps;
+use crate::packet::{Packet, Wire};
+use crate::skb::Skb;
+use crate::verdict::{Action, Verdict};
+
+const ROUTER_SOLICITATION: u8 = 133;
+const REDIRECT: u8 = 137;
+const SOLICITATION: u8 = 135;
+const ADVERTISEMENT: u8 = 136;
+
+const SOURCE_LINK_LAYER: u8 = 1;
+const TARGET_LINK_LAYER: u8 = 2;
+
+const ICMP: usize = ETHERNET_LEN + IPV6_LEN;
+const OPTION: usize = ICMP + size_of::<Message>();
+/// Frame of an advertisement with its one option.
+const ADVERTISEMENT_LEN: u32 = (OPTION + size_of::<LinkLayerOption>()) as u32;
+
+const FLAG_ROUTER: u8 = 0x80;
+const FLAG_SOLICITED: u8 = 0x40;
+const FLAG_OVERRIDE: u8 = 0x20;
+
+/// `ff02::1`, where an answer to an unspecified source goes (RFC 4861 section 7.2.4), and its MAC.
+const ALL_NODES: [u8; 16] = [0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+const ALL_NODES_MAC: [u8; 6] = [0x33, 0x33, 0, 0, 0, 1];
+
+/// Neighbour solicitation and advertisement without options (RFC 4861 sections 4.3 and 4.4).
+#[repr(C)]
+struct Message {
+    kind: u8,
+    code: u8,
+    checksum: [u8; 2],
+    flags: u8,
+    reserved: [u8; 3],
+    target: [u8; 16],
+}
+// SAFETY: bytes only.
+unsafe impl Wire for Message {}
+
+/// Source or target link-layer address (RFC 4861 section 4.6.1).
+#[repr(C)]
+struct LinkLayerOption {
+    kind: u8,
+    /// In units of eight bytes.
+    length: u8,
+    mac: [u8; 6],
+}
+// SAFETY: bytes only.
+unsafe impl Wire for LinkLayerOption {}
+
+/// Whether an IPv6 packet is neighbour or router discovery.
+#[inline(always)]
+pub fn is_message(packet: &Packet<'_>) -> bool {
+    let icmp = match packet.get::<Ipv6>(ETHERNET_LEN) {
+        Ok(ip) => ip.next_header == protocol::ICMPV6,
+        Err(_) => false,
+    };
+    icmp && match packet.get::<[u8; 1]>(ICMP) {
+        Ok(&[kind]) => kind >= ROUTER_SOLICITATION && kind <= REDIRECT,
+        Err(_) => false,
+    }
+}
+
+/// Answers a solicitation for an address of the port's subnet.
+#[inline(always)]
+pub fn answer(skb: &mut Skb, endpoint: &Endpoint) -> Verdict {
+    let (source, target, route) = solicited(&skb.packet(), endpoint)?;
+    let mac = route.neighbour_mac(endpoint.subnet()).ok_or(DropReason::UnknownNeighbour)?;
+    let mut flags = FLAG_OVERRIDE;
+    if route.next_hop().kind() == kind::GATEWAY {
+        flags |= FLAG_ROUTER;
+    }
+    let detecting = source == [0; 16];
+    let (to, to_mac) = if detecting {
+        (ALL_NODES, ALL_NODES_MAC)
+    } else {
+        flags |= FLAG_SOLICITED;
+        (source, endpoint.mac())
+    };
+    if skb.len() != ADVERTISEMENT_LEN {
+        skb.resize(ADVERTISEMENT_LEN)?;
+    }
+    let mut packet = skb.packet();
+    set_macs(&mut packet, to_mac, mac)?;
+    write(&mut packet, target, to, mac, flags)?;
+    Ok(Action::Reply)
+}
+
+/// Checks a solicitation (RFC 4861 section 7.1.1) and its sender, and finds the target: (source, target, route).
+#[inline(always)]
+fn solicited(
+    packet: &Packet<'_>,
+    endpoint: &Endpoint,
+) -> Result<([u8; 16], [u8; 16], &'static HostRoute), DropReason> {
+    let ip = packet.get::<Ipv6>(ETHERNET_LEN)?;
+    let detecting = ip.source == [0; 16];
+    if !detecting && !endpoint.owns_ipv6(ip.source) {
+        return Err(DropReason::SpoofedIp);
+    }
+    let message = match packet.get::<Message>(ICMP) {
+        Ok(message) => message,
+        // A router solicitation without options is shorter.
+        Err(_) => return Err(DropReason::NeighbourNoise),
+    };
+    if message.kind == ADVERTISEMENT && !endpoint.owns_ipv6(message.target) {
+        return Err(DropReason::SpoofedIp);
+    }
+    if let Ok(option) = packet.get::<LinkLayerOption>(OPTION) {
+        let link_layer = option.kind == SOURCE_LINK_LAYER || option.kind == TARGET_LINK_LAYER;
+        if link_layer && option.mac != endpoint.mac() {
+            return Err(DropReason::SpoofedMac);
+        }
+    }
+    if message.kind != SOLICITATION || endpoint.owns_ipv6(message.target) {
+        return Err(DropReason::NeighbourNoise);
+    }
+    if ip.hop_limit != 255 || message.code != 0 {
+        return Err(DropReason::Malformed);
+    }
+    let route = maps::host_route(&IpKey::ipv6(endpoint.network(), message.target))
+        .ok_or(DropReason::UnknownNeighbour)?;
+    Ok((ip.source, message.target, route))
+}
+
+/// Writes the advertisement over the solicitation.
+#[inline(always)]
+fn write(
+    packet: &mut Packet<'_>,
+    target: [u8; 16],
+    to: [u8; 16],
+    mac: [u8; 6],
+    flags: u8,
+) -> Result<(), DropReason> {
+    const LENGTH: u16 = (size_of::<Message>() + size_of::<LinkLayerOption>()) as u16;
+    let ip = packet.get_mut::<Ipv6>(ETHERNET_LEN)?;
+    ip.payload_length = LENGTH.to_be_bytes();
+    ip.hop_limit = 255;
+    ip.source = target;
+    ip.destination = to;
+    let option = packet.get_mut::<LinkLayerOption>(OPTION)?;
+    option.kind = TARGET_LINK_LAYER;
+    option.length = 1;
+    option.mac = mac;
+    let message = packet.get_mut::<Message>(ICMP)?;
+    message.kind = ADVERTISEMENT;
+    message.code = 0;
+    message.checksum = [0; 2];
+    message.flags = flags;
+    message.reserved = [0; 3];
+    message.target = target;
+    // Target twice: in the message, and in the pseudo-header as the source (RFC 8200 section 8.1).
+    let mut sum = 2 * words(&target) + words(&to) + words(&mac);
+    sum += LENGTH as u32 + protocol::ICMPV6 as u32;
+    sum += u16::from_be_bytes([ADVERTISEMENT, 0]) as u32 + u16::from_be_bytes([flags, 0]) as u32;
+    sum += u16::from_be_bytes([TARGET_LINK_LAYER, 1]) as u32;
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    message.checksum = (!(sum as u16)).to_be_bytes();
+    Ok(())
+}
+
+/// Sum of the big-endian words.
+#[inline(always)]
+fn words<const N: usize>(bytes: &[u8; N]) -> u32 {
+    let mut sum = 0;
+    let mut at = 0;
+    while at + 1 < N {
+        sum += u16::from_be_bytes([bytes[at], bytes[at + 1]]) as u32;
+        at += 2;
+    }
+    sum
+}

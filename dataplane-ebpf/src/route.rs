@@ -1,0 +1,14 @@
+//! Where an address of a network is: single addresses first, then the longest prefix.
+
+use weft_dataplane_abi::{DropReason, IpKey, NextHop};
+
+use crate::maps;
+
+/// The next hop to `destination`.
+#[inline(always)]
+pub fn lookup(destination: IpKey) -> Result<&'static NextHop, DropReason> {
+    if let Some(host) = maps::host_route(&destination) {
+        return Ok(host.next_hop());
+    }
+    maps::prefix(destination).ok_or(DropReason::NoRoute)
+}

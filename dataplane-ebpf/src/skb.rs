@@ -1,0 +1,197 @@
+//! The TC context: what the kernel knows of a packet, and the helpers that change or send it.
+
+use aya_ebpf::bindings::{__sk_buff, bpf_adj_room_mode, bpf_tunnel_key};
+use aya_ebpf::helpers::generated as helper;
+use aya_ebpf::programs::TcContext;
+use weft_dataplane_abi::{DropReason, VtepAddr};
+
+use crate::headers::OUTER_IPV4_LEN;
+use crate::packet::Packet;
+
+/// `-EALREADY`: the packet has been encapsulated before.
+const ALREADY: i64 = -114;
+/// `skb->pkt_type`: for this host.
+const PACKET_HOST: u32 = 0;
+
+/// How room for the outer headers could not be made.
+pub enum GrowError {
+    /// The packet has been encapsulated before, by a workload's forwarding of what it received: the kernel keeps
+    /// the mark and refuses a second encapsulation by this way.
+    EncapsulatedBefore,
+    /// Anything else.
+    Refused,
+}
+
+/// A packet at TC.
+pub struct Skb {
+    ctx: *mut __sk_buff,
+}
+
+impl Skb {
+    /// Wraps the context that the kernel passed.
+    #[inline(always)]
+    pub fn new(ctx: &TcContext) -> Self {
+        Self { ctx: ctx.skb.skb }
+    }
+
+    /// The linear bytes.
+    #[inline(always)]
+    pub fn packet(&mut self) -> Packet<'_> {
+        // SAFETY: the context is the kernel's; every helper that moves the packet needs `&mut self`.
+        unsafe { Packet::new((*self.ctx).data as usize, (*self.ctx).data_end as usize) }
+    }
+
+    /// Bytes of the whole frame, Ethernet header included.
+    #[inline(always)]
+    pub fn len(&self) -> u32 {
+        // SAFETY: the context is the kernel's.
+        unsafe { (*self.ctx).len }
+    }
+
+    /// The device that the program is attached to.
+    #[inline(always)]
+    pub fn ifindex(&self) -> u32 {
+        // SAFETY: the context is the kernel's.
+        unsafe { (*self.ctx).ifindex }
+    }
+
+    /// Whether it is a super-packet that is segmented later (GSO).
+    #[inline(always)]
+    pub fn is_gso(&self) -> bool {
+        // SAFETY: the context is the kernel's.
+        unsafe { (*self.ctx).gso_size != 0 }
+    }
+
+    /// Whether a VLAN tag was taken off and lies in the metadata.
+    #[inline(always)]
+    pub fn has_vlan(&self) -> bool {
+        // SAFETY: the context is the kernel's.
+        unsafe { (*self.ctx).vlan_present != 0 }
+    }
+
+    /// Makes the first `wanted` bytes linear, or all of a shorter packet.
+    #[inline(always)]
+    pub fn pull(&mut self, wanted: u32) -> Result<(), DropReason> {
+        let wanted = if self.len() < wanted { self.len() } else { wanted };
+        // SAFETY: the context is the kernel's.
+        let linear = unsafe { (*self.ctx).data_end - (*self.ctx).data };
+        if linear >= wanted {
+            return Ok(());
+        }
+        // SAFETY: the context is the kernel's.
+        accepted(unsafe { helper::bpf_skb_pull_data(self.ctx, wanted) })
+    }
+
+    /// A hash of the packet's flow, as the kernel computes it for its own tunnels.
+    #[inline(always)]
+    pub fn flow_hash(&mut self) -> u32 {
+        // SAFETY: the context is the kernel's.
+        unsafe { helper::bpf_get_hash_recalc(self.ctx) }
+    }
+
+    /// Makes room for outer headers over IPv4 in front of the network header, and marks the packet as a UDP
+    /// tunnel's, so that offloads find the inner headers.
+    #[inline(always)]
+    pub fn grow(&mut self) -> Result<(), GrowError> {
+        use aya_ebpf::bindings as b;
+        const FLAGS: u64 = b::BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 as u64
+            | b::BPF_F_ADJ_ROOM_ENCAP_L4_UDP as u64
+            | b::BPF_F_ADJ_ROOM_ENCAP_L2_ETH as u64
+            | (crate::headers::ETHERNET_LEN as u64) << b::BPF_ADJ_ROOM_ENCAP_L2_SHIFT
+            | b::BPF_F_ADJ_ROOM_FIXED_GSO as u64;
+        let mode = bpf_adj_room_mode::BPF_ADJ_ROOM_MAC;
+        // SAFETY: the context is the kernel's.
+        match unsafe { helper::bpf_skb_adjust_room(self.ctx, OUTER_IPV4_LEN as i32, mode, FLAGS) } {
+            0 => Ok(()),
+            ALREADY => Err(GrowError::EncapsulatedBefore),
+            _ => Err(GrowError::Refused),
+        }
+    }
+
+    /// Takes the outer headers over IPv4 off. The packet's protocol becomes that of the inner packet.
+    #[inline(always)]
+    pub fn shrink(&mut self, inner_is_ipv6: bool) -> Result<(), DropReason> {
+        use aya_ebpf::bindings as b;
+        let mode = bpf_adj_room_mode::BPF_ADJ_ROOM_MAC;
+        let mut flags = b::BPF_F_ADJ_ROOM_FIXED_GSO as u64 | b::BPF_F_ADJ_ROOM_NO_CSUM_RESET as u64;
+        if inner_is_ipv6 {
+            flags |= b::BPF_F_ADJ_ROOM_DECAP_L3_IPV6 as u64;
+        }
+        // SAFETY: the context is the kernel's.
+        accepted(unsafe { helper::bpf_skb_adjust_room(self.ctx, -(OUTER_IPV4_LEN as i32), mode, flags) })
+    }
+
+    /// Sets the packet's length.
+    #[inline(always)]
+    pub fn resize(&mut self, len: u32) -> Result<(), DropReason> {
+        // SAFETY: the context is the kernel's.
+        accepted(unsafe { helper::bpf_skb_change_tail(self.ctx, len, 0) })
+    }
+
+    /// Tells the kernel that a byte which its checksum of the whole packet covers has changed; `difference` is
+    /// the change of the one's complement sum. Nothing happens if the kernel holds no such checksum.
+    #[inline(always)]
+    pub fn checksum_changed(&mut self, difference: u16) {
+        // SAFETY: the context is the kernel's. An error only says that there is no such checksum.
+        unsafe { helper::bpf_csum_update(self.ctx, difference as u32) };
+    }
+
+    /// Marks the packet as one for this host, whatever its destination MAC said of the device it came from.
+    #[inline(always)]
+    pub fn accept(&mut self) -> Result<(), DropReason> {
+        // SAFETY: the context is the kernel's.
+        if unsafe { (*self.ctx).pkt_type } == PACKET_HOST {
+            return Ok(());
+        }
+        // SAFETY: as above.
+        accepted(unsafe { helper::bpf_skb_change_type(self.ctx, PACKET_HOST) })
+    }
+
+    /// Tells the kernel's vxlan device where to send the packet.
+    #[inline(always)]
+    pub fn set_tunnel(&mut self, local: &VtepAddr, remote: &VtepAddr, vni: u32) -> Result<(), DropReason> {
+        use aya_ebpf::bindings as b;
+        // SAFETY: all zero is a valid key.
+        let mut key: bpf_tunnel_key = unsafe { core::mem::zeroed() };
+        key.tunnel_id = vni;
+        key.tunnel_ttl = 64;
+        key.__bindgen_anon_1.remote_ipv4 = u32::from_be_bytes(remote.ipv4_bytes());
+        key.__bindgen_anon_3.local_ipv4 = u32::from_be_bytes(local.ipv4_bytes());
+        let flags = b::BPF_F_ZERO_CSUM_TX as u64 | b::BPF_F_DONT_FRAGMENT as u64;
+        let size = size_of::<bpf_tunnel_key>() as u32;
+        // SAFETY: the context is the kernel's, the key is a local that outlives the call.
+        accepted(unsafe { helper::bpf_skb_set_tunnel_key(self.ctx, &mut key, size, flags) })
+    }
+
+    /// From where and with which VNI the kernel's vxlan device received the packet: (local, remote, VNI).
+    #[inline(always)]
+    pub fn tunnel(&mut self) -> Result<(VtepAddr, VtepAddr, u32), DropReason> {
+        // SAFETY: all zero is a valid key.
+        let mut key: bpf_tunnel_key = unsafe { core::mem::zeroed() };
+        let size = size_of::<bpf_tunnel_key>() as u32;
+        // SAFETY: the context is the kernel's, the key is a local that outlives the call.
+        accepted(unsafe { helper::bpf_skb_get_tunnel_key(self.ctx, &mut key, size, 0) })?;
+        // SAFETY: without BPF_F_TUNINFO_IPV6 the kernel filled in the IPv4 arms, or refused.
+        let (local, remote) = unsafe { (key.__bindgen_anon_3.local_ipv4, key.__bindgen_anon_1.remote_ipv4) };
+        Ok((VtepAddr::ipv4(local.to_be_bytes()), VtepAddr::ipv4(remote.to_be_bytes()), key.tunnel_id))
+    }
+
+    /// Verdict: sends the packet out of a device.
+    #[inline(always)]
+    pub fn redirect(&self, ifindex: u32) -> i32 {
+        // SAFETY: takes no pointers.
+        unsafe { helper::bpf_redirect(ifindex, 0) as i32 }
+    }
+
+    /// Verdict: puts the packet into the namespace at the other end of a veth, as received there.
+    #[inline(always)]
+    pub fn redirect_peer(&self, ifindex: u32) -> i32 {
+        // SAFETY: takes no pointers.
+        unsafe { helper::bpf_redirect_peer(ifindex, 0) as i32 }
+    }
+}
+
+#[inline(always)]
+fn accepted(answer: i64) -> Result<(), DropReason> {
+    if answer == 0 { Ok(()) } else { Err(DropReason::KernelRefused) }
+}

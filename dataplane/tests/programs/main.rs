@@ -1,0 +1,15 @@
+//! The loaded programs, one packet at a time (`BPF_PROG_TEST_RUN`): what goes in, what comes out, what is counted.
+//!
+//! The kernel runs a program on the packet as if it had arrived, without sending it anywhere: a redirect shows as
+//! its verdict, and the port that it is counted for tells which one was meant. Which device a packet really leaves
+//! by is for the tests in namespaces.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot build its packet has failed")]
+
+mod arp;
+mod from_pod;
+mod from_underlay;
+mod from_vxlan;
+mod gateway;
+mod neighbour_discovery;
+mod world;

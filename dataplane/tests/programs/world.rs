@@ -1,0 +1,292 @@
+//! The programs of their own, and a small world in their maps:
+//!
+//! ```text
+//!   red (L3 5001)    red-a (L2 101) 10.0.0.0/24 fd00:a::/64      red-b (L2 102) 10.0.1.0/24 fd00:b::/64
+//!     this host        ALICE .11 (slot 1)   BOB .12 (slot 2)        DAVE .13 (slot 3)
+//!     192.0.2.2        CAROL .21                                    ERIN .23
+//!     192.0.2.3        10.9.0.0/16 and fd00:9::/48
+//!     192.0.2.4        FRANK 10.0.0.24, its next hop not resolved
+//!   blue (L3 6001)   blue-a (L2 201) 10.0.0.0/24: its own .12 (slot 4), and .21 on 192.0.2.5
+//! ```
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use aya::maps::lpm_trie::{Key, LpmTrie};
+use aya::maps::{Array, HashMap, MapData, PerCpuArray};
+use aya::programs::{SchedClassifier, TestRun, TestRunOptions};
+use aya::{Ebpf, EbpfLoader};
+use weft_dataplane_abi as abi;
+use weft_dataplane_abi::{DropReason, IpKey, MacKey, NextHop, PortCounters, VniEntry, VtepVniKey};
+use weft_vxlan::{MacAddr, UDP_PORT, Vni, Vtep};
+
+/// The kernel's verdicts (`linux/pkt_cls.h`).
+pub const PASS: i32 = -1;
+pub const DROP: i32 = 2;
+pub const REDIRECT: i32 = 7;
+
+/// Runs happen on the loopback device: the interface index of ALICE's veth.
+const LOOPBACK: u32 = 1;
+
+pub const GATEWAY_MAC: MacAddr = MacAddr::new([0x00, 0x00, 0x5e, 0x00, 0x01, 0x01]);
+pub const ROUTER_MAC: MacAddr = MacAddr::new([2, 0, 192, 0, 2, 1]);
+pub const UNDERLAY_MAC: MacAddr = MacAddr::new([2, 0xee, 0, 0, 0, 1]);
+pub const NEXT_HOP_MAC: MacAddr = MacAddr::new([2, 0xee, 0, 0, 0, 0xfe]);
+pub const VXLAN_IFINDEX: u32 = 77;
+
+/// A workload.
+#[derive(Clone, Copy)]
+pub struct Station {
+    pub mac: MacAddr,
+    pub ipv4: Ipv4Addr,
+    pub ipv6: Ipv6Addr,
+}
+
+const fn station(subnet: u8, number: u8) -> Station {
+    let third = if subnet == 0xb { 1 } else { 0 };
+    Station {
+        mac: MacAddr::new([2, subnet, 0, 0, 0, number]),
+        ipv4: Ipv4Addr::new(10, 0, third, number),
+        ipv6: Ipv6Addr::new(0xfd00, subnet as u16, 0, 0, 0, 0, 0, number as u16),
+    }
+}
+
+pub const ALICE: Station = station(0xa, 11);
+pub const BOB: Station = station(0xa, 12);
+pub const CAROL: Station = station(0xa, 21);
+pub const FRANK: Station = station(0xa, 24);
+pub const DAVE: Station = station(0xb, 13);
+pub const ERIN: Station = station(0xb, 23);
+
+pub const ALICE_SLOT: u32 = 1;
+pub const BOB_SLOT: u32 = 2;
+pub const DAVE_SLOT: u32 = 3;
+pub const BLUE_SLOT: u32 = 4;
+
+pub fn vni(number: u32) -> Vni {
+    Vni::new(number).unwrap()
+}
+
+pub fn red() -> Vni {
+    vni(5001)
+}
+
+pub fn vtep(last: u8) -> Vtep {
+    Vtep::new(IpAddr::from([192, 0, 2, last])).unwrap()
+}
+
+/// The programs with the world in their maps.
+pub struct World {
+    ebpf: Ebpf,
+}
+
+/// What became of a packet.
+pub struct Outcome {
+    pub verdict: i32,
+    pub frame: Vec<u8>,
+}
+
+/// Map types ask for plain old data.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Raw<T>(T);
+// SAFETY: the ABI's types have no padding and no invalid bit patterns: zerocopy derives it for each.
+unsafe impl<T: Copy + zerocopy::FromBytes + zerocopy::IntoBytes + 'static> aya::Pod for Raw<T> {}
+
+impl World {
+    /// Loads and fills.
+    ///
+    /// A machine that cannot do this skips the test by returning `None`, and says why; in CI it fails.
+    pub fn load() -> Option<Self> {
+        match EbpfLoader::new().load(aya::include_bytes_aligned!(env!("WEFT_BPF_OBJECT"))) {
+            Ok(ebpf) => {
+                let mut world = Self { ebpf };
+                world.fill();
+                for name in abi::programs::ALL {
+                    world.program(name).load().unwrap_or_else(|error| panic!("{name}: {error:?}"));
+                }
+                Some(world)
+            }
+            Err(error) if std::env::var_os("CI").is_none() => {
+                println!("skipped, because the eBPF object cannot be loaded here: {error}");
+                None
+            }
+            Err(error) => panic!("the eBPF object cannot be loaded: {error:?}"),
+        }
+    }
+
+    /// Runs a program on a frame.
+    pub fn run(&mut self, program: &str, frame: &[u8]) -> Outcome {
+        self.run_with(program, frame, 0)
+    }
+
+    /// Runs a program on a frame that is a super-packet of segments of `gso_size` bytes.
+    pub fn run_with(&mut self, program: &str, frame: &[u8], gso_size: u32) -> Outcome {
+        // `struct __sk_buff` of linux/bpf.h: `gso_size` is the 45th word of 48.
+        let mut context = [0_u8; 192];
+        context[44 * 4..45 * 4].copy_from_slice(&gso_size.to_ne_bytes());
+        let mut out = vec![0; frame.len() + 256];
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            data_out: Some(&mut out),
+            ctx_in: (gso_size != 0).then_some(&context[..]),
+            ..TestRunOptions::new()
+        };
+        let result = self.program(program).test_run(options).unwrap();
+        out.truncate(result.data_size_out as usize);
+        Outcome { verdict: result.return_value.cast_signed(), frame: out }
+    }
+
+    /// Asserts that a program drops a frame, and that exactly this reason is counted, for the right port.
+    #[track_caller]
+    pub fn assert_dropped(&mut self, program: &str, frame: &[u8], reason: DropReason) {
+        let slot = if program == abi::programs::FROM_POD { ALICE_SLOT } else { 0 };
+        let before = self.drops(slot);
+        let outcome = self.run(program, frame);
+        let mut expected = before;
+        *expected.entry(reason.name()).or_default() += 1;
+        assert_eq!(self.drops(slot), expected);
+        assert_eq!(outcome.verdict, DROP);
+    }
+
+    /// Drops counted for a slot, by name.
+    pub fn drops(&self, slot: u32) -> BTreeMap<&'static str, u64> {
+        let counters = self.counters(slot);
+        DropReason::ALL
+            .into_iter()
+            .filter(|reason| counters.drops[reason.index()] > 0)
+            .map(|reason| (reason.name(), counters.drops[reason.index()]))
+            .collect()
+    }
+
+    /// Counters of a slot, over all CPUs.
+    pub fn counters(&self, slot: u32) -> PortCounters {
+        let map: PerCpuArray<&MapData, Raw<PortCounters>> =
+            PerCpuArray::try_from(self.ebpf.map(abi::maps::COUNTERS).unwrap()).unwrap();
+        map.get(&slot, 0).unwrap().iter().fold(PortCounters::ZERO, |mut sum, cpu| {
+            sum.add(&cpu.0);
+            sum
+        })
+    }
+
+    /// Makes loopback somebody else's, or nobody's.
+    pub fn forget_alice(&mut self) {
+        self.hash::<u32, abi::Endpoint>(abi::maps::ENDPOINTS).remove(&Raw(LOOPBACK)).unwrap();
+    }
+
+    fn program(&mut self, name: &str) -> &mut SchedClassifier {
+        self.ebpf.program_mut(name).unwrap().try_into().unwrap()
+    }
+
+    fn hash<K, V>(&mut self, name: &str) -> HashMap<&mut MapData, Raw<K>, Raw<V>>
+    where
+        Raw<K>: aya::Pod,
+        Raw<V>: aya::Pod,
+    {
+        HashMap::try_from(self.ebpf.map_mut(name).unwrap()).unwrap()
+    }
+
+    fn put<K, V>(&mut self, name: &str, key: K, value: V)
+    where
+        Raw<K>: aya::Pod,
+        Raw<V>: aya::Pod,
+    {
+        self.hash(name).insert(Raw(key), Raw(value), 0).unwrap();
+    }
+
+    fn fill(&mut self) {
+        let host = abi::HostConfig::new(vtep(1), UDP_PORT, VXLAN_IFINDEX, ROUTER_MAC, GATEWAY_MAC);
+        let mut array: Array<_, Raw<abi::HostConfig>> =
+            Array::try_from(self.ebpf.map_mut(abi::maps::HOST).unwrap()).unwrap();
+        array.set(0, Raw(host), 0).unwrap();
+
+        let (red, blue) = (red(), vni(6001));
+        for (number, entry) in [
+            (red, VniEntry::network_itself(red)),
+            (vni(101), VniEntry::subnet(red)),
+            (vni(102), VniEntry::subnet(red)),
+            (blue, VniEntry::network_itself(blue)),
+            (vni(201), VniEntry::subnet(blue)),
+        ] {
+            self.put(abi::maps::VNIS, number.get(), entry);
+        }
+        let resolved = |last: u8| {
+            let sum = partial_sum(vtep(1), vtep(last));
+            abi::VtepEntry::resolved(9, UNDERLAY_MAC, NEXT_HOP_MAC, 1500, sum)
+        };
+        for last in [2, 3, 5] {
+            self.put(abi::maps::VTEPS, abi::VtepAddr::new(vtep(last)), resolved(last));
+        }
+        self.put(abi::maps::VTEPS, abi::VtepAddr::new(vtep(4)), abi::VtepEntry::unresolved(1500));
+        for (last, number) in
+            [(2, red), (2, vni(101)), (2, vni(102)), (3, red), (4, red), (5, blue), (5, vni(201))]
+        {
+            self.put(abi::maps::VTEP_VNIS, VtepVniKey::new(number, vtep(last)), 1_u8);
+        }
+
+        for (subnet, gateway) in [(vni(101), station(0xa, 1)), (vni(102), station(0xb, 1))] {
+            let route = abi::HostRoute::new(NextHop::gateway(GATEWAY_MAC), subnet, GATEWAY_MAC);
+            self.put(abi::maps::HOSTS, IpKey::new(red, gateway.ipv4.into()), route);
+            self.put(abi::maps::HOSTS, IpKey::new(red, gateway.ipv6.into()), route);
+        }
+        self.local(red, vni(101), LOOPBACK, ALICE_SLOT, ALICE);
+        self.local(red, vni(101), 12, BOB_SLOT, BOB);
+        self.local(red, vni(102), 13, DAVE_SLOT, DAVE);
+        self.local(blue, vni(201), 14, BLUE_SLOT, BOB);
+        self.remote(red, vni(101), 2, CAROL);
+        self.remote(red, vni(102), 2, ERIN);
+        self.remote(red, vni(101), 4, FRANK);
+        self.remote(blue, vni(201), 5, CAROL);
+        for (prefix, bits) in [("10.9.0.0", 16), ("fd00:9::", 48)] {
+            let key = Key::new(IpKey::SCOPE_BITS + bits, Raw(IpKey::new(red, prefix.parse().unwrap())));
+            let mut trie: LpmTrie<_, Raw<IpKey>, Raw<NextHop>> =
+                LpmTrie::try_from(self.ebpf.map_mut(abi::maps::PREFIXES).unwrap()).unwrap();
+            trie.insert(&key, Raw(NextHop::remote(vtep(3), red, vtep(3).default_router_mac())), 0).unwrap();
+        }
+    }
+
+    fn local(&mut self, network: Vni, subnet: Vni, ifindex: u32, slot: u32, station: Station) {
+        let Station { mac, ipv4, ipv6 } = station;
+        let endpoint = abi::Endpoint::new(network, subnet, slot, mac, Some(ipv4), Some(ipv6));
+        self.put(abi::maps::ENDPOINTS, ifindex, endpoint);
+        self.reachable(network, subnet, station, NextHop::local(ifindex, slot, mac), None);
+    }
+
+    fn remote(&mut self, network: Vni, subnet: Vni, last: u8, station: Station) {
+        let router_mac = vtep(last).default_router_mac();
+        let switched = NextHop::remote(vtep(last), subnet, router_mac);
+        let routed = NextHop::remote(vtep(last), network, router_mac);
+        self.reachable(network, subnet, station, routed, Some(switched));
+    }
+
+    fn reachable(
+        &mut self,
+        network: Vni,
+        subnet: Vni,
+        station: Station,
+        routed: NextHop,
+        switched: Option<NextHop>,
+    ) {
+        let route = abi::HostRoute::new(routed, subnet, station.mac);
+        self.put(abi::maps::HOSTS, IpKey::new(network, station.ipv4.into()), route);
+        self.put(abi::maps::HOSTS, IpKey::new(network, station.ipv6.into()), route);
+        self.put(abi::maps::FDB, MacKey::new(subnet, station.mac), switched.unwrap_or(routed));
+    }
+}
+
+/// One's complement sum of the outer IPv4 header without its length and checksum.
+fn partial_sum(from: Vtep, to: Vtep) -> u16 {
+    let (IpAddr::V4(from), IpAddr::V4(to)) = (from.address(), to.address()) else {
+        unreachable!("IPv4 world")
+    };
+    let header = etherparse::Ipv4Header {
+        dont_fragment: true,
+        time_to_live: 64,
+        protocol: etherparse::IpNumber::UDP,
+        source: from.octets(),
+        destination: to.octets(),
+        ..Default::default()
+    };
+    // The header's length field is zero here, so the checksum is the complement of just this sum.
+    !header.calc_header_checksum()
+}
