@@ -70,6 +70,12 @@ impl Capture {
         Ok(Self { name, shared, thread: Some(thread) })
     }
 
+    /// Where it captures.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Frames picked so far.
     #[must_use]
     pub fn count(&self) -> u64 {

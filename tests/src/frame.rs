@@ -3,7 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Result, bail};
-use etherparse::{ArpHardwareId, ArpOperation, ArpPacket, EtherType, PacketBuilder};
+use etherparse::{
+    ArpHardwareId, ArpOperation, ArpPacket, EtherType, Ethernet2Header, IpFragOffset, Ipv4Header,
+    PacketBuilder,
+};
 use weft_vxlan::{Header, MacAddr, UDP_PORT, Vni};
 
 /// Sender and receiver of a frame at layers 2 and 3.
@@ -105,4 +108,32 @@ fn neighbour_discovery(
         .icmpv6_raw(kind, 0, flags)
         .write(&mut frame, &payload)?;
     Ok(frame)
+}
+
+/// Cuts a frame of IPv4 without options into two fragments after `first` bytes of its payload, a multiple of 8.
+///
+/// # Errors
+/// The frame is not of IPv4, or shorter than that.
+pub fn fragments(frame: &[u8], first: usize) -> Result<[Vec<u8>; 2]> {
+    const HEADERS: usize = Ethernet2Header::LEN + Ipv4Header::MIN_LEN;
+    let (ethernet, rest) = Ethernet2Header::from_slice(frame)?;
+    let (header, payload) = Ipv4Header::from_slice(rest)?;
+    let (Some(head), Some(tail)) = (payload.get(..first), payload.get(first..)) else {
+        bail!("{} bytes are too short to be cut after {first}", payload.len());
+    };
+    let fragment = |payload: &[u8], offset: usize, more: bool| -> Result<Vec<u8>> {
+        let mut header = header.clone();
+        header.dont_fragment = false;
+        header.more_fragments = more;
+        header.identification = 0x7766;
+        header.fragment_offset = IpFragOffset::try_new(u16::try_from(offset / 8)?)?;
+        header.set_payload_len(payload.len())?;
+        header.header_checksum = header.calc_header_checksum();
+        let mut bytes = Vec::with_capacity(HEADERS + payload.len());
+        ethernet.write(&mut bytes)?;
+        header.write(&mut bytes)?;
+        bytes.extend_from_slice(payload);
+        Ok(bytes)
+    };
+    Ok([fragment(head, 0, true)?, fragment(tail, first, false)?])
 }

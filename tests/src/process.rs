@@ -1,5 +1,6 @@
 //! Starts programs inside namespaces, so that they never outlive us unless they should.
 
+use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -9,8 +10,6 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context as _, Result, anyhow};
 use nix::errno::Errno;
-
-use crate::Namespace;
 
 /// Whether a program ends with us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +21,8 @@ pub(crate) enum Lifetime {
 }
 
 /// Starts `command` inside `namespace`.
-pub(crate) fn start(mut command: Command, namespace: &Namespace, lifetime: Lifetime) -> Result<Child> {
-    let file = namespace.file().try_clone()?;
+pub(crate) fn start(mut command: Command, namespace: &File, lifetime: Lifetime) -> Result<Child> {
+    let file = namespace.try_clone()?;
     let enter = move || {
         // SAFETY: setns and prctl are system calls without memory arguments: safe between fork and exec.
         let result = unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) };

@@ -1,20 +1,24 @@
 //! The `weft` command, as a person or a script uses it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use weft_api::view::{Counters, Status};
 use weft_dataplane_abi::DropReason;
 
-use crate::process::binary;
+use crate::Namespace;
+use crate::process::{Lifetime, binary, start};
 
 /// `weft --socket …`
 #[derive(Debug, Clone)]
 pub struct Weft {
     program: PathBuf,
     socket: PathBuf,
+    namespace: Arc<File>,
 }
 
 /// How a call ended and what it said.
@@ -29,12 +33,13 @@ pub struct Output {
 }
 
 impl Weft {
-    /// The command for the weftd behind `socket`.
+    /// The command for the weftd behind `socket`, run in `namespace` as on the host itself.
     ///
     /// # Errors
     /// It was not built.
-    pub fn new(socket: &Path) -> Result<Self> {
-        Ok(Self { program: binary("weft")?, socket: socket.to_owned() })
+    pub fn new(socket: &Path, namespace: &Namespace) -> Result<Self> {
+        let namespace = Arc::new(namespace.file().try_clone()?);
+        Ok(Self { program: binary("weft")?, socket: socket.to_owned(), namespace })
     }
 
     /// Its path, to show to people.
@@ -48,11 +53,11 @@ impl Weft {
     /// # Errors
     /// It could not be started.
     pub fn run(&self, arguments: &[&str]) -> Result<Output> {
-        let output = Command::new(&self.program)
-            .arg("--socket")
-            .arg(&self.socket)
-            .args(arguments)
-            .output()
+        let mut command = Command::new(&self.program);
+        command.arg("--socket").arg(&self.socket).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = start(command, &self.namespace, Lifetime::Ours)?
+            .wait_with_output()
             .with_context(|| format!("running {}", self.program.display()))?;
         Ok(Output {
             success: output.status.success(),

@@ -66,7 +66,9 @@ impl Settings {
         self.folder.join("weftd.sock")
     }
 
-    fn config(&self) -> PathBuf {
+    /// The configuration file.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
         self.folder.join("weftd.toml")
     }
 
@@ -80,20 +82,22 @@ impl Settings {
 pub struct Weftd {
     settings: Settings,
     weft: Weft,
+    namespace: File,
     lifetime: Lifetime,
     child: Option<Child>,
 }
 
 impl Weftd {
-    /// Writes the configuration; starts nothing yet.
+    /// Writes the configuration for the host that `namespace` is; starts nothing yet.
     ///
     /// # Errors
     /// weft was not built, or the disk is full.
-    pub fn new(lab: &Lab, settings: Settings) -> Result<Self> {
+    pub fn new(lab: &Lab, settings: Settings, namespace: &Namespace) -> Result<Self> {
         fs::create_dir_all(&settings.folder)?;
         fs::write(settings.config(), settings.toml())?;
         let lifetime = if lab.is_kept() { Lifetime::Own } else { Lifetime::Ours };
-        Ok(Self { weft: Weft::new(&settings.socket())?, settings, lifetime, child: None })
+        let weft = Weft::new(&settings.socket(), namespace)?;
+        Ok(Self { settings, weft, namespace: namespace.file().try_clone()?, lifetime, child: None })
     }
 
     /// Its settings.
@@ -108,17 +112,17 @@ impl Weftd {
         &self.weft
     }
 
-    /// Starts it in `namespace`; does not wait for it.
+    /// Starts it in its host's namespace; does not wait for it.
     ///
     /// # Errors
     /// weftd was not built.
-    pub fn launch(&mut self, namespace: &Namespace) -> Result<()> {
+    pub fn launch(&mut self) -> Result<()> {
         let log = File::options().create(true).append(true).open(self.settings.log())?;
         let mut command = Command::new(binary("weftd")?);
         command.arg("--config").arg(self.settings.config());
         command.current_dir("/").stdin(std::process::Stdio::null());
         command.stdout(log.try_clone()?).stderr(log);
-        self.child = Some(start(command, namespace, self.lifetime)?);
+        self.child = Some(start(command, &self.namespace, self.lifetime)?);
         Ok(())
     }
 
@@ -145,12 +149,12 @@ impl Weftd {
         .with_context(|| format!("weftd of {}; its log ends:\n{}", self.settings.name, self.log_end(30)))
     }
 
-    /// Starts it in `namespace` and waits until it answers.
+    /// Starts it and waits until it answers.
     ///
     /// # Errors
     /// As [`Weftd::launch`] and [`Weftd::wait_until_ready`].
-    pub fn start(&mut self, namespace: &Namespace) -> Result<()> {
-        self.launch(namespace)?;
+    pub fn start(&mut self) -> Result<()> {
+        self.launch()?;
         self.wait_until_ready()
     }
 
@@ -171,11 +175,20 @@ impl Weftd {
     }
 
     fn end(&mut self, signal: Signal) -> Result<ExitStatus> {
+        let Some(child) = &self.child else { bail!("weftd of {} is not running", self.settings.name) };
+        kill(Pid::from_raw(i32::try_from(child.id())?), signal)?;
+        self.wait_until_ended().with_context(|| signal.to_string())
+    }
+
+    /// Waits until it ends.
+    ///
+    /// # Errors
+    /// It was not started, or goes on.
+    pub fn wait_until_ended(&mut self) -> Result<ExitStatus> {
         let Some(mut child) = self.child.take() else {
             bail!("weftd of {} is not running", self.settings.name)
         };
-        kill(Pid::from_raw(i32::try_from(child.id())?), signal)?;
-        let ended = wait_for(PATIENCE, &format!("weftd's end by {signal}"), || match child.try_wait() {
+        let ended = wait_for(PATIENCE, "weftd's end", || match child.try_wait() {
             Ok(Some(status)) => Ok(status),
             Ok(None) => Err("running".to_owned()),
             Err(error) => Err(error.to_string()),

@@ -2,6 +2,7 @@
 
 mod intent;
 mod pod;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,6 +15,7 @@ use crate::{Lab, PATIENCE, Settings, Weftd, wait_for};
 
 pub use intent::Intent;
 pub use pod::{POD_DEVICE, Pod};
+pub use watch::Watch;
 
 /// Hosts with weftd, and the pods on them.
 #[derive(Debug)]
@@ -34,8 +36,8 @@ impl<'lab> Cloud<'lab> {
         let mut daemons = Vec::new();
         for machine in &underlay.machines {
             let settings = Settings::new(lab, &machine.name, crate::underlay::UPLINK, machine.vtep);
-            let mut daemon = Weftd::new(lab, settings)?;
-            daemon.launch(&machine.namespace)?;
+            let mut daemon = Weftd::new(lab, settings, &machine.namespace)?;
+            daemon.launch()?;
             daemons.push(daemon);
         }
         daemons.iter_mut().try_for_each(Weftd::wait_until_ready)?;
@@ -115,12 +117,12 @@ impl<'lab> Cloud<'lab> {
         &self.underlay.machines[host]
     }
 
-    /// A host with its weftd, to stop and start it.
+    /// The same weftd, to stop and start it.
     ///
     /// # Panics
     /// There is no such host.
-    pub fn host_mut(&mut self, host: usize) -> (&Machine, &mut Weftd) {
-        (&self.underlay.machines[host], &mut self.daemons[host])
+    pub fn daemon_mut(&mut self, host: usize) -> &mut Weftd {
+        &mut self.daemons[host]
     }
 
     /// A pod by its name.
