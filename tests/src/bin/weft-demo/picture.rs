@@ -19,7 +19,7 @@ pub(crate) fn draw(cloud: &Cloud<'_>) -> Result<String> {
     let right = boxes[2].iter().chain(&boxes[3]);
     let mut picture = String::new();
     let inside = WIDTH + 2;
-    writeln!(picture, " {:<inside$}{:27}{}", "data centre a", "", "data centre b")?;
+    writeln!(picture, " {:<inside$}{:25}data centre b", "data centre a", "")?;
     for (row, (left, right)) in left.zip(right).enumerate() {
         writeln!(picture, " {left}{}{right}", between(row))?;
     }
