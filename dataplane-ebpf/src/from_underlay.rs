@@ -27,7 +27,8 @@ pub fn run(skb: &mut Skb) -> i32 {
 fn packet(skb: &mut Skb) -> Verdict {
     // Without a configuration nothing is ours; without the outer headers in reach neither.
     let (Ok(host), Ok(())) = (maps::host(), skb.pull(OUTER)) else { return Ok(Action::Pass) };
-    if !decapsulate::is_ours(&skb.packet(), host) {
+    // A tagged frame belongs to a VLAN device above this one.
+    if skb.has_vlan() || !decapsulate::is_ours(&skb.packet(), host) {
         return Ok(Action::Pass);
     }
     if skb.is_gso() {

@@ -1,0 +1,86 @@
+//! The command line as a whole. Each command's own arguments are in its file.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValue;
+use clap::{Parser, ValueEnum};
+use weft_api::client::DEFAULT_SOCKET;
+use weft_api::kind::Kind;
+
+use crate::command::Command;
+use crate::output::Format;
+
+const GLOBAL: &str = "Global options";
+
+const AFTER_HELP: &str = "\
+Examples:
+  weft status                                  the host at a glance
+  weft apply -f tenants/ --dry-run             what the files in a folder would change
+  weft apply -f red.yaml                       change it: all of it, or nothing
+  weft get ports                               every port, as a table
+  weft get subnet red-a -o yaml                one subnet, as a document that can be applied
+  weft port attach web-1 --netns web-1         put a port into /run/netns/web-1
+  weft counters --watch                        packets, bytes and drops, every second
+  weft routes --network red -o json            for programs
+
+Exit status:
+  0  done
+  1  refused, or failed; the reasons are on standard error
+  2  the command line is wrong
+  3  weftd could not be reached; nothing was changed
+
+`weft COMMAND --help` tells more about a command.";
+
+/// The command line of weft, an SDN overlay network: asks the weftd of this host.
+#[derive(Debug, Parser)]
+#[command(name = "weft", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub(crate) struct Args {
+    /// Socket of weftd
+    #[arg(long, global = true, env = "WEFT_SOCKET", default_value = DEFAULT_SOCKET, value_name = "PATH")]
+    #[arg(help_heading = GLOBAL, hide_env_values = true)]
+    pub(crate) socket: PathBuf,
+
+    /// Form of the answer: for people, for programs, or for files
+    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    #[arg(help_heading = GLOBAL)]
+    pub(crate) output: Format,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// A kind on the command line: plural, singular or short.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KindArg(pub(crate) Kind);
+
+impl ValueEnum for KindArg {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self(Kind::Network), Self(Kind::Subnet), Self(Kind::Port), Self(Kind::Remote)]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.plural()).aliases([self.0.singular(), self.0.short()]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn kinds_in_every_spelling() {
+        assert_eq!(KindArg::value_variants().len(), Kind::ALL.len());
+        for kind in Kind::ALL {
+            for word in [kind.plural(), kind.singular(), kind.short()] {
+                assert_eq!(KindArg::from_str(word, false).map(|arg| arg.0), Ok(kind));
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The commands, each in its file.
+
+mod apply;
+mod completion;
+mod counters;
+mod delete;
+mod get;
+mod port;
+mod routes;
+mod status;
+mod teardown;
+mod version;
+mod watch;
+
+use anyhow::Result;
+use clap::Subcommand;
+use weft_api::client::Client;
+
+use crate::args::Args;
+use crate::output::Output;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Status(status::Status),
+    Get(get::Get),
+    Apply(apply::Apply),
+    Delete(delete::Delete),
+    Port(port::Port),
+    Routes(routes::Routes),
+    Counters(counters::Counters),
+    Watch(watch::Watch),
+    Teardown(teardown::Teardown),
+    Completion(completion::Completion),
+    Version(version::Version),
+}
+
+/// Carries out a command line.
+pub(crate) fn run(args: Args) -> Result<()> {
+    let client = Client::new(args.socket);
+    let mut output = Output::new(args.output);
+    match args.command {
+        Command::Status(command) => command.run(&client, &mut output),
+        Command::Get(command) => command.run(&client, &mut output),
+        Command::Apply(command) => command.run(&client, &mut output),
+        Command::Delete(command) => command.run(&client, &mut output),
+        Command::Port(command) => command.run(&client, &mut output),
+        Command::Routes(command) => command.run(&client, &mut output),
+        Command::Counters(command) => command.run(&client, &mut output),
+        Command::Watch(command) => command.run(&client, &mut output),
+        Command::Teardown(command) => command.run(&client, &mut output),
+        Command::Completion(command) => command.run(&mut output),
+        Command::Version(command) => command.run(&client, &mut output),
+    }
+}

@@ -1,0 +1,177 @@
+//! `weft status`: the host at a glance.
+
+use anyhow::Result;
+use clap::Args;
+use weft_api::client::Client;
+use weft_api::kind::Kind;
+use weft_api::view::{self, PortPhase};
+
+use crate::output::Output;
+use crate::output::table::{Table, joined, or_dash};
+
+const AFTER_HELP: &str = "\
+STATE of a port: `up` (attached, and in the kernel as it should be), `detached` (in no namespace),
+`failed` (attached, but REASON). NEXT HOP of a VTEP: the MAC of the underlay's next hop, once it is
+known; packets to a VTEP without one are dropped.
+The exit status is 0 whenever weftd answers; for a probe, look at `failures` of -o json.";
+
+/// Show the host at a glance: weftd, resources, ports, other hosts, failures
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Status {}
+
+impl Status {
+    pub(crate) fn run(&self, client: &Client, output: &mut Output) -> Result<()> {
+        output.print(&client.status()?, render)
+    }
+}
+
+fn render(status: &view::Status) -> String {
+    let mut text = heading(status);
+    if !status.ports.is_empty() {
+        text.push_str(&format!("\n{}", ports(&status.ports)));
+    }
+    if !status.vteps.is_empty() {
+        text.push_str(&format!("\n{}", vteps(&status.vteps)));
+    }
+    if !status.failures.is_empty() {
+        text.push_str("\nFAILURES\n");
+        text.extend(status.failures.iter().map(|failure| format!("{failure}\n")));
+    }
+    text
+}
+
+fn heading(status: &view::Status) -> String {
+    // A kind that this version does not know comes last.
+    let mut resources: Vec<_> = status.resources.iter().collect();
+    resources.sort_by_key(|(word, _)| {
+        Kind::ALL.iter().position(|kind| kind.plural() == word.as_str()).unwrap_or(Kind::ALL.len())
+    });
+    let resources = joined(resources.iter().map(|(word, count)| format!("{word} {count}")));
+    let kernel = match status.failures.len() {
+        0 => "as desired".to_owned(),
+        1 => "1 failure, see below".to_owned(),
+        failures => format!("{failures} failures, see below"),
+    };
+    format!(
+        "host       {}\n\
+         weftd      {} (kernel contract {}), up {}\n\
+         underlay   {}, VTEP {}, router MAC {}\n\
+         resources  {} (revision {})\n\
+         kernel     {kernel}\n",
+        status.host,
+        status.version,
+        status.abi,
+        duration(status.uptime_seconds),
+        status.underlay,
+        status.vtep,
+        status.router_mac,
+        if resources.is_empty() { "none" } else { &resources },
+        status.revision,
+    )
+}
+
+fn ports(ports: &[view::PortStatus]) -> Table<9> {
+    let mut table =
+        Table::new(["PORT", "TENANT", "NETWORK", "SUBNET", "MAC", "ADDRESSES", "STATE", "DEVICE", "REASON"]);
+    for port in ports {
+        let state = match port.state {
+            PortPhase::Detached => "detached",
+            PortPhase::Up => "up",
+            PortPhase::Failed => "failed",
+        };
+        table.row([
+            port.name.clone(),
+            port.tenant.clone(),
+            port.network.clone(),
+            port.subnet.clone(),
+            port.mac.to_string(),
+            joined(&port.addresses),
+            state.to_owned(),
+            or_dash(port.device.as_ref()),
+            or_dash(port.reason.as_ref()),
+        ]);
+    }
+    table
+}
+
+fn vteps(vteps: &[view::VtepStatus]) -> Table<3> {
+    let mut table = Table::new(["VTEP", "DEVICE", "NEXT HOP"]);
+    for vtep in vteps {
+        let next_hop = vtep.next_hop.map_or_else(|| "unresolved".to_owned(), |mac| mac.to_string());
+        table.row([vtep.vtep.to_string(), or_dash(vtep.device.as_ref()), next_hop]);
+    }
+    table
+}
+
+/// The two largest units.
+fn duration(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
+        (0, ..) => format!("{hours}h {}m", minutes % 60),
+        _ => format!("{days}d {}h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> view::Status {
+        serde_json::from_str(
+            r#"{"host":"dc1-h1","version":"0.1.0","abi":1,"uptime_seconds":3725,"underlay":"eth1","vtep":"192.0.2.1",
+                "router_mac":"02:00:c0:00:02:01","revision":12,"resources":{"networks":1,"ports":2,"subnets":1},
+                "ports":[
+                  {"name":"web","tenant":"acme","network":"red","subnet":"red-a","mac":"02:00:00:00:00:01",
+                   "addresses":["10.0.0.2","fd00::2"],"state":"up","device":"weft3"},
+                  {"name":"db","tenant":"acme","network":"red","subnet":"red-a","mac":"02:00:00:00:00:02",
+                   "addresses":["10.0.0.3"],"state":"failed","reason":"/run/netns/db: no such namespace"}],
+                "vteps":[{"vtep":"192.0.2.2","device":"eth1","next_hop":"02:aa:00:00:00:01"},{"vtep":"192.0.2.3"}],
+                "failures":["port/db: /run/netns/db: no such namespace"]}"#,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn the_host_at_a_glance() {
+        assert_eq!(
+            render(&status()),
+            "host       dc1-h1\n\
+             weftd      0.1.0 (kernel contract 1), up 1h 2m\n\
+             underlay   eth1, VTEP 192.0.2.1, router MAC 02:00:c0:00:02:01\n\
+             resources  networks 1, subnets 1, ports 2 (revision 12)\n\
+             kernel     1 failure, see below\n\
+             \n\
+             PORT  TENANT  NETWORK  SUBNET  MAC                ADDRESSES          STATE   DEVICE  REASON\n\
+             web   acme    red      red-a   02:00:00:00:00:01  10.0.0.2, fd00::2  up      weft3   -\n\
+             db    acme    red      red-a   02:00:00:00:00:02  10.0.0.3           failed  -       /run/netns/db: no such namespace\n\
+             \n\
+             VTEP       DEVICE  NEXT HOP\n\
+             192.0.2.2  eth1    02:aa:00:00:00:01\n\
+             192.0.2.3  -       unresolved\n\
+             \n\
+             FAILURES\n\
+             port/db: /run/netns/db: no such namespace\n"
+        );
+    }
+
+    #[test]
+    fn an_empty_host_is_as_desired() {
+        let status = view::Status {
+            resources: [].into(),
+            ports: Vec::new(),
+            vteps: Vec::new(),
+            failures: Vec::new(),
+            ..status()
+        };
+        assert!(render(&status).ends_with("resources  none (revision 12)\nkernel     as desired\n"));
+    }
+
+    #[test]
+    fn durations() {
+        let texts = [59, 61, 7260, 90_000].map(duration);
+        assert_eq!(texts, ["59s", "1m 1s", "2h 1m", "1d 1h"]);
+    }
+}

@@ -1,0 +1,257 @@
+//! The program as its users run it, against real bytes on a real unix socket: what it asks, what it prints, and its
+//! exit status.
+
+#[path = "../../api/tests/server/mod.rs"]
+mod server;
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use server::{Request, Server, json, stream};
+
+const NETWORK: &str = "kind: network\nname: red\ntenant: acme\nvni: 5000\n";
+const NETWORK_JSON: &str = r#"{"kind":"network","name":"red","tenant":"acme","vni":5000}"#;
+const STORED: &str = r#"[{"kind":"network","name":"red","tenant":"acme","vni":5000,"revision":7}]"#;
+const PLAN: &str = r#"{"dry_run":true,"revision":7,"resources":[{"action":"create","resource":"network/red"}],"kernel":["add VNI 5000"],"failures":[]}"#;
+const FAILED: &str = r#"{"dry_run":false,"revision":8,"resources":[{"action":"replace","resource":"port/web"}],"kernel":[],"failures":["port/web: no such namespace"]}"#;
+const STATUS: &str = r#"{"host":"h1","version":"0.1.0","abi":1,"uptime_seconds":5,"underlay":"eth1","vtep":"192.0.2.1","router_mac":"02:00:c0:00:02:01","revision":7,"resources":{"network":1},"ports":[],"vteps":[],"failures":[]}"#;
+
+fn answer(request: &Request) -> Vec<u8> {
+    match (request.method.as_str(), request.target.as_str()) {
+        ("GET", "/v1/status") => json(200, STATUS),
+        ("GET", "/v1/networks") => json(200, STORED),
+        ("GET", "/v1/networks/red") => json(200, &STORED[1..STORED.len() - 1]),
+        ("POST", "/v1/apply?dry_run=true" | "/v1/delete?dry_run=true") => json(200, PLAN),
+        ("POST", "/v1/ports/web/attach") => json(200, FAILED),
+        ("POST", "/v1/apply") => json(
+            422,
+            r#"{"errors":[{"object":"network/red","message":"VNI 5000 is taken by network/blue"}]}"#,
+        ),
+        ("POST", "/v1/teardown") => json(200, r#"["link weft0"]"#),
+        ("GET", "/v1/counters") => json(
+            200,
+            r#"[{"port":"web","from_port":{"packets":1,"bytes":2},"to_port":{"packets":3,"bytes":4},"drops":{}}]"#,
+        ),
+        ("GET", "/v1/watch?since=7") => {
+            let line = r#"{"revision":8,"action":"delete","resource":{"kind":"network","name":"red","tenant":"acme","vni":5000}}"#;
+            stream(&[line], true)
+        }
+        _ => json(404, r#"{"errors":[{"object":"network/blue","message":"no such network"}]}"#),
+    }
+}
+
+fn weft(socket: &Path, args: &[&str], input: &str) -> Output {
+    run(Path::new(env!("CARGO_BIN_EXE_weft")), socket, args, input)
+}
+
+fn run(program: &Path, socket: &Path, args: &[&str], input: &str) -> Output {
+    let mut child = Command::new(program)
+        .args(args)
+        .env("WEFT_SOCKET", socket)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("weft runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // A command that reads no input may be gone already.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    child.wait_with_output().expect("weft ends")
+}
+
+#[track_caller]
+fn expect(output: &Output, code: i32, stdout: &str, stderr: &str) {
+    assert_eq!(String::from_utf8_lossy(&output.stderr), stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), stdout);
+    assert_eq!(output.status.code(), Some(code));
+}
+
+#[test]
+fn get_in_every_format() {
+    let server = Server::start("get", answer);
+    let socket = server.socket();
+    let table = "NAME  TENANT  VNI   REVISION\nred   acme    5000  7\n";
+    expect(&weft(&socket, &["get", "networks"], ""), 0, table, "");
+    expect(&weft(&socket, &["get", "net", "red"], ""), 0, table, "");
+    let output = weft(&socket, &["get", "network", "-o", "json"], "");
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(value, serde_json::from_str::<serde_json::Value>(STORED).expect("JSON"));
+    let yaml = "---\nkind: network\nname: red\nrevision: 7\ntenant: acme\nvni: 5000\n";
+    expect(&weft(&socket, &["--output=yaml", "get", "networks"], ""), 0, yaml, "");
+}
+
+#[test]
+fn a_resource_that_is_not_there() {
+    let server = Server::start("missing", answer);
+    let socket = server.socket();
+    let output = weft(&socket, &["get", "network", "blue"], "");
+    expect(&output, 1, "", "error: network/blue: no such network\n");
+    let output = weft(&socket, &["get", "network", "blue", "-o", "json"], "");
+    expect(&output, 1, "", "{\"errors\":[{\"object\":\"network/blue\",\"message\":\"no such network\"}]}\n");
+}
+
+#[test]
+fn a_dry_run_shows_the_plan() {
+    let server = Server::start("dry-run", answer);
+    let plan = "+ create network/red\nkernel:\n  add VNI 5000\ndry run, nothing was changed: 1 to create\n";
+    let output = weft(&server.socket(), &["apply", "-f", "-", "--dry-run"], NETWORK);
+    expect(&output, 0, plan, "");
+    assert_eq!(server.request().body, format!("[{NETWORK_JSON}]"));
+    // What `get -o json` prints can be applied.
+    let output = weft(&server.socket(), &["apply", "-f", "-", "--dry-run"], STORED);
+    expect(&output, 0, plan, "");
+    assert_eq!(server.request().body, format!("[{NETWORK_JSON}]"));
+    let output = weft(&server.socket(), &["delete", "net", "red", "blue", "--dry-run"], "");
+    assert_eq!(output.status.code(), Some(0));
+    let body = r#"[{"kind":"network","name":"red"},{"kind":"network","name":"blue"}]"#;
+    assert_eq!(server.request().body, body);
+}
+
+#[test]
+fn a_refusal_points_into_the_file() {
+    let server = Server::start("refused", answer);
+    let folder = server.folder().join("tenants");
+    fs::create_dir(&folder).expect("a folder");
+    fs::write(folder.join("red.yaml"), format!("# acme\n{NETWORK}")).expect("a file");
+    fs::write(folder.join("notes.txt"), "not for weft").expect("a file");
+    let folder = folder.to_str().expect("UTF-8");
+    let output = weft(&server.socket(), &["apply", "-f", folder], "");
+    let error = format!(
+        "error: network/red at {folder}/red.yaml:2:1 (document 1): VNI 5000 is taken by network/blue\n"
+    );
+    expect(&output, 1, "", &error);
+}
+
+#[test]
+fn bad_input_is_never_sent() {
+    let server = Server::start("bad-input", answer);
+    let input = format!("{NETWORK}colour: red\n---\nkind: vpc\nname: x\n");
+    let output = weft(&server.socket(), &["apply", "-f", "-"], &input);
+    let error = "error: network/red at stdin:5:1 (document 1): colour: unknown field; known here: name, tenant, vni\n\
+                 error: vpc/x at stdin:7:7 (document 2): unknown kind `vpc`; the kinds are network, subnet, port \
+                 and remote\n";
+    expect(&output, 1, "", error);
+    let output = weft(&server.socket(), &["apply", "-f", "-"], "");
+    let error = "error: input: no resource in stdin: expected documents with `kind`, `name` and the fields of the \
+                 kind\n";
+    expect(&output, 1, "", error);
+    let output = weft(&server.socket(), &["apply", "-f", "/nonexistent.yaml"], "");
+    expect(&output, 1, "", "error: /nonexistent.yaml: No such file or directory (os error 2)\n");
+    assert!(server.is_idle());
+}
+
+#[test]
+fn what_the_kernel_refused_fails_the_command() {
+    let server = Server::start("kernel", answer);
+    let output = weft(&server.socket(), &["port", "attach", "web", "--netns", "web-1"], "");
+    expect(
+        &output,
+        1,
+        "~ replace port/web\nrevision 8: 1 replaced\n",
+        "error: kernel: port/web: no such namespace\nerror: stored, but not yet in the kernel; weftd tries again, \
+         and `weft status` tells how it stands\n",
+    );
+    assert_eq!(server.request().body, r#"{"netns":"/run/netns/web-1","device":"eth0"}"#);
+}
+
+#[test]
+fn status_and_version() {
+    let server = Server::start("status", answer);
+    let output = weft(&server.socket(), &["status"], "");
+    let text = "host       h1\nweftd      0.1.0 (kernel contract 1), up 5s\n\
+                underlay   eth1, VTEP 192.0.2.1, router MAC 02:00:c0:00:02:01\n\
+                resources  network 1 (revision 7)\nkernel     as desired\n";
+    expect(&output, 0, text, "");
+    let output = weft(&server.socket(), &["version", "-o", "json"], "");
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(value["weftd"], "0.1.0");
+}
+
+#[test]
+fn counters_of_one_port() {
+    let server = Server::start("counters", answer);
+    let output = weft(&server.socket(), &["counters", "--port", "web"], "");
+    let table = "PORT  SENT  BYTES  RECEIVED  BYTES  DROPPED  REASONS\nweb   1     2      3         4      0        -\n";
+    expect(&output, 0, table, "");
+    let output = weft(&server.socket(), &["counters", "--port", "db"], "");
+    expect(&output, 1, "", "error: port/db: no counters: `weft get ports` lists this host's ports\n");
+}
+
+#[test]
+fn a_watch_that_the_daemon_ends() {
+    let server = Server::start("watch", answer);
+    let output = weft(&server.socket(), &["watch", "--since", "7"], "");
+    let error = "error: weftd ended the stream: go on with `weft watch --since 8`\n";
+    expect(&output, 1, "8         delete   network/red\n", error);
+}
+
+#[test]
+fn exit_status_of_a_wrong_command_line_and_of_no_daemon() {
+    let nowhere = Path::new("/nonexistent/weftd.sock");
+    for args in
+        [&["get", "vpcs"][..], &["delete"], &["delete", "port"], &["apply"], &["teardown"], &["status", "x"]]
+    {
+        assert_eq!(weft(nowhere, args, "").status.code(), Some(2), "{args:?}");
+    }
+    for args in
+        [&["get", "ports"][..], &["status"], &["watch"], &["counters", "--watch"], &["port", "detach", "x"]]
+    {
+        let output = weft(nowhere, args, "");
+        assert_eq!(output.status.code(), Some(3), "{args:?}");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.starts_with("error: weftd cannot be reached at /nonexistent/weftd.sock: "), "{error}");
+    }
+}
+
+#[test]
+fn teardown_by_the_daemon_or_by_its_program() {
+    let server = Server::start("teardown", answer);
+    expect(&weft(&server.socket(), &["teardown", "--yes"], ""), 0, "link weft0\n", "");
+
+    // Installed side by side, so that the program finds this weftd whatever PATH says. Links, since a file that was
+    // just written cannot be run while another thread's child still has it open.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("teardown-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder");
+    let (weft, weftd) = (folder.join("weft"), folder.join("weftd"));
+    fs::hard_link(env!("CARGO_BIN_EXE_weft"), &weft).expect("a link");
+    symlink(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/weftd-stand-in.sh"), &weftd).expect("a link");
+    let nowhere = server.folder().join("nowhere.sock");
+    let output = run(&weft, &nowhere, &["teardown", "--yes", "--purge", "--config", "my.toml"], "");
+    expect(&output, 0, "called with teardown --config my.toml --purge\n", "");
+    let output = run(&weft, &nowhere, &["teardown", "--yes", "--config", "bad.toml"], "");
+    let error = format!("error: {} teardown --config bad.toml: exit status: 1\n", weftd.display());
+    expect(&output, 1, "", &error);
+    fs::remove_dir_all(&folder).expect("the folder goes");
+}
+
+#[test]
+fn completion_and_help() {
+    let nowhere = Path::new("/nonexistent");
+    for shell in ["bash", "zsh", "fish"] {
+        let output = weft(nowhere, &["completion", shell], "");
+        assert!(output.status.success() && output.stdout.len() > 1000, "{shell}");
+    }
+    let output = weft(nowhere, &["--help"], "");
+    let help = String::from_utf8_lossy(&output.stdout);
+    assert!(help.contains("Exit status:") && help.contains("Examples:"), "{help}");
+}
+
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let server = Server::start("pipe", answer);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_weft"))
+        .args(["get", "networks"])
+        .env("WEFT_SOCKET", server.socket())
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .output()
+        .expect("weft runs");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
+}
