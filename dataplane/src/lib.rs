@@ -1,13 +1,32 @@
-//! Keeps a host's kernel as the daemon wants it.
+//! Keeps a host's kernel as the daemon wants it: loads, pins and replaces the eBPF programs, and makes devices,
+//! neighbours and maps as [`desired`].
+//!
+//! A reconciliation is observe → plan → diff → apply. What weft may change or remove is known in one place,
+//! `names`. Everything is relative to the network namespace of the thread that calls [`Dataplane::open`].
 
+mod apply;
+mod bpf;
+mod change;
+mod counters;
+mod dataplane;
 pub mod desired;
+mod diff;
+mod error;
+mod kernel;
+mod names;
+mod netlink;
+mod netns;
+mod observe;
+mod plan;
+mod teardown;
+mod watch;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
-use desired::Desired;
-use weft_dataplane_abi::PortCounters;
+pub use change::{Change, DeviceSetting, Operation, PortSetting};
+pub use dataplane::Dataplane;
+pub use error::{ObserveError, OpenError};
 
 /// Where weft's pins live and how large its maps are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,28 +50,6 @@ pub struct Sizes {
     pub addresses: u32,
     /// Prefixes.
     pub prefixes: u32,
-}
-
-/// The data plane of one host.
-#[derive(Debug)]
-pub struct Dataplane {}
-
-/// Why the data plane could not be opened. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {}
-
-/// Why a question to the kernel failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ObserveError {}
-
-/// One thing that differs between the kernel and what is desired, and is made equal by applying it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {}
-
-impl fmt::Display for Change {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {}
-    }
 }
 
 /// A change that could not be made. The others were.
@@ -100,52 +97,25 @@ pub struct VtepState {
     pub next_hop: Option<weft_vxlan::MacAddr>,
 }
 
-impl Dataplane {
-    /// Loads the programs, creates or adopts the pinned maps, and replaces the programs on every pinned link.
-    ///
-    /// # Errors
-    /// [`OpenError`]; the kernel is then as it was.
-    pub async fn open(options: Options) -> Result<Self, OpenError> {
-        let _ = options;
-        Ok(Self {})
+impl Failure {
+    fn new(object: String, cause: String) -> Self {
+        Self { object, port: None, cause }
     }
 
-    /// Makes the kernel as `desired`. Goes on past failures and reports them all; doing it again repairs.
-    pub async fn reconcile(&mut self, desired: &Desired) -> Report {
-        let _ = desired;
-        Report::default()
+    fn of_port(port: &str, cause: String) -> Self {
+        Self { object: format!("port {port}"), port: Some(port.to_owned()), cause }
     }
+}
 
-    /// What [`Dataplane::reconcile`] would change.
-    ///
-    /// # Errors
-    /// [`ObserveError`] if the kernel does not answer.
-    pub async fn plan(&mut self, desired: &Desired) -> Result<Vec<Change>, ObserveError> {
-        let _ = desired;
-        Ok(Vec::new())
-    }
-
-    /// Counters of each port by its name, summed over CPUs; those of no port under the empty name.
-    ///
-    /// # Errors
-    /// [`ObserveError`] if the kernel does not answer.
-    pub fn counters(&self) -> Result<BTreeMap<String, PortCounters>, ObserveError> {
-        Ok(BTreeMap::new())
-    }
-
-    /// Waits until a link, address, route or neighbour of the kernel changed in a way that may call for
-    /// [`Dataplane::reconcile`]. Cancel safe.
-    pub async fn kernel_changed(&mut self) {
-        std::future::pending().await
-    }
-
-    /// Removes everything that weft made in this network namespace and its pins, and nothing else. Returns what
-    /// was removed. Needs no open data plane.
-    ///
-    /// # Errors
-    /// All failures; what could be removed was.
-    pub async fn teardown(options: &Options) -> Result<Vec<String>, Vec<Failure>> {
-        let _ = options;
-        Ok(Vec::new())
+impl Report {
+    /// Notes the outcome of a change.
+    fn record(&mut self, change: Change, done: Result<(), String>) {
+        match done {
+            Ok(()) => self.changes.push(change),
+            Err(cause) => {
+                let port = change.port().map(str::to_owned);
+                self.failures.push(Failure { object: change.object(), port, cause });
+            }
+        }
     }
 }

@@ -1,0 +1,13 @@
+//! The eBPF side of the kernel: the object with the programs, their maps and links, and the pins that keep them
+//! there without a daemon.
+
+mod links;
+mod maps;
+mod object;
+mod pins;
+mod sys;
+
+pub(crate) use links::Attachment;
+pub(crate) use maps::{Counters, HashTable, Maps, PrefixKey, Table};
+pub(crate) use object::{Programs, detach};
+pub(crate) use pins::PinFolder;

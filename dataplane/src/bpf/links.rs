@@ -1,0 +1,67 @@
+//! Pinned tcx links: each holds one program on one device, without a daemon.
+
+use std::path::Path;
+use std::{fs, io};
+
+use aya::programs::links::{FdLink, PinnedLink};
+use aya::programs::tc::{SchedClassifierLink, TcAttachOptions};
+use aya::programs::{LinkOrder, SchedClassifier, TcAttachType};
+
+use super::sys;
+use crate::error::{AttachError, chain};
+use crate::names;
+
+/// A pinned link as the kernel has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Attachment {
+    /// The program that the pin's name says.
+    pub(crate) program: &'static str,
+    /// The device that the pin's name says.
+    pub(crate) ifindex: u32,
+    /// The device that the link is attached to; 0 if it has gone.
+    pub(crate) attached_to: u32,
+}
+
+impl Attachment {
+    /// Whether the link does what its pin's name says.
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.attached_to == self.ifindex
+    }
+}
+
+/// The links pinned in `folder` under names of ours. Other files are not looked at.
+pub(super) fn pinned(folder: &Path) -> io::Result<Vec<Attachment>> {
+    let mut attachments = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let Some((program, ifindex)) = entry.file_name().to_str().and_then(names::parse_link_pin) else {
+            continue;
+        };
+        if let Some(info) = sys::tcx_link_at(&entry.path())? {
+            attachments.push(Attachment { program, ifindex, attached_to: info.ifindex });
+        }
+    }
+    attachments.sort_by_key(|attachment| (attachment.program, attachment.ifindex));
+    Ok(attachments)
+}
+
+/// Puts `program` in the place of the one that the link at `pin` holds, atomically.
+pub(super) fn replace(program: &mut SchedClassifier, pin: &Path) -> Result<(), AttachError> {
+    let link = PinnedLink::from_pin(pin).map_err(|error| AttachError(chain(&error)))?;
+    let link =
+        SchedClassifierLink::try_from(FdLink::from(link)).map_err(|error| AttachError(chain(&error)))?;
+    let id = program.attach_to_link(link).map_err(|error| AttachError(chain(&error)))?;
+    // The pin holds the link; the descriptor is not needed.
+    program.take_link(id).map(drop).map_err(|error| AttachError(chain(&error)))
+}
+
+/// Attaches `program` to the ingress of `device` and pins the link. A crash in between detaches it again.
+pub(super) fn attach(program: &mut SchedClassifier, device: &str, pin: &Path) -> Result<(), AttachError> {
+    let order = TcAttachOptions::TcxOrder(LinkOrder::default());
+    let id = program
+        .attach_with_options(device, TcAttachType::Ingress, order)
+        .map_err(|error| AttachError(chain(&error)))?;
+    let link = program.take_link(id).map_err(|error| AttachError(chain(&error)))?;
+    let link = FdLink::try_from(link).map_err(|error| AttachError(chain(&error)))?;
+    link.pin(pin).map(drop).map_err(|error| AttachError(chain(&error)))
+}

@@ -1,0 +1,265 @@
+//! The pinned maps as typed tables, and what they must look like.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::{fmt, io};
+
+use aya::Pod;
+use aya::maps::lpm_trie::{Key, LpmTrie};
+use aya::maps::{
+    Array, HashMap, IterableMap as _, Map, MapData, MapError, MapInfo, MapType, PerCpuArray, PerCpuValues,
+};
+use aya::util::nr_cpus;
+use weft_dataplane_abi::{
+    Endpoint, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, VniEntry, VtepAddr, VtepEntry,
+    VtepVniKey, maps,
+};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::Sizes;
+
+/// A value that goes to and comes from the kernel as its bytes.
+#[derive(Debug, Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct Raw<T>(pub(super) T);
+
+// SAFETY: zerocopy proves that every byte of `T` is initialized and that any bytes are a `T`; `Raw` is transparent.
+unsafe impl<T: Copy + FromBytes + IntoBytes + Immutable + 'static> Pod for Raw<T> {}
+
+/// A type that [`Raw`] makes fit for the kernel.
+pub(crate) trait Plain: Copy + FromBytes + IntoBytes + Immutable + 'static {}
+impl<T: Copy + FromBytes + IntoBytes + Immutable + 'static> Plain for T {}
+
+/// What makes two maps interchangeable.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Shape {
+    pub(crate) kind: MapType,
+    pub(crate) key_size: u32,
+    pub(crate) value_size: u32,
+    pub(crate) max_entries: u32,
+}
+
+impl Shape {
+    pub(super) fn of(info: &MapInfo) -> Result<Self, MapError> {
+        Ok(Self {
+            kind: info.map_type()?,
+            key_size: info.key_size(),
+            value_size: info.value_size(),
+            max_entries: info.max_entries(),
+        })
+    }
+
+    fn new<K, V>(kind: MapType, max_entries: u32) -> Self {
+        let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+        Self { kind, key_size: size(size_of::<K>()), value_size: size(size_of::<V>()), max_entries }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, key_size, value_size, max_entries } = self;
+        write!(f, "a {kind:?} of {max_entries} entries ({key_size} bytes to {value_size} bytes)")
+    }
+}
+
+/// The shape of every map, by name.
+pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 10] {
+    let Sizes { ports, vnis, vteps, addresses, prefixes } = *sizes;
+    // A VTEP takes part in a VNI by an address, which brings at most a network and a subnet, or by a prefix.
+    let memberships = vteps.saturating_mul(vnis).min(addresses.saturating_mul(2).saturating_add(prefixes));
+    let hash = MapType::Hash;
+    [
+        (maps::ABI, Shape::new::<u32, u32>(MapType::Array, 1)),
+        (maps::HOST, Shape::new::<u32, HostConfig>(MapType::Array, 1)),
+        (maps::ENDPOINTS, Shape::new::<u32, Endpoint>(hash, ports)),
+        (maps::HOSTS, Shape::new::<IpKey, HostRoute>(hash, addresses)),
+        (maps::PREFIXES, Shape::new::<Key<Raw<IpKey>>, NextHop>(MapType::LpmTrie, prefixes)),
+        (maps::FDB, Shape::new::<MacKey, NextHop>(hash, addresses)),
+        (maps::VNIS, Shape::new::<u32, VniEntry>(hash, vnis)),
+        (maps::VTEP_VNIS, Shape::new::<VtepVniKey, u8>(hash, memberships)),
+        (maps::VTEPS, Shape::new::<VtepAddr, VtepEntry>(hash, vteps)),
+        // Slot 0 belongs to no port.
+        (maps::COUNTERS, Shape::new::<u32, PortCounters>(MapType::PerCpuArray, ports.saturating_add(1))),
+    ]
+    .map(|(name, shape)| (name, Shape { max_entries: shape.max_entries.max(1), ..shape }))
+}
+
+/// A map whose entries can be read as a whole and changed one by one.
+pub(crate) trait Table {
+    type Key: Copy + Ord;
+    type Value: Copy + Eq;
+
+    fn name(&self) -> &'static str;
+    /// How many entries fit.
+    fn capacity(&self) -> usize;
+    fn read(&self) -> Result<BTreeMap<Self::Key, Self::Value>, MapError>;
+    fn insert(&mut self, key: &Self::Key, value: &Self::Value) -> Result<(), MapError>;
+    fn remove(&mut self, key: &Self::Key) -> Result<(), MapError>;
+}
+
+/// A hash map.
+pub(crate) struct HashTable<K, V> {
+    name: &'static str,
+    map: HashMap<MapData, Raw<K>, Raw<V>>,
+}
+
+impl<K: Plain + Ord, V: Plain + Eq> Table for HashTable<K, V> {
+    type Key = K;
+    type Value = V;
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn capacity(&self) -> usize {
+        capacity(self.map.map())
+    }
+
+    fn read(&self) -> Result<BTreeMap<K, V>, MapError> {
+        self.map.iter().map(|entry| entry.map(|(key, value)| (key.0, value.0))).collect()
+    }
+
+    fn insert(&mut self, key: &K, value: &V) -> Result<(), MapError> {
+        self.map.insert(Raw(*key), Raw(*value), 0)
+    }
+
+    fn remove(&mut self, key: &K) -> Result<(), MapError> {
+        ignore_missing(self.map.remove(&Raw(*key)))
+    }
+}
+
+/// A prefix within a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PrefixKey {
+    /// The first address.
+    pub(crate) address: IpKey,
+    /// Bits that count, [`IpKey::SCOPE_BITS`] included.
+    pub(crate) bits: u32,
+}
+
+/// The map of prefixes.
+pub(crate) struct PrefixTable {
+    map: LpmTrie<MapData, Raw<IpKey>, Raw<NextHop>>,
+}
+
+impl Table for PrefixTable {
+    type Key = PrefixKey;
+    type Value = NextHop;
+
+    fn name(&self) -> &'static str {
+        maps::PREFIXES
+    }
+
+    fn capacity(&self) -> usize {
+        capacity(self.map.map())
+    }
+
+    fn read(&self) -> Result<BTreeMap<PrefixKey, NextHop>, MapError> {
+        let entry = |(key, value): (Key<Raw<IpKey>>, Raw<NextHop>)| {
+            (PrefixKey { address: key.data().0, bits: key.prefix_len() }, value.0)
+        };
+        self.map.iter().map(|result| result.map(entry)).collect()
+    }
+
+    fn insert(&mut self, key: &PrefixKey, value: &NextHop) -> Result<(), MapError> {
+        self.map.insert(&Key::new(key.bits, Raw(key.address)), Raw(*value), 0)
+    }
+
+    fn remove(&mut self, key: &PrefixKey) -> Result<(), MapError> {
+        ignore_missing(self.map.remove(&Key::new(key.bits, Raw(key.address))))
+    }
+}
+
+/// All maps that the daemon writes.
+pub(crate) struct Maps {
+    pub(crate) host: HostTable,
+    pub(crate) endpoints: HashTable<u32, Endpoint>,
+    pub(crate) hosts: HashTable<IpKey, HostRoute>,
+    pub(crate) prefixes: PrefixTable,
+    pub(crate) fdb: HashTable<MacKey, NextHop>,
+    pub(crate) vnis: HashTable<u32, VniEntry>,
+    pub(crate) vtep_vnis: HashTable<VtepVniKey, u8>,
+    pub(crate) vteps: HashTable<VtepAddr, VtepEntry>,
+    pub(crate) counters: Counters,
+}
+
+impl Maps {
+    /// The maps that are pinned in `folder`.
+    pub(super) fn open(folder: &Path) -> Result<Self, MapError> {
+        Ok(Self {
+            host: HostTable { map: pinned(folder, maps::HOST)?.try_into()? },
+            endpoints: HashTable::open(folder, maps::ENDPOINTS)?,
+            hosts: HashTable::open(folder, maps::HOSTS)?,
+            prefixes: PrefixTable { map: pinned(folder, maps::PREFIXES)?.try_into()? },
+            fdb: HashTable::open(folder, maps::FDB)?,
+            vnis: HashTable::open(folder, maps::VNIS)?,
+            vtep_vnis: HashTable::open(folder, maps::VTEP_VNIS)?,
+            vteps: HashTable::open(folder, maps::VTEPS)?,
+            counters: Counters::open(folder)?,
+        })
+    }
+}
+
+/// The map of the one host.
+pub(crate) struct HostTable {
+    map: Array<MapData, Raw<HostConfig>>,
+}
+
+impl HostTable {
+    pub(crate) fn read(&self) -> Result<HostConfig, MapError> {
+        self.map.get(&0, 0).map(|raw| raw.0)
+    }
+
+    pub(crate) fn write(&mut self, host: &HostConfig) -> Result<(), MapError> {
+        self.map.set(0, Raw(*host), 0)
+    }
+}
+
+/// The counters of all slots.
+pub(crate) struct Counters {
+    map: PerCpuArray<MapData, Raw<PortCounters>>,
+}
+
+impl Counters {
+    pub(crate) fn open(folder: &Path) -> Result<Self, MapError> {
+        Ok(Self { map: pinned(folder, maps::COUNTERS)?.try_into()? })
+    }
+
+    /// A slot's counters, summed over CPUs.
+    pub(crate) fn read(&self, slot: u32) -> Result<PortCounters, MapError> {
+        let mut sum = PortCounters::ZERO;
+        for of_cpu in self.map.get(&slot, 0)?.iter() {
+            sum.add(&of_cpu.0);
+        }
+        Ok(sum)
+    }
+
+    /// Sets a slot's counters to zero.
+    pub(crate) fn clear(&mut self, slot: u32) -> Result<(), MapError> {
+        let cpus = nr_cpus().map_err(|(_, error)| error)?;
+        let zeros = PerCpuValues::try_from(vec![Raw(PortCounters::ZERO); cpus])?;
+        self.map.set(slot, zeros, 0)
+    }
+}
+
+impl<K: Plain + Ord, V: Plain + Eq> HashTable<K, V> {
+    pub(crate) fn open(folder: &Path, name: &'static str) -> Result<Self, MapError> {
+        Ok(Self { name, map: pinned(folder, name)?.try_into()? })
+    }
+}
+
+fn pinned(folder: &Path, name: &str) -> Result<Map, MapError> {
+    Map::from_map_data(MapData::from_pin(folder.join(name))?)
+}
+
+fn capacity(map: &MapData) -> usize {
+    map.info().ok().and_then(|info| usize::try_from(info.max_entries()).ok()).unwrap_or(0)
+}
+
+/// What is gone is removed.
+fn ignore_missing(result: Result<(), MapError>) -> Result<(), MapError> {
+    match result {
+        Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

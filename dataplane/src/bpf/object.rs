@@ -1,0 +1,151 @@
+//! The eBPF object: loaded beside what runs, and only when the kernel has accepted all of it put in its place.
+
+use std::collections::BTreeSet;
+use std::{fs, io};
+
+use aya::maps::{Array, Map, MapInfo};
+use aya::programs::SchedClassifier;
+use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
+use weft_dataplane_abi::{ABI_VERSION, maps, programs};
+
+use super::links::{self, Attachment};
+use super::maps::{Maps, Shape, shapes};
+use super::pins::{Fresh, PinFolder};
+use crate::Sizes;
+use crate::error::{AttachError, OpenError, chain};
+
+static OBJECT: &[u8] = include_bytes_aligned!(env!("WEFT_BPF_OBJECT"));
+
+/// The loaded programs.
+pub(crate) struct Programs {
+    ebpf: Ebpf,
+}
+
+impl std::fmt::Debug for Programs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Programs")
+    }
+}
+
+impl Programs {
+    /// Loads the programs, adopts the pinned maps or pins new ones, and replaces the programs on every pinned
+    /// link. Fails before it changes anything, but for the replacement itself, which no packet notices.
+    pub(crate) fn load(folder: &PinFolder, sizes: &Sizes) -> Result<(Self, Maps), OpenError> {
+        let adopted = folder.adoptable(sizes)?;
+        let mut ebpf = load(folder, &adopted, sizes)?;
+        for name in programs::ALL {
+            classifier(&mut ebpf, name)
+                .map_err(|cause| OpenError::Program { name, cause })?
+                .load()
+                .map_err(|error| OpenError::Program { name, cause: chain(&error) })?;
+        }
+        let fresh = pin_new(&mut ebpf, folder, &adopted, sizes)?;
+        let maps = Maps::open(&folder.maps())
+            .map_err(|error| OpenError::Pin { path: folder.maps(), cause: chain(&error) })?;
+        fresh.keep();
+
+        let mut programs = Self { ebpf };
+        programs.replace_all(folder)?;
+        Ok((programs, maps))
+    }
+
+    fn replace_all(&mut self, folder: &PinFolder) -> Result<(), OpenError> {
+        let links = folder.attachments();
+        let links = links.map_err(|source| OpenError::Folder { path: folder.root().to_owned(), source })?;
+        for Attachment { program, ifindex, attached_to } in links {
+            let path = folder.link(program, ifindex);
+            if attached_to == 0 {
+                tracing::info!(program, ifindex, "unpinning the link of a device that has gone");
+                fs::remove_file(&path).map_err(|source| OpenError::Folder { path, source })?;
+                continue;
+            }
+            self.program(program)
+                .and_then(|program| links::replace(program, &path))
+                .map_err(|error| OpenError::Pin { path, cause: error.0 })?;
+        }
+        Ok(())
+    }
+
+    /// Attaches `program` to the device and pins the link.
+    pub(crate) fn attach(
+        &mut self,
+        folder: &PinFolder,
+        program: &str,
+        device: &str,
+        ifindex: u32,
+    ) -> Result<(), AttachError> {
+        let pin = folder.link(program, ifindex);
+        detach(folder, program, ifindex).map_err(|error| AttachError(error.to_string()))?;
+        links::attach(self.program(program)?, device, &pin)
+    }
+
+    fn program(&mut self, name: &str) -> Result<&mut SchedClassifier, AttachError> {
+        classifier(&mut self.ebpf, name).map_err(AttachError)
+    }
+}
+
+/// Removes the pin of a link, and thereby detaches it.
+pub(crate) fn detach(folder: &PinFolder, program: &str, ifindex: u32) -> io::Result<()> {
+    match fs::remove_file(folder.link(program, ifindex)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn load(folder: &PinFolder, adopted: &BTreeSet<&'static str>, sizes: &Sizes) -> Result<Ebpf, OpenError> {
+    let mut loader = EbpfLoader::new();
+    for (name, shape) in shapes(sizes) {
+        loader.map_max_entries(name, shape.max_entries);
+        if adopted.contains(name) {
+            loader.map_pin_path(name, folder.map(name));
+        }
+    }
+    loader.load(OBJECT).map_err(|error| OpenError::Load { cause: chain(&error) })
+}
+
+fn classifier<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier, String> {
+    let program = ebpf.program_mut(name).ok_or("it is not in the object")?;
+    program.try_into().map_err(|error| chain(&error))
+}
+
+/// Pins the maps that were not adopted, the ABI last: its pin says that the others are complete.
+fn pin_new(
+    ebpf: &mut Ebpf,
+    folder: &PinFolder,
+    adopted: &BTreeSet<&'static str>,
+    sizes: &Sizes,
+) -> Result<Fresh, OpenError> {
+    let mut fresh = Fresh::default();
+    let shapes = shapes(sizes);
+    let last = shapes.iter().filter(|(name, _)| *name == maps::ABI);
+    for (name, shape) in shapes.iter().filter(|(name, _)| *name != maps::ABI).chain(last) {
+        let map =
+            ebpf.take_map(name).ok_or_else(|| OpenError::Load { cause: format!("it has no map {name}") })?;
+        if adopted.contains(name) {
+            continue;
+        }
+        let path = folder.map(name);
+        let failed = |cause| OpenError::Pin { path: path.clone(), cause };
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error.to_string())),
+            // Left by an open that did not come to its end.
+            Ok(()) | Err(_) => {}
+        }
+        map.pin(&path).map_err(|error| failed(chain(&error)))?;
+        fresh.made(path.clone());
+        let made = MapInfo::from_pin(&path).and_then(|info| Shape::of(&info));
+        let made = made.map_err(|error| failed(chain(&error)))?;
+        if made != *shape {
+            return Err(failed(format!("the object makes {made}, but the data plane speaks {shape}")));
+        }
+        if *name == maps::ABI {
+            set_abi(map).map_err(failed)?;
+        }
+    }
+    Ok(fresh)
+}
+
+fn set_abi(map: Map) -> Result<(), String> {
+    let mut abi = Array::<_, u32>::try_from(map).map_err(|error| chain(&error))?;
+    abi.set(0, ABI_VERSION, 0).map_err(|error| chain(&error))
+}

@@ -1,0 +1,179 @@
+//! The pin folder: a folder of weft's own on a bpffs, with `maps/NAME` and `links/PROGRAM-IFINDEX`.
+//!
+//! One weftd at a time manages it: a lock (flock) on the folder itself, which needs no other file, holds across
+//! network and mount namespaces, and ends with the process.
+
+use std::collections::BTreeSet;
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use aya::maps::{Array, Map, MapData, MapError, MapInfo};
+use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
+use weft_dataplane_abi::{ABI_VERSION, maps};
+
+use super::links::{self, Attachment};
+use super::maps::{Shape, shapes};
+use crate::error::{OpenError, chain};
+use crate::{Sizes, names};
+
+/// An existing pin folder, locked.
+#[derive(Debug)]
+pub(crate) struct PinFolder {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl PinFolder {
+    /// Creates what is missing of the folder and locks it.
+    pub(crate) fn create(root: &Path) -> Result<Self, OpenError> {
+        require_bpffs(root)?;
+        loop {
+            for folder in [root.to_owned(), root.join(names::MAPS), root.join(names::LINKS)] {
+                fs::DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o700)
+                    .create(&folder)
+                    .map_err(|source| OpenError::Folder { path: folder, source })?;
+            }
+            if let Some(folder) = Self::lock(root)? {
+                return Ok(folder);
+            }
+        }
+    }
+
+    /// Locks the folder. `None` if it does not exist.
+    pub(crate) fn lock(root: &Path) -> Result<Option<Self>, OpenError> {
+        let failed = |source| OpenError::Folder { path: root.to_owned(), source };
+        let lock = match File::open(root) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { path: root.to_owned() }),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        // A teardown may have removed the folder between our opening and our locking it.
+        let locked = lock.metadata().map_err(failed)?.ino();
+        let is_same = fs::metadata(root).is_ok_and(|now| now.ino() == locked);
+        Ok(is_same.then(|| Self { root: root.to_owned(), _lock: lock }))
+    }
+
+    /// The folder itself.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the map `name` is pinned.
+    pub(crate) fn map(&self, name: &str) -> PathBuf {
+        self.maps().join(name)
+    }
+
+    /// Where the maps are pinned.
+    pub(crate) fn maps(&self) -> PathBuf {
+        self.root.join(names::MAPS)
+    }
+
+    /// Where the links are pinned.
+    pub(crate) fn links(&self) -> PathBuf {
+        self.root.join(names::LINKS)
+    }
+
+    /// Where the link of `program` on the device `ifindex` is pinned.
+    pub(crate) fn link(&self, program: &str, ifindex: u32) -> PathBuf {
+        self.links().join(names::link_pin(program, ifindex))
+    }
+
+    /// The pinned links.
+    pub(crate) fn attachments(&self) -> io::Result<Vec<Attachment>> {
+        match links::pinned(&self.links()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    /// The maps that can be adopted, or why none can: all that are pinned must be as this weftd makes them.
+    pub(super) fn adoptable(&self, sizes: &Sizes) -> Result<BTreeSet<&'static str>, OpenError> {
+        let abi = self.map(maps::ABI);
+        if !abi.exists() {
+            // The ABI is pinned last: what lies here without it was left by an open that did not come to its end,
+            // and no program uses it. Unless one does.
+            return match self.attachments() {
+                Ok(links) if links.is_empty() => Ok(BTreeSet::new()),
+                Ok(_) => Err(OpenError::Unmarked { path: self.root.clone() }),
+                Err(source) => Err(OpenError::Folder { path: self.root.clone(), source }),
+            };
+        }
+        let pinned = abi_at(&abi).map_err(|error| OpenError::Pin { path: abi, cause: chain(&error) })?;
+        if pinned != ABI_VERSION {
+            return Err(OpenError::Abi { path: self.root.clone(), pinned, ours: ABI_VERSION });
+        }
+        let mut adoptable = BTreeSet::new();
+        for (name, ours) in shapes(sizes) {
+            let path = self.map(name);
+            if path.exists() {
+                let pinned = MapInfo::from_pin(&path).and_then(|info| Shape::of(&info));
+                let pinned =
+                    pinned.map_err(|error| OpenError::Pin { path: path.clone(), cause: chain(&error) })?;
+                if pinned != ours {
+                    return Err(OpenError::Shape {
+                        path,
+                        pinned: pinned.to_string(),
+                        ours: ours.to_string(),
+                    });
+                }
+                adoptable.insert(name);
+            }
+        }
+        Ok(adoptable)
+    }
+}
+
+/// The ABI version that the map at `path` holds; 0 if the map is none of an ABI's.
+fn abi_at(path: &Path) -> Result<u32, MapError> {
+    match Map::from_map_data(MapData::from_pin(path)?)? {
+        Map::Array(data) => match Array::<_, u32>::try_from(Map::Array(data)) {
+            Ok(abi) => abi.get(&0, 0),
+            Err(_) => Ok(0),
+        },
+        _ => Ok(0),
+    }
+}
+
+/// Refuses a folder that no pin can be in.
+fn require_bpffs(root: &Path) -> Result<(), OpenError> {
+    let existing = root.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("/"));
+    let failed = |errno: nix::Error| OpenError::Folder { path: existing.to_owned(), source: errno.into() };
+    if statfs(existing).map_err(failed)?.filesystem_type() == BPF_FS_MAGIC {
+        Ok(())
+    } else {
+        Err(OpenError::NotBpffs { path: root.to_owned() })
+    }
+}
+
+/// Pins that were just made, removed again unless [`Fresh::keep`] is called.
+#[derive(Debug, Default)]
+pub(super) struct Fresh(Vec<PathBuf>);
+
+impl Fresh {
+    pub(super) fn made(&mut self, path: PathBuf) {
+        self.0.push(path);
+    }
+
+    pub(super) fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        for path in self.0.drain(..).rev() {
+            if let Err(error) = fs::remove_file(&path) {
+                tracing::warn!(path = %path.display(), %error, "could not remove a pin just made");
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Changes to the kernel, as values: made by [`diff`](crate::diff), executed by [`apply`](crate::apply), shown to
+//! people.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use weft_vxlan::MacAddr;
+
+/// One thing that differs between the kernel and what is desired, and is made equal by applying it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Make weft's vxlan device.
+    CreateVxlan {
+        /// Its name.
+        device: String,
+        /// Its UDP port.
+        udp_port: u16,
+    },
+    /// Make a port's veth, the far end in the workload's namespace.
+    CreatePort {
+        /// The port.
+        port: String,
+        /// The host end.
+        device: String,
+        /// The workload's namespace.
+        netns: PathBuf,
+        /// The workload's end.
+        inside: String,
+        /// MAC of the workload's end.
+        mac: MacAddr,
+        /// MTU of both ends.
+        mtu: u32,
+    },
+    /// Set something of a device of weft's on the host's side.
+    SetDevice {
+        /// The device.
+        device: String,
+        /// Its index.
+        ifindex: u32,
+        /// What to set.
+        setting: DeviceSetting,
+    },
+    /// Set something of a workload's end of a port, or in its namespace.
+    SetPort {
+        /// The port.
+        port: String,
+        /// The workload's namespace.
+        netns: PathBuf,
+        /// Index of the workload's end in its namespace.
+        ifindex: u32,
+        /// What to set.
+        setting: PortSetting,
+    },
+    /// Remove a device of weft's.
+    RemoveDevice {
+        /// The device.
+        device: String,
+        /// Its index.
+        ifindex: u32,
+        /// The port that it belonged to.
+        port: Option<String>,
+    },
+    /// Attach a program and pin its link.
+    Attach {
+        /// The program.
+        program: &'static str,
+        /// The device.
+        device: String,
+        /// Its index.
+        ifindex: u32,
+    },
+    /// Remove the pin of a link, and thereby detach its program.
+    Detach {
+        /// The program.
+        program: &'static str,
+        /// Index of the device, which may have gone.
+        ifindex: u32,
+    },
+    /// Have the kernel resolve a next hop and keep it resolved.
+    AddNeighbour {
+        /// The next hop.
+        address: IpAddr,
+        /// Index of the device that leads to it.
+        ifindex: u32,
+    },
+    /// No longer keep a next hop resolved.
+    RemoveNeighbour {
+        /// The next hop.
+        address: IpAddr,
+        /// Index of the device that led to it.
+        ifindex: u32,
+    },
+    /// Change an entry of a map.
+    Table {
+        /// The map.
+        map: &'static str,
+        /// What to do.
+        operation: Operation,
+        /// The entry's key in words.
+        entry: String,
+    },
+}
+
+/// A property of a device on the host's side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceSetting {
+    /// Its MTU.
+    Mtu(u32),
+    /// No IPv6 link-local address: nothing of the host's may answer on it.
+    NoLinkLocal,
+    /// Administratively up.
+    Up,
+}
+
+/// A property of a workload's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortSetting {
+    /// Its MAC, now `from`.
+    Mac {
+        /// The MAC to replace.
+        from: Option<MacAddr>,
+        /// The port's MAC.
+        to: MacAddr,
+    },
+    /// Its MTU.
+    Mtu(u32),
+    /// An IPv6 link-local address made from its MAC.
+    LinkLocalFromMac,
+    /// Take an address that the port no longer has.
+    RemoveAddress(IpNet),
+    /// Give an address.
+    AddAddress(IpNet),
+    /// The namespace's loopback device up.
+    LoopbackUp {
+        /// Its index.
+        ifindex: u32,
+    },
+    /// Administratively up.
+    Up,
+    /// Remove a default route over a gateway that the subnet no longer has.
+    RemoveRoute(IpAddr),
+    /// Add a default route.
+    AddRoute(IpAddr),
+}
+
+/// What is done to an entry of a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// It was not there.
+    Insert,
+    /// It had another value.
+    Replace,
+    /// It is no longer desired.
+    Remove,
+}
+
+impl Change {
+    /// The port that the change is about, if it is about one.
+    pub(crate) fn port(&self) -> Option<&str> {
+        match self {
+            Self::CreatePort { port, .. } | Self::SetPort { port, .. } => Some(port),
+            Self::RemoveDevice { port, .. } => port.as_deref(),
+            Self::CreateVxlan { .. }
+            | Self::SetDevice { .. }
+            | Self::Attach { .. }
+            | Self::Detach { .. }
+            | Self::AddNeighbour { .. }
+            | Self::RemoveNeighbour { .. }
+            | Self::Table { .. } => None,
+        }
+    }
+
+    /// What the change is about, in words.
+    pub(crate) fn object(&self) -> String {
+        match self {
+            Self::CreatePort { port, .. } | Self::SetPort { port, .. } => format!("port {port}"),
+            Self::CreateVxlan { device, .. }
+            | Self::SetDevice { device, .. }
+            | Self::RemoveDevice { device, .. } => format!("device {device}"),
+            Self::Attach { program, device, .. } => format!("program {program} on {device}"),
+            Self::Detach { program, ifindex } => format!("program {program} on device {ifindex}"),
+            Self::AddNeighbour { address, .. } | Self::RemoveNeighbour { address, .. } => {
+                format!("next hop {address}")
+            }
+            Self::Table { map, entry, .. } => format!("{entry} in map {map}"),
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateVxlan { device, udp_port } => {
+                write!(f, "create device {device} for VXLAN on UDP port {udp_port}")
+            }
+            Self::CreatePort { port, device, netns, inside, mac, mtu } => {
+                let netns = netns.display();
+                write!(f, "create port {port}: {device} here, {inside} in {netns} with MAC {mac}, MTU {mtu}")
+            }
+            Self::SetDevice { device, setting, .. } => write!(f, "device {device}: {setting}"),
+            Self::SetPort { port, setting, .. } => write!(f, "port {port}: {setting}"),
+            Self::RemoveDevice { device, port: Some(port), .. } => {
+                write!(f, "remove port {port}: device {device}")
+            }
+            Self::RemoveDevice { device, port: None, .. } => write!(f, "remove device {device}"),
+            Self::Attach { program, device, .. } => write!(f, "attach program {program} to device {device}"),
+            Self::Detach { program, ifindex } => write!(f, "detach program {program} from device {ifindex}"),
+            Self::AddNeighbour { address, .. } => write!(f, "keep next hop {address} resolved"),
+            Self::RemoveNeighbour { address, .. } => write!(f, "no longer keep next hop {address} resolved"),
+            Self::Table { map, operation, entry } => write!(f, "map {map}: {operation} {entry}"),
+        }
+    }
+}
+
+impl fmt::Display for DeviceSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mtu(mtu) => write!(f, "set MTU {mtu}"),
+            Self::NoLinkLocal => f.write_str("give it no IPv6 link-local address"),
+            Self::Up => f.write_str("bring up"),
+        }
+    }
+}
+
+impl fmt::Display for PortSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mac { to, .. } => write!(f, "set MAC {to}"),
+            Self::Mtu(mtu) => write!(f, "set MTU {mtu}"),
+            Self::LinkLocalFromMac => f.write_str("make its IPv6 link-local address from its MAC"),
+            Self::RemoveAddress(address) => write!(f, "remove address {address}"),
+            Self::AddAddress(address) => write!(f, "add address {address}"),
+            Self::LoopbackUp { .. } => f.write_str("bring up loopback in its namespace"),
+            Self::Up => f.write_str("bring up"),
+            Self::RemoveRoute(gateway) => write!(f, "remove default route over {gateway}"),
+            Self::AddRoute(gateway) => write!(f, "add default route over {gateway}"),
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Insert => "insert",
+            Self::Replace => "replace",
+            Self::Remove => "remove",
+        })
+    }
+}

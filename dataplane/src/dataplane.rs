@@ -1,0 +1,162 @@
+//! The handle that the daemon holds.
+//!
+//! One thread does the work ([`Kernel`]). It takes commands over a channel of depth 1: a caller holds the handle
+//! exclusively, so at most one command waits. The thread ends when the handle is dropped, after the command that
+//! it is at; a caller that stops waiting therefore leaves nothing half done.
+
+use std::collections::BTreeMap;
+use std::thread::{Builder, JoinHandle};
+use std::{fmt, io};
+
+use tokio::sync::{mpsc, oneshot};
+use weft_dataplane_abi::PortCounters;
+
+use crate::change::Change;
+use crate::counters::CounterReader;
+use crate::desired::Desired;
+use crate::error::{ObserveError, OpenError, chain};
+use crate::kernel::Kernel;
+use crate::watch::Watch;
+use crate::{Failure, Options, Report, teardown};
+
+/// The data plane of one host.
+pub struct Dataplane {
+    commands: Option<mpsc::Sender<Command>>,
+    thread: Option<JoinHandle<()>>,
+    counters: CounterReader,
+    watch: Watch,
+}
+
+/// What the thread is asked to do, and where the answer goes.
+enum Command {
+    Reconcile(Box<Desired>, oneshot::Sender<Report>),
+    Plan(Box<Desired>, oneshot::Sender<Result<Vec<Change>, ObserveError>>),
+}
+
+impl Dataplane {
+    /// Loads the programs, creates or adopts the pinned maps, and replaces the programs on every pinned link.
+    ///
+    /// Must be called within a tokio runtime whose threads are in the network namespace to work in.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the kernel is then as it was.
+    pub async fn open(options: Options) -> Result<Self, OpenError> {
+        let watch = Watch::open().map_err(socket)?;
+        let (commands, inbox) = mpsc::channel(1);
+        let (opened, answer) = oneshot::channel();
+        let folder = options.pin_folder.clone();
+        let thread = Builder::new()
+            .name("weft-dataplane".to_owned())
+            .spawn(move || match Kernel::open(&options) {
+                Ok(kernel) => {
+                    // Whoever opened may have gone; then the inbox is closed too.
+                    let _ = opened.send(Ok(()));
+                    serve(kernel, inbox);
+                }
+                Err(error) => {
+                    let _ = opened.send(Err(error));
+                }
+            })
+            .map_err(socket)?;
+        answer.await.map_err(|_| OpenError::from(ObserveError::Gone))??;
+        let counters = CounterReader::open(&folder)?;
+        Ok(Self { commands: Some(commands), thread: Some(thread), counters, watch })
+    }
+
+    /// Makes the kernel as `desired`. Goes on past failures and reports them all; doing it again repairs. Runs to
+    /// its end even if the future is dropped.
+    pub async fn reconcile(&mut self, desired: &Desired) -> Report {
+        let (sender, answer) = oneshot::channel();
+        self.send(Command::Reconcile(Box::new(desired.clone()), sender)).await;
+        answer.await.unwrap_or_else(|_| {
+            let gone = Failure::new("data plane".to_owned(), ObserveError::Gone.to_string());
+            Report { failures: vec![gone], ..Report::default() }
+        })
+    }
+
+    /// What [`Dataplane::reconcile`] would change. The next hops of VTEPs that are not resolved yet count as such.
+    ///
+    /// # Errors
+    /// [`ObserveError`] if the kernel does not answer.
+    pub async fn plan(&mut self, desired: &Desired) -> Result<Vec<Change>, ObserveError> {
+        let (sender, answer) = oneshot::channel();
+        self.send(Command::Plan(Box::new(desired.clone()), sender)).await;
+        answer.await.map_err(|_| ObserveError::Gone)?
+    }
+
+    /// Counters of each port by its name, summed over CPUs; those of no port under the empty name.
+    ///
+    /// # Errors
+    /// [`ObserveError`] if the kernel does not answer.
+    pub fn counters(&self) -> Result<BTreeMap<String, PortCounters>, ObserveError> {
+        self.counters.read()
+    }
+
+    /// Waits until a link, address, route or neighbour of the kernel changed in a way that may call for
+    /// [`Dataplane::reconcile`]. Cancel safe. A reconciliation that changes something wakes it too; one that finds
+    /// nothing to change does not, so that a loop of the two comes to rest.
+    pub async fn kernel_changed(&mut self) {
+        self.watch.changed().await;
+    }
+
+    /// Removes everything that weft made in this network namespace and its pins, and nothing else. Returns what
+    /// was removed. Needs no open data plane, and refuses while one is open.
+    ///
+    /// # Errors
+    /// All failures; what could be removed was.
+    pub async fn teardown(options: &Options) -> Result<Vec<String>, Vec<Failure>> {
+        let folder = options.pin_folder.clone();
+        let failed = |cause: String| vec![Failure::new("teardown".to_owned(), cause)];
+        let (sender, answer) = oneshot::channel();
+        Builder::new()
+            .name("weft-teardown".to_owned())
+            .spawn(move || {
+                let _ = sender.send(teardown::teardown(&folder));
+            })
+            .map_err(|error| failed(error.to_string()))?;
+        answer.await.unwrap_or_else(|_| Err(failed("its thread panicked: see the log".to_owned())))
+    }
+
+    /// If the thread has gone, the command is dropped, and with it the sender that its caller waits on.
+    async fn send(&self, command: Command) {
+        if let Some(commands) = &self.commands {
+            let _ = commands.send(command).await;
+        }
+    }
+}
+
+impl fmt::Debug for Dataplane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dataplane").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Dataplane {
+    /// Waits for the thread, so that the pin folder is free when the handle has gone.
+    fn drop(&mut self) {
+        self.commands = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the data plane's thread panicked");
+        }
+    }
+}
+
+fn serve(mut kernel: Kernel, mut inbox: mpsc::Receiver<Command>) {
+    while let Some(command) = inbox.blocking_recv() {
+        // An answer that nobody waits for any more is dropped.
+        match command {
+            Command::Reconcile(desired, answer) => {
+                let _ = answer.send(kernel.reconcile(&desired));
+            }
+            Command::Plan(desired, answer) => {
+                let _ = answer.send(kernel.plan(&desired));
+            }
+        }
+    }
+}
+
+fn socket(error: io::Error) -> OpenError {
+    ObserveError::Netlink { what: "socket", cause: chain(&error) }.into()
+}

@@ -1,0 +1,8 @@
+//! Diff: what must change for the kernel to be as planned. Pure.
+
+mod devices;
+mod inside;
+mod tables;
+
+pub(crate) use devices::{Stage, devices};
+pub(crate) use tables::MapDiff;

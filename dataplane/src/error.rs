@@ -1,0 +1,146 @@
+//! What can go wrong, in words for the person who has to do something about it.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+/// Why the data plane could not be opened. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The pin folder is on another file system.
+    #[error(
+        "pin folder {path} is not on a BPF file system: mount one (`mount -t bpf bpf /sys/fs/bpf`) or configure a \
+         folder on one"
+    )]
+    NotBpffs {
+        /// The pin folder.
+        path: PathBuf,
+    },
+    /// The pin folder, or something in it, cannot be read, made or removed.
+    #[error("pin folder {path}: {source}")]
+    Folder {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+    /// Another process manages the pin folder.
+    #[error("pin folder {path} is in use by another weftd: stop it, or give each weftd a folder of its own")]
+    InUse {
+        /// The pin folder.
+        path: PathBuf,
+    },
+    /// The pinned maps are of another version of weft.
+    #[error(
+        "the maps pinned in {path} hold ABI version {pinned}, this weftd speaks {ours}: run the weftd that made \
+         them, or remove them with `weft teardown`, which interrupts the workloads until weftd runs again"
+    )]
+    Abi {
+        /// The pin folder.
+        path: PathBuf,
+        /// The version of the maps.
+        pinned: u32,
+        /// The version of this program.
+        ours: u32,
+    },
+    /// A pinned map has another size or layout.
+    #[error(
+        "the map pinned at {path} is {pinned}, but {ours} is configured: restore the sizes in weftd's \
+         configuration, or remove the maps with `weft teardown`, which interrupts the workloads until weftd runs \
+         again"
+    )]
+    Shape {
+        /// The map's pin.
+        path: PathBuf,
+        /// What is pinned.
+        pinned: String,
+        /// What this program would make.
+        ours: String,
+    },
+    /// Links are pinned, but not the ABI version of their maps.
+    #[error(
+        "programs are attached from {path}, but the ABI version of their maps is not pinned there: somebody \
+         removed it. Remove the rest with `weft teardown`"
+    )]
+    Unmarked {
+        /// The pin folder.
+        path: PathBuf,
+    },
+    /// A pin cannot be made, opened or replaced.
+    #[error("pin {path}: {cause}")]
+    Pin {
+        /// The pin.
+        path: PathBuf,
+        /// What happened.
+        cause: String,
+    },
+    /// The kernel does not take the object.
+    #[error(
+        "the eBPF object does not load: {cause}. weft needs root (or CAP_BPF and CAP_NET_ADMIN) and Linux 6.6"
+    )]
+    Load {
+        /// What happened.
+        cause: String,
+    },
+    /// The kernel does not take a program.
+    #[error("the eBPF program {name} does not load: {cause}")]
+    Program {
+        /// The program.
+        name: &'static str,
+        /// What happened, with the verifier's words.
+        cause: String,
+    },
+    /// The kernel cannot be asked.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+}
+
+/// Why a question to the kernel failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// By netlink.
+    #[error("cannot read the kernel's {what}: {cause}")]
+    Netlink {
+        /// What was asked for.
+        what: &'static str,
+        /// What happened.
+        cause: String,
+    },
+    /// In a pinned map.
+    #[error("cannot read the map {map}: {cause}")]
+    Map {
+        /// The map.
+        map: &'static str,
+        /// What happened.
+        cause: String,
+    },
+    /// In the pin folder.
+    #[error("cannot read the pin folder {path}: {source}")]
+    Pins {
+        /// The pin folder.
+        path: PathBuf,
+        /// What happened.
+        source: std::io::Error,
+    },
+    /// The data plane's thread has ended.
+    #[error("the data plane's thread has ended: see the log for the panic that ended it, and restart weftd")]
+    Gone,
+}
+
+/// Why a program could not be attached to a device.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct AttachError(pub(crate) String);
+
+/// An error and its sources in one line. aya's errors show only themselves.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let words = source.to_string();
+        if !text.ends_with(&words) {
+            text = format!("{text}: {words}");
+        }
+        next = source.source();
+    }
+    text
+}

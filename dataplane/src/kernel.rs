@@ -1,0 +1,211 @@
+//! The data plane itself, on a thread of its own: it blocks in system calls, belongs to one network namespace, and
+//! finishes what it began, whoever stops waiting for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use weft_dataplane_abi::Endpoint;
+
+use crate::apply::{Hands, pending};
+use crate::bpf::{Maps, PinFolder, Programs, Table};
+use crate::change::{Change, Operation};
+use crate::desired::Desired;
+use crate::diff::{Stage, devices};
+use crate::error::{ObserveError, OpenError, chain};
+use crate::netlink::Netlink;
+use crate::observe::Observed;
+use crate::plan::{Devices, LocalPort, NextHops, Slots, Tables};
+use crate::{Failure, Options, PortState, Report};
+
+/// The kernel, with weft's programs in it.
+pub(crate) struct Kernel {
+    netlink: Netlink,
+    programs: Programs,
+    maps: Maps,
+    /// Last, so that the lock goes when all else has gone.
+    folder: PinFolder,
+}
+
+/// Devices and their programs are set up before the maps lead packets to them.
+const BEFORE_MAPS: [Stage; 2] = [Stage::Create, Stage::Prepare];
+/// Devices come up, and go, when the maps are as desired.
+const AFTER_MAPS: [Stage; 3] = [Stage::Open, Stage::Remove, Stage::Detach];
+
+impl Kernel {
+    /// As [`Dataplane::open`](crate::Dataplane::open).
+    pub(crate) fn open(options: &Options) -> Result<Self, OpenError> {
+        let netlink = Netlink::open();
+        let netlink =
+            netlink.map_err(|error| ObserveError::Netlink { what: "socket", cause: chain(&error) })?;
+        let folder = PinFolder::create(&options.pin_folder)?;
+        let (programs, maps) = Programs::load(&folder, &options.sizes)?;
+        Ok(Self { netlink, programs, maps, folder })
+    }
+
+    /// As [`Dataplane::reconcile`](crate::Dataplane::reconcile).
+    pub(crate) fn reconcile(&mut self, desired: &Desired) -> Report {
+        let mut report = Report::default();
+        if let Err(error) = self.run(desired, &mut report) {
+            report.failures.push(Failure::new("kernel".to_owned(), error.to_string()));
+        }
+        report
+    }
+
+    fn run(&mut self, desired: &Desired, report: &mut Report) -> Result<(), ObserveError> {
+        let mut observed = self.observe(desired)?;
+        let (_, unreachable) = NextHops::plan(&desired.host, &observed);
+        let (_, unfit) = plan(desired, &observed);
+        report.failures.extend(unfit.into_iter().chain(unreachable));
+
+        for stage in BEFORE_MAPS {
+            observed = self.stage(stage, desired, observed, report)?;
+        }
+        self.write_maps(desired, &observed, report)?;
+        for stage in AFTER_MAPS {
+            observed = self.stage(stage, desired, observed, report)?;
+        }
+        report.ports = port_states(desired, &observed);
+        report.vteps = NextHops::plan(&desired.host, &observed).0.states();
+        Ok(())
+    }
+
+    fn observe(&mut self, desired: &Desired) -> Result<Observed, ObserveError> {
+        Observed::observe(&mut self.netlink, &self.folder, desired)
+    }
+
+    /// Makes the changes of one stage. What was observed holds until something is changed.
+    fn stage(
+        &mut self,
+        stage: Stage,
+        desired: &Desired,
+        observed: Observed,
+        report: &mut Report,
+    ) -> Result<Observed, ObserveError> {
+        let (wanted, _) = plan(desired, &observed);
+        let (changes, failures) = devices(stage, &wanted, &observed);
+        report.failures.extend(failures);
+        if changes.is_empty() {
+            return Ok(observed);
+        }
+        let mut hands = Hands::new(&mut self.netlink, Some((&mut self.programs, &self.folder)));
+        for change in changes {
+            let done = hands.apply(&change);
+            report.record(change, done);
+        }
+        self.observe(desired)
+    }
+
+    fn write_maps(
+        &mut self,
+        desired: &Desired,
+        observed: &Observed,
+        report: &mut Report,
+    ) -> Result<(), ObserveError> {
+        let endpoints = self.endpoints()?;
+        let (slots, wanted) = tables(desired, observed, &endpoints, self.maps.endpoints.capacity());
+        for slot in slots.fresh {
+            // A slot beyond the map has no counters; the endpoint will not fit either.
+            if let Err(error) = self.maps.counters.clear(slot) {
+                tracing::debug!(slot, error = chain(&error), "counters not cleared");
+            }
+        }
+        if let Some(change) = self.host_change(&wanted)? {
+            let done = self.maps.host.write(&wanted.host).map_err(|error| chain(&error));
+            report.record(change, done);
+        }
+        let (mut pending, failures) = pending(&mut self.maps, &wanted, &port_names(desired, observed));
+        report.failures.extend(failures);
+        for update in &mut pending {
+            if update.is_tight() {
+                update.remove(report);
+            }
+            update.write(report);
+        }
+        for update in pending.iter_mut().rev() {
+            update.remove(report);
+        }
+        Ok(())
+    }
+
+    fn endpoints(&self) -> Result<BTreeMap<u32, Endpoint>, ObserveError> {
+        let map = self.maps.endpoints.name();
+        self.maps.endpoints.read().map_err(|error| ObserveError::Map { map, cause: chain(&error) })
+    }
+
+    fn host_change(&self, wanted: &Tables) -> Result<Option<Change>, ObserveError> {
+        let map = weft_dataplane_abi::maps::HOST;
+        let held = self.maps.host.read();
+        let held = held.map_err(|error| ObserveError::Map { map, cause: chain(&error) })?;
+        let change = || Change::Table { map, operation: Operation::Replace, entry: "this host".to_owned() };
+        Ok((held != wanted.host).then(change))
+    }
+
+    /// As [`Dataplane::plan`](crate::Dataplane::plan).
+    pub(crate) fn plan(&mut self, desired: &Desired) -> Result<Vec<Change>, ObserveError> {
+        let mut observed = self.observe(desired)?;
+        let mut changes = Vec::new();
+        for stage in BEFORE_MAPS {
+            changes.extend(preview(stage, desired, &mut observed));
+        }
+        let endpoints = self.endpoints()?;
+        let (_, wanted) = tables(desired, &observed, &endpoints, self.maps.endpoints.capacity());
+        changes.extend(self.host_change(&wanted)?);
+        let (pending, _) = pending(&mut self.maps, &wanted, &port_names(desired, &observed));
+        changes.extend(pending.iter().flat_map(|update| update.changes()));
+        for stage in AFTER_MAPS {
+            changes.extend(preview(stage, desired, &mut observed));
+        }
+        Ok(changes)
+    }
+}
+
+/// The changes of one stage, which are then assumed to be made.
+fn preview(stage: Stage, desired: &Desired, observed: &mut Observed) -> Vec<Change> {
+    let (wanted, _) = plan(desired, observed);
+    let (changes, _) = devices(stage, &wanted, observed);
+    for change in &changes {
+        observed.assume(change);
+    }
+    changes
+}
+
+fn plan(desired: &Desired, observed: &Observed) -> (Devices, Vec<Failure>) {
+    let (next_hops, _) = NextHops::plan(&desired.host, observed);
+    Devices::plan(desired, observed, &next_hops)
+}
+
+fn tables(
+    desired: &Desired,
+    observed: &Observed,
+    endpoints: &BTreeMap<u32, Endpoint>,
+    capacity: usize,
+) -> (Slots, Tables) {
+    let ifindexes: BTreeMap<&str, u32> = desired
+        .ports
+        .keys()
+        .filter_map(|port| Some((port.as_str(), observed.host_end(port)?.index)))
+        .collect();
+    let capacity = u32::try_from(capacity).unwrap_or(u32::MAX);
+    let slots = Slots::plan(&ifindexes.values().copied().collect::<BTreeSet<_>>(), endpoints, capacity);
+    let ports = ifindexes.into_iter().filter_map(|(port, ifindex)| {
+        let slot = *slots.by_ifindex.get(&ifindex)?;
+        Some((port, LocalPort { ifindex, slot }))
+    });
+    let vxlan = observed.vxlan().map_or(0, |link| link.index);
+    let (next_hops, _) = NextHops::plan(&desired.host, observed);
+    let tables = Tables::plan(desired, &ports.collect(), vxlan, &next_hops);
+    (slots, tables)
+}
+
+fn port_names(desired: &Desired, observed: &Observed) -> BTreeMap<u32, String> {
+    let named = desired.ports.keys().filter_map(|port| Some((observed.host_end(port)?.index, port.clone())));
+    named.collect()
+}
+
+fn port_states(desired: &Desired, observed: &Observed) -> BTreeMap<String, PortState> {
+    let state = |port: &String| {
+        let link = observed.host_end(port)?;
+        let state = PortState { device: link.name.clone(), ifindex: link.index, mtu: link.mtu };
+        Some((port.clone(), state))
+    };
+    desired.ports.keys().filter_map(state).collect()
+}

@@ -1,0 +1,171 @@
+//! Routes: the way to a VTEP, and the default routes of workloads.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteProtocol, RouteScope,
+    RouteType, RouteVia,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::{Netlink, NetlinkError};
+
+/// The way that the kernel would send a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) ifindex: u32,
+    /// The next router, or `None` if the destination is on the link.
+    pub(crate) gateway: Option<IpAddr>,
+    /// The route's own MTU.
+    pub(crate) mtu: Option<u32>,
+    /// Another host; not this one, and not a route that drops.
+    pub(crate) unicast: bool,
+}
+
+/// A route to everywhere in the main table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DefaultRoute {
+    pub(crate) ifindex: u32,
+    pub(crate) ipv6: bool,
+    pub(crate) gateway: Option<IpAddr>,
+    pub(crate) protocol: u8,
+}
+
+impl Netlink {
+    /// The way to `destination`, or `None` if no route leads there.
+    pub(crate) fn way_to(&mut self, destination: IpAddr) -> Result<Option<Way>, NetlinkError> {
+        let mut message = message(destination.is_ipv6());
+        message.header.destination_prefix_length = if destination.is_ipv6() { 128 } else { 32 };
+        message.attributes.push(RouteAttribute::Destination(route_address(destination)));
+        match self.get(RouteNetlinkMessage::GetRoute(message)) {
+            Ok(RouteNetlinkMessage::NewRoute(route)) => Ok(way(&route)),
+            Ok(_) => Err(NetlinkError::Malformed("an answer to a route look-up is no route".to_owned())),
+            Err(error) if unreachable(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The default routes of the main table.
+    pub(crate) fn default_routes(&mut self) -> Result<Vec<DefaultRoute>, NetlinkError> {
+        let mut routes = Vec::new();
+        for ipv6 in [false, true] {
+            let answers = match self.dump(&RouteNetlinkMessage::GetRoute(message(ipv6))) {
+                Ok(answers) => answers,
+                // A kernel without IPv6.
+                Err(error) if ipv6 && error.errno() == Some(libc::EOPNOTSUPP) => Vec::new(),
+                Err(error) => return Err(error),
+            };
+            routes.extend(answers.into_iter().filter_map(|answer| default_route(answer, ipv6)));
+        }
+        Ok(routes)
+    }
+
+    /// Adds a default route over `gateway`, marked with `protocol`.
+    pub(crate) fn add_default_route(
+        &mut self,
+        ifindex: u32,
+        gateway: IpAddr,
+        protocol: u8,
+    ) -> Result<(), NetlinkError> {
+        let message = RouteNetlinkMessage::NewRoute(over(ifindex, gateway, protocol));
+        self.execute(message, NLM_F_CREATE | NLM_F_EXCL)
+    }
+
+    /// Removes a default route that [`Netlink::add_default_route`] made.
+    pub(crate) fn delete_default_route(
+        &mut self,
+        ifindex: u32,
+        gateway: IpAddr,
+        protocol: u8,
+    ) -> Result<(), NetlinkError> {
+        self.execute(RouteNetlinkMessage::DelRoute(over(ifindex, gateway, protocol)), 0)
+    }
+}
+
+fn message(ipv6: bool) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header.address_family = if ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    message
+}
+
+fn over(ifindex: u32, gateway: IpAddr, protocol: u8) -> RouteMessage {
+    let mut message = message(gateway.is_ipv6());
+    message.header.table = RouteHeader::RT_TABLE_MAIN;
+    message.header.protocol = RouteProtocol::Other(protocol);
+    message.header.scope = RouteScope::Universe;
+    message.header.kind = RouteType::Unicast;
+    message.attributes = vec![RouteAttribute::Oif(ifindex), RouteAttribute::Gateway(route_address(gateway))];
+    message
+}
+
+fn route_address(address: IpAddr) -> RouteAddress {
+    match address {
+        IpAddr::V4(v4) => RouteAddress::Inet(v4),
+        IpAddr::V6(v6) => RouteAddress::Inet6(v6),
+    }
+}
+
+fn unreachable(error: &NetlinkError) -> bool {
+    let reasons = [libc::ENETUNREACH, libc::EHOSTUNREACH, libc::ENETDOWN, libc::EACCES, libc::EINVAL];
+    error.errno().is_some_and(|errno| reasons.contains(&errno))
+}
+
+fn way(route: &RouteMessage) -> Option<Way> {
+    let ifindex = route
+        .attributes
+        .iter()
+        .find_map(|attribute| if let RouteAttribute::Oif(index) = attribute { Some(*index) } else { None })?;
+    let mtu = route.attributes.iter().find_map(|attribute| {
+        if let RouteAttribute::Metrics(metrics) = attribute { mtu(metrics) } else { None }
+    });
+    let unicast = route.header.kind == RouteType::Unicast;
+    Some(Way { ifindex, gateway: gateway(&route.attributes), mtu, unicast })
+}
+
+fn mtu(metrics: &[RouteMetric]) -> Option<u32> {
+    metrics.iter().find_map(|metric| {
+        if let RouteMetric::Mtu(mtu) = metric { Some(*mtu).filter(|mtu| *mtu != 0) } else { None }
+    })
+}
+
+fn gateway(attributes: &[RouteAttribute]) -> Option<IpAddr> {
+    attributes.iter().find_map(|attribute| {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "only these two name the next router")]
+        match attribute {
+            RouteAttribute::Gateway(RouteAddress::Inet(v4)) => Some(IpAddr::from(*v4)),
+            RouteAttribute::Gateway(RouteAddress::Inet6(v6)) => Some(IpAddr::from(*v6)),
+            // An IPv4 route over an IPv6 router (RFC 5549).
+            RouteAttribute::Via(RouteVia::Inet(v4)) => Some(IpAddr::from(*v4)),
+            RouteAttribute::Via(RouteVia::Inet6(v6)) => Some(IpAddr::from(*v6)),
+            _ => None,
+        }
+    })
+}
+
+fn default_route(message: RouteNetlinkMessage, ipv6: bool) -> Option<DefaultRoute> {
+    let RouteNetlinkMessage::NewRoute(route) = message else { return None };
+    let header = &route.header;
+    let unspecified = |address: &RouteAddress| {
+        [RouteAddress::Inet(Ipv4Addr::UNSPECIFIED), RouteAddress::Inet6(Ipv6Addr::UNSPECIFIED)]
+            .contains(address)
+    };
+    let elsewhere = route
+        .attributes
+        .iter()
+        .any(|attribute| matches!(attribute, RouteAttribute::Destination(address) if !unspecified(address)));
+    if header.destination_prefix_length != 0
+        || elsewhere
+        || header.table != RouteHeader::RT_TABLE_MAIN
+        || header.kind != RouteType::Unicast
+    {
+        return None;
+    }
+    let ifindex = way(&route)?.ifindex;
+    Some(DefaultRoute {
+        ifindex,
+        ipv6,
+        gateway: gateway(&route.attributes),
+        protocol: header.protocol.into(),
+    })
+}

@@ -1,0 +1,181 @@
+//! Observe: what the kernel has, as far as weft plans by it. Reads only.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use weft_vxlan::Vtep;
+
+use crate::bpf::{Attachment, PinFolder};
+use crate::change::Change;
+use crate::desired::Desired;
+use crate::error::{ObserveError, chain};
+use crate::names::{self, Owned};
+use crate::netlink::{Address, DefaultRoute, Kind, Link, Neighbour, Netlink, NetlinkError, Peer, Way};
+use crate::netns::{Netns, NetnsError};
+
+/// Imagined devices have indexes above this, where the kernel has none.
+const IMAGINED: u32 = i32::MAX.cast_unsigned();
+
+/// The kernel, outside the maps.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Observed {
+    /// All devices of our namespace.
+    pub(crate) links: Vec<Link>,
+    /// All addresses of our namespace.
+    pub(crate) addresses: BTreeSet<IpAddr>,
+    /// Our pinned links.
+    pub(crate) attachments: Vec<Attachment>,
+    /// All neighbours of our namespace.
+    pub(crate) neighbours: Vec<Neighbour>,
+    /// The way to each remote VTEP; `None` if there is none.
+    pub(crate) ways: BTreeMap<Vtep, Option<Way>>,
+    /// The workloads' namespaces.
+    pub(crate) namespaces: BTreeMap<PathBuf, Result<Namespace, NetnsError>>,
+}
+
+/// A workload's namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Namespace {
+    /// The id by which our namespace knows it.
+    pub(crate) nsid: Option<i32>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) default_routes: Vec<DefaultRoute>,
+}
+
+impl Observed {
+    /// Asks the kernel for all that bears on `desired`.
+    pub(crate) fn observe(
+        netlink: &mut Netlink,
+        folder: &PinFolder,
+        desired: &Desired,
+    ) -> Result<Self, ObserveError> {
+        let pins = |source| ObserveError::Pins { path: folder.root().to_owned(), source };
+        let paths: BTreeSet<&Path> = desired.ports.values().map(|port| port.netns.as_path()).collect();
+        let namespaces =
+            paths.into_iter().map(|path| (path.to_owned(), Namespace::observe(netlink, path))).collect();
+        Ok(Self {
+            namespaces,
+            links: netlink.links().map_err(asking("links"))?,
+            addresses: {
+                let addresses = netlink.addresses().map_err(asking("addresses"))?;
+                addresses.into_iter().map(|address| address.address.addr()).collect()
+            },
+            attachments: folder.attachments().map_err(pins)?,
+            neighbours: netlink.neighbours().map_err(asking("neighbours"))?,
+            ways: ways(netlink, desired)?,
+        })
+    }
+
+    /// The device called `name`.
+    pub(crate) fn named(&self, name: &str) -> Option<&Link> {
+        self.links.iter().find(|link| link.name == name)
+    }
+
+    /// The device with the index `ifindex`.
+    pub(crate) fn indexed(&self, ifindex: u32) -> Option<&Link> {
+        self.links.iter().find(|link| link.index == ifindex)
+    }
+
+    /// weft's vxlan device.
+    pub(crate) fn vxlan(&self) -> Option<&Link> {
+        self.links.iter().find(|link| names::owned(link) == Some(Owned::Vxlan))
+    }
+
+    /// The host end of a port's veth.
+    pub(crate) fn host_end(&self, port: &str) -> Option<&Link> {
+        self.named(&names::host_end(port)).filter(|link| names::owned(link) == Some(Owned::Port(port)))
+    }
+
+    /// Whether `program` is attached to the device, by a pinned link.
+    pub(crate) fn is_attached(&self, program: &str, ifindex: u32) -> bool {
+        self.attachments
+            .iter()
+            .any(|link| link.program == program && link.ifindex == ifindex && link.is_healthy())
+    }
+}
+
+impl Observed {
+    /// Pretends that `change` was made, as far as later stages plan by it.
+    pub(crate) fn assume(&mut self, change: &Change) {
+        match change {
+            Change::CreateVxlan { device, udp_port } => {
+                let kind = Kind::Vxlan { port: *udp_port, external: true };
+                let link = self.imagine(device, kind, names::vxlan_alias());
+                self.links.push(link);
+            }
+            Change::CreatePort { port, device, netns, inside, mac, mtu } => {
+                let mut link = self.imagine(device, Kind::Other, names::port_alias(port));
+                let Some(Ok(namespace)) = self.namespaces.get_mut(netns) else { return };
+                let nsid = *namespace.nsid.get_or_insert(i32::MAX);
+                // Both ends get the same index, each in its namespace.
+                let near = Kind::Veth(Peer { index: link.index, nsid: None });
+                link.kind = Kind::Veth(Peer { index: link.index, nsid: Some(nsid) });
+                link.mtu = *mtu;
+                let end = Link { name: inside.clone(), kind: near, mac: Some(*mac), ..link.clone() };
+                namespace.links.push(end);
+                self.links.push(link);
+            }
+            Change::RemoveDevice { ifindex, .. } => self.links.retain(|link| link.index != *ifindex),
+            Change::Attach { program, ifindex, .. } => {
+                self.attachments.push(Attachment { program, ifindex: *ifindex, attached_to: *ifindex });
+            }
+            Change::SetDevice { .. }
+            | Change::SetPort { .. }
+            | Change::Detach { .. }
+            | Change::AddNeighbour { .. }
+            | Change::RemoveNeighbour { .. }
+            | Change::Table { .. } => {}
+        }
+    }
+
+    /// A device as weft makes it, with an index that no other has.
+    fn imagine(&self, name: &str, kind: Kind, alias: String) -> Link {
+        let highest = self.links.iter().map(|link| link.index).max().unwrap_or_default();
+        Link {
+            index: highest.max(IMAGINED).saturating_add(1),
+            name: name.to_owned(),
+            kind,
+            alias: Some(alias),
+            group: names::GROUP,
+            mtu: 0,
+            mac: None,
+            up: false,
+            arp: true,
+            link_local: None,
+        }
+    }
+}
+
+impl Namespace {
+    fn observe(host: &mut Netlink, path: &Path) -> Result<Self, NetnsError> {
+        let failed = |error: NetlinkError| NetnsError::Netlink(path.display().to_string(), chain(&error));
+        let mut netns = Netns::open(path)?;
+        Ok(Self {
+            nsid: host.nsid(netns.file.as_fd()).map_err(failed)?,
+            links: netns.netlink.links().map_err(failed)?,
+            addresses: netns.netlink.addresses().map_err(failed)?,
+            default_routes: netns.netlink.default_routes().map_err(failed)?,
+        })
+    }
+}
+
+/// Every VTEP that something remote is behind.
+pub(crate) fn remote_vteps(desired: &Desired) -> BTreeSet<Vtep> {
+    let hosts = desired.remote_hosts.values().map(|host| host.vtep);
+    let prefixes = desired.remote_prefixes.values().map(|prefix| prefix.vtep);
+    hosts.chain(prefixes).collect()
+}
+
+fn ways(netlink: &mut Netlink, desired: &Desired) -> Result<BTreeMap<Vtep, Option<Way>>, ObserveError> {
+    remote_vteps(desired)
+        .into_iter()
+        .map(|vtep| Ok((vtep, netlink.way_to(vtep.address()).map_err(asking("routes"))?)))
+        .collect()
+}
+
+fn asking(what: &'static str) -> impl Fn(NetlinkError) -> ObserveError {
+    move |error| ObserveError::Netlink { what, cause: chain(&error) }
+}

@@ -1,0 +1,127 @@
+//! The map entries that are wanted.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use weft_dataplane_abi::{
+    Endpoint, HostConfig, HostRoute, IpKey, MacKey, NextHop, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
+};
+use weft_vxlan::Vni;
+
+use super::NextHops;
+use crate::bpf::PrefixKey;
+use crate::desired::{Desired, Neighbour, Port, RemoteHost, RemotePrefix, Subnet};
+
+/// What the maps should hold.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Tables {
+    pub(crate) host: HostConfig,
+    pub(crate) endpoints: BTreeMap<u32, Endpoint>,
+    pub(crate) hosts: BTreeMap<IpKey, HostRoute>,
+    pub(crate) prefixes: BTreeMap<PrefixKey, NextHop>,
+    pub(crate) fdb: BTreeMap<MacKey, NextHop>,
+    pub(crate) vnis: BTreeMap<u32, VniEntry>,
+    pub(crate) vtep_vnis: BTreeMap<VtepVniKey, u8>,
+    pub(crate) vteps: BTreeMap<VtepAddr, VtepEntry>,
+}
+
+/// Where a port's host end is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LocalPort {
+    pub(crate) ifindex: u32,
+    pub(crate) slot: u32,
+}
+
+impl Tables {
+    /// The entries for `desired`, with the ports that have a host end, the vxlan device's index, or 0 if there is
+    /// none, and the next hops.
+    pub(crate) fn plan(
+        desired: &Desired,
+        ports: &BTreeMap<&str, LocalPort>,
+        vxlan: u32,
+        next_hops: &NextHops,
+    ) -> Self {
+        let host = &desired.host;
+        let mut tables = Self {
+            host: HostConfig::new(host.vtep, host.udp_port, vxlan, host.router_mac, host.gateway_mac),
+            endpoints: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            prefixes: BTreeMap::new(),
+            fdb: BTreeMap::new(),
+            vnis: BTreeMap::new(),
+            vtep_vnis: BTreeMap::new(),
+            vteps: next_hops.entries().map(|(vtep, entry)| (VtepAddr::new(vtep), entry)).collect(),
+        };
+        for network in desired.networks.keys() {
+            tables.vnis.insert(network.get(), VniEntry::network_itself(*network));
+        }
+        for (vni, subnet) in &desired.subnets {
+            tables.subnet(*vni, subnet, desired);
+        }
+        for ((network, address), remote) in &desired.remote_hosts {
+            tables.remote_host(*network, *address, remote);
+        }
+        for ((network, prefix), remote) in &desired.remote_prefixes {
+            tables.remote_prefix(*network, *prefix, remote);
+        }
+        for (name, port) in &desired.ports {
+            if let (Some(local), Some(subnet)) = (ports.get(name.as_str()), desired.subnets.get(&port.subnet))
+            {
+                tables.port(*local, port, subnet.network);
+            }
+        }
+        tables
+    }
+
+    fn subnet(&mut self, vni: Vni, subnet: &Subnet, desired: &Desired) {
+        let network = subnet.network;
+        self.vnis.insert(vni.get(), VniEntry::subnet(network));
+        self.vnis.insert(network.get(), VniEntry::network_itself(network));
+        let mac = desired.host.gateway_mac;
+        let route = HostRoute::new(NextHop::gateway(mac), vni, mac);
+        let v4 = subnet.ipv4.map(|(_, gateway)| IpAddr::from(gateway));
+        let v6 = subnet.ipv6.map(|(_, gateway)| IpAddr::from(gateway));
+        for gateway in v4.into_iter().chain(v6) {
+            self.hosts.insert(IpKey::new(network, gateway), route);
+        }
+    }
+
+    fn remote_host(&mut self, network: Vni, address: IpAddr, remote: &RemoteHost) {
+        let RemoteHost { vtep, router_mac, vni, neighbour } = remote;
+        let routed = NextHop::remote(*vtep, *vni, *router_mac);
+        self.vtep_vnis.insert(VtepVniKey::new(network, *vtep), 1);
+        let route = match neighbour {
+            Some(Neighbour { subnet, vni, mac }) => {
+                self.vtep_vnis.insert(VtepVniKey::new(*subnet, *vtep), 1);
+                self.fdb.insert(MacKey::new(*subnet, *mac), NextHop::remote(*vtep, *vni, *router_mac));
+                HostRoute::new(routed, *subnet, *mac)
+            }
+            None => HostRoute::routed(routed),
+        };
+        self.hosts.insert(IpKey::new(network, address), route);
+    }
+
+    fn remote_prefix(&mut self, network: Vni, prefix: IpNet, remote: &RemotePrefix) {
+        let RemotePrefix { vtep, router_mac, vni } = remote;
+        self.vtep_vnis.insert(VtepVniKey::new(network, *vtep), 1);
+        let bits = IpKey::SCOPE_BITS + u32::from(prefix.prefix_len());
+        let key = PrefixKey { address: IpKey::new(network, prefix.network()), bits };
+        self.prefixes.insert(key, NextHop::remote(*vtep, *vni, *router_mac));
+    }
+
+    fn port(&mut self, local: LocalPort, port: &Port, network: Vni) {
+        let LocalPort { ifindex, slot } = local;
+        let Port { subnet, mac, ipv4, ipv6, .. } = port;
+        let next_hop = NextHop::local(ifindex, slot, *mac);
+        self.endpoints.insert(ifindex, Endpoint::new(network, *subnet, slot, *mac, *ipv4, *ipv6));
+        self.fdb.insert(MacKey::new(*subnet, *mac), next_hop);
+        for address in ipv4.map(IpAddr::from).into_iter().chain(ipv6.map(IpAddr::from)) {
+            self.hosts.insert(IpKey::new(network, address), HostRoute::new(next_hop, *subnet, *mac));
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tables/tests.rs"]
+mod tests;

@@ -1,0 +1,159 @@
+//! Watches the kernel for changes that may call for a reconciliation: netlink's multicast groups, filtered and
+//! debounced.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
+use tokio::io::unix::AsyncFd;
+use weft_vxlan::MacAddr;
+
+use crate::netlink::{Neighbour, split};
+
+/// Links, neighbours, and addresses and routes of both families (`RTNLGRP_*`).
+const GROUPS: [u32; 6] = [1, 3, 5, 7, 9, 11];
+
+/// Changes come in crowds: after the first, this long is waited for the others.
+const DEBOUNCE: Duration = Duration::from_millis(20);
+
+/// What to do when the socket itself fails: try again this much later.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A socket that hears of changes.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    socket: AsyncFd<Socket>,
+    /// A change was seen that has not been told yet: what makes `changed` cancel safe.
+    pending: bool,
+    neighbours: Neighbours,
+}
+
+/// The MACs of the next hops that matter, as last heard. The kernel tells of every confirmation, but only another
+/// MAC, or none, calls for anything.
+#[derive(Debug, Default)]
+struct Neighbours(BTreeMap<(u32, IpAddr), Option<MacAddr>>);
+
+impl Watch {
+    /// Listens in the calling thread's network namespace.
+    pub(crate) fn open() -> io::Result<Self> {
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.bind_auto()?;
+        socket.set_non_blocking(true)?;
+        for group in GROUPS {
+            socket.add_membership(group)?;
+        }
+        // SAFETY: a `Socket` owns its descriptor, the same one until it is dropped, and nothing here takes it out.
+        let socket = unsafe { AsyncFd::register(socket) }.map_err(io::Error::from)?;
+        Ok(Self { socket, pending: false, neighbours: Neighbours::default() })
+    }
+
+    /// Waits for a change.
+    pub(crate) async fn changed(&mut self) {
+        while !self.pending {
+            self.receive().await;
+        }
+        tokio::time::sleep(DEBOUNCE).await;
+        while let Some(Ok(bytes)) = self.try_receive() {
+            self.hear(&bytes);
+        }
+        self.pending = false;
+    }
+
+    async fn receive(&mut self) {
+        match self.socket.readable().await {
+            Ok(mut guard) => match guard.try_io(|socket| socket.get_ref().recv_from_full()) {
+                Ok(Ok((bytes, _))) => self.hear(&bytes),
+                // Changes were lost: there were some.
+                Ok(Err(error)) if error.raw_os_error() == Some(libc::ENOBUFS) => self.pending = true,
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "cannot hear of the kernel's changes");
+                    tokio::time::sleep(RETRY).await;
+                    self.pending = true;
+                }
+                Err(_would_block) => {}
+            },
+            Err(error) => {
+                tracing::warn!(%error, "cannot hear of the kernel's changes");
+                tokio::time::sleep(RETRY).await;
+                self.pending = true;
+            }
+        }
+    }
+
+    /// What lies in the socket; `None` if nothing does.
+    fn try_receive(&self) -> Option<io::Result<Vec<u8>>> {
+        match self.socket.get_ref().recv_from_full() {
+            Ok((bytes, _)) => Some(Ok(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    fn hear(&mut self, datagram: &[u8]) {
+        for bytes in split(datagram) {
+            // One that does not parse is of a foreign object, or new: better to look once too often.
+            self.pending |= NetlinkMessage::deserialize(bytes)
+                .map_or(true, |message| self.neighbours.matters(&message.payload));
+        }
+    }
+}
+
+impl Neighbours {
+    /// Whether the event may call for a reconciliation.
+    fn matters(&mut self, event: &NetlinkPayload<RouteNetlinkMessage>) -> bool {
+        let NetlinkPayload::InnerMessage(event) = event else { return false };
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "links, addresses and routes matter without a look"
+        )]
+        match event {
+            RouteNetlinkMessage::NewNeighbour(message) => {
+                Neighbour::parse(message).is_some_and(|neighbour| self.update(&neighbour, false))
+            }
+            RouteNetlinkMessage::DelNeighbour(message) => {
+                Neighbour::parse(message).is_some_and(|neighbour| self.update(&neighbour, true))
+            }
+            _ => true,
+        }
+    }
+
+    fn update(&mut self, neighbour: &Neighbour, gone: bool) -> bool {
+        let key = (neighbour.ifindex, neighbour.address);
+        // The kernel's own are of no use: a next hop's is ours, or somebody's who set it.
+        if neighbour.protocol == 0 && !neighbour.permanent && !neighbour.managed {
+            return self.0.remove(&key).is_some();
+        }
+        if gone {
+            self.0.remove(&key);
+            return true;
+        }
+        self.0.insert(key, neighbour.mac) != Some(neighbour.mac)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::PROTOCOL;
+
+    fn neighbour(protocol: u8, mac: Option<u8>) -> Neighbour {
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let mac = mac.map(|byte| MacAddr::new([2, 0, 0, 0, 0, byte]));
+        Neighbour { ifindex: 1, address, mac, managed: protocol != 0, permanent: false, protocol }
+    }
+
+    #[test]
+    fn only_another_mac_of_a_next_hop_is_news() {
+        let mut heard = Neighbours::default();
+        assert!(!heard.update(&neighbour(0, Some(1)), false), "learned by the kernel");
+        assert!(heard.update(&neighbour(PROTOCOL, Some(1)), false), "resolved");
+        assert!(!heard.update(&neighbour(PROTOCOL, Some(1)), false), "confirmed");
+        assert!(heard.update(&neighbour(PROTOCOL, Some(2)), false), "moved");
+        assert!(heard.update(&neighbour(PROTOCOL, None), false), "lost");
+        assert!(heard.update(&neighbour(PROTOCOL, None), true), "removed");
+    }
+}
