@@ -1,0 +1,116 @@
+//! What changes to a good intent come to.
+
+use super::*;
+use crate::model::tests::{GOOD, host, intent, resource};
+
+fn stored() -> Intent {
+    Model::build(&intent(GOOD), &host(), &[]).unwrap().to_intent()
+}
+
+fn build(changes: &[Change]) -> Result<Candidate, Refused> {
+    Candidate::build(&stored(), &host(), changes)
+}
+
+fn messages(refused: Refused) -> Vec<String> {
+    match refused {
+        Refused::Invalid(problems) | Refused::Needed(problems) => {
+            problems.into_iter().map(|problem| format!("{}: {}", problem.object, problem.message)).collect()
+        }
+        Refused::Missing(ids) | Refused::Exists(ids) => ids.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn delete(ids: &[&str]) -> Vec<Change> {
+    let ids = ids.iter().map(|id| id.split_once('/').unwrap());
+    ids.map(|(kind, name)| Change::Delete(reference(kind.parse().unwrap(), name))).collect()
+}
+
+#[test]
+fn a_port_without_addresses_keeps_those_it_has() {
+    let apply = Change::Apply(resource(r#"{"kind":"port","name":"red-1","subnet":"red-a"}"#));
+    let candidate = build(&[apply]).unwrap();
+    assert_eq!(candidate.changes[0].action, Action::Unchanged);
+    assert_eq!(candidate.writes, []);
+    assert_eq!(candidate.intent, stored());
+    // One given address leaves the other family's alone.
+    let apply = Change::Apply(resource(
+        r#"{"kind":"port","name":"red-1","subnet":"red-a","addresses":["10.0.0.77"]}"#,
+    ));
+    let candidate = build(&[apply]).unwrap();
+    let addresses = &candidate.intent.ports["red-1"].addresses;
+    assert_eq!(addresses, &["10.0.0.77".parse::<IpAddr>().unwrap(), "fd00:1::5".parse().unwrap()]);
+}
+
+#[test]
+fn a_port_that_moves_to_another_subnet_gets_new_addresses() {
+    let apply = Change::Apply(resource(r#"{"kind":"port","name":"red-1","subnet":"blue-a"}"#));
+    let candidate = build(&[apply]).unwrap();
+    assert_eq!(candidate.intent.ports["red-1"].addresses, ["10.0.0.2".parse::<IpAddr>().unwrap()]);
+    assert!(candidate.intent.ports["red-1"].attachment.is_some());
+}
+
+#[test]
+fn a_family_that_a_subnet_gains_reaches_its_ports() {
+    let apply = Change::Apply(resource(
+        r#"{"kind":"subnet","name":"blue-a","network":"blue","vni":6001,"ipv4":"10.0.0.0/24","ipv6":"fd00::/64"}"#,
+    ));
+    let candidate = build(&[apply]).unwrap();
+    let told: Vec<_> = candidate.changes.iter().map(|change| change.resource.as_str()).collect();
+    assert_eq!(told, ["subnet/blue-a", "port/blue-1"]);
+    assert_eq!(candidate.intent.ports["blue-1"].addresses[1], "fd00::2".parse::<IpAddr>().unwrap());
+}
+
+#[test]
+fn a_prefix_that_leaves_a_port_outside_is_refused() {
+    let apply = Change::Apply(resource(
+        r#"{"kind":"subnet","name":"blue-a","network":"blue","vni":6001,"ipv4":"10.1.0.0/24"}"#,
+    ));
+    assert_eq!(
+        messages(build(&[apply]).unwrap_err()),
+        ["port/blue-1: address 10.0.0.5 is outside 10.1.0.0/24 in subnet/blue-a"]
+    );
+}
+
+#[test]
+fn deletions_leave_no_orphans() {
+    assert_eq!(
+        messages(build(&delete(&["network/red"])).unwrap_err()),
+        ["network/red: subnet/red-a, remote/host2 would be left without it; delete them first, or together"]
+    );
+    assert_eq!(
+        messages(build(&delete(&["subnet/red-a"])).unwrap_err()),
+        ["subnet/red-a: port/red-1, remote/host2 would be left without it; delete them first, or together"]
+    );
+    let together = build(&delete(&["network/red", "subnet/red-a", "remote/host2", "port/red-1"])).unwrap();
+    assert_eq!(together.writes.len(), 4);
+    assert!(together.changes.iter().all(|change| change.action == Action::Delete));
+}
+
+#[test]
+fn presence_is_checked() {
+    let network = r#"{"kind":"network","name":"red","tenant":"red","vni":5000}"#;
+    let create = build(&[Change::Create(resource(network))]).unwrap_err();
+    assert_eq!(create, Refused::Exists(vec![reference(Kind::Network, "red")]));
+    let replace = build(&[Change::Replace(resource(&network.replace("\"red\"", "\"green\"")))]).unwrap_err();
+    assert_eq!(replace, Refused::Missing(vec![reference(Kind::Network, "green")]));
+    let missing = build(&delete(&["port/none"])).unwrap_err();
+    assert_eq!(missing, Refused::Missing(vec![reference(Kind::Port, "none")]));
+    let detach = build(&[Change::Detach { port: "none".into() }]).unwrap_err();
+    assert_eq!(detach, Refused::Missing(vec![reference(Kind::Port, "none")]));
+    let twice = build(&[Change::Apply(resource(network)), Change::Apply(resource(network))]).unwrap_err();
+    assert_eq!(messages(twice), ["network/red: it is in the input more than once; keep one of them"]);
+}
+
+#[test]
+fn attaching_and_detaching() {
+    let attachment: Attachment = serde_json::from_str(r#"{"netns":"/run/netns/blue-1"}"#).unwrap();
+    let current = stored();
+    let attach = Change::Attach { port: "blue-1".into(), attachment: attachment.clone() };
+    let candidate = Candidate::build(&current, &host(), &[attach]).unwrap();
+    assert_eq!(candidate.new_attachments(&current).collect::<Vec<_>>(), [("blue-1", &attachment)]);
+    let detach = Change::Detach { port: "red-1".into() };
+    let candidate = Candidate::build(&current, &host(), &[detach]).unwrap();
+    assert_eq!(candidate.new_attachments(&current).count(), 0);
+    assert_eq!(candidate.intent.ports["red-1"].attachment, None);
+    assert_eq!(candidate.changes[0].action, Action::Replace);
+}

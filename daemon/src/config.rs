@@ -1,0 +1,233 @@
+//! `weftd.toml`: what a host is told about itself. Everything else is intent and comes through the API.
+//!
+//! Whatever is wrong is said with file, line and column. That is why the rules sit in the types of
+//! [`value`]: the TOML reader knows where the text of a value is only while it reads it.
+
+mod error;
+mod value;
+
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::Spanned;
+use weft_vxlan::{MacAddr, UDP_PORT, Vtep};
+
+pub use error::ConfigError;
+pub use value::{AbsolutePath, DeviceName, UnicastMac};
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `[host]`
+    #[serde(default)]
+    pub host: HostSection,
+    /// `[underlay]`
+    pub underlay: Underlay,
+    /// `[state]`
+    #[serde(default)]
+    pub state: State,
+    /// `[api]`
+    #[serde(default)]
+    pub api: Api,
+    /// `[bpf]`
+    #[serde(default)]
+    pub bpf: Bpf,
+    /// `[sizes]`
+    #[serde(default)]
+    pub sizes: Sizes,
+}
+
+/// Who the host is.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostSection {
+    /// Its name; the machine's unless given.
+    name: Option<String>,
+}
+
+/// The host's place in the underlay.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Underlay {
+    /// The device that VXLAN arrives on.
+    pub device: DeviceName,
+    /// Our tunnel address.
+    pub vtep: Vtep,
+    router_mac: Option<Spanned<UnicastMac>>,
+    udp_port: Option<NonZeroU16>,
+    #[serde(default = "default_gateway_mac")]
+    gateway_mac: UnicastMac,
+}
+
+/// Where weftd keeps its intent.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct State {
+    /// A folder of weft's own; created if missing.
+    pub folder: AbsolutePath,
+}
+
+/// How weftd is spoken to, and by whom.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Api {
+    /// Path of the unix socket.
+    pub socket: AbsolutePath,
+    /// Users who may use it, besides root and weftd's own.
+    pub allow_uids: Vec<u32>,
+    /// Groups whose members (by primary group of the calling process) may use it.
+    pub allow_gids: Vec<u32>,
+}
+
+/// Where the kernel programs and maps are pinned.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bpf {
+    /// A folder of weft's own on a bpffs.
+    pub pin_folder: AbsolutePath,
+}
+
+/// How much the kernel's maps have room for.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sizes {
+    ports: NonZeroU32,
+    vnis: NonZeroU32,
+    vteps: NonZeroU32,
+    addresses: NonZeroU32,
+    prefixes: NonZeroU32,
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the file and, if its text is at fault, line and column.
+    pub fn read(file: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
+        Self::parse(file, &text)
+    }
+
+    /// Checks the text of a file.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] with line and column.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text)
+            .map_err(|error| ConfigError::invalid(file, text, error.span(), error.message()))?;
+        if let Some(router_mac) = &config.underlay.router_mac
+            && *router_mac.get_ref() == config.underlay.gateway_mac
+        {
+            let message = "router_mac is also gateway_mac; the router's is this host's alone, the gateway's the \
+                           same on all hosts";
+            return Err(ConfigError::invalid(file, text, Some(router_mac.span()), message));
+        }
+        Ok(config)
+    }
+
+    /// The host's name: from the file, or the machine's.
+    #[must_use]
+    pub fn host_name(&self) -> String {
+        self.host.name.clone().unwrap_or_else(|| {
+            let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+            if name.trim().is_empty() { "localhost".to_owned() } else { name.trim().to_owned() }
+        })
+    }
+
+    /// What the data plane needs to open.
+    #[must_use]
+    pub fn dataplane_options(&self) -> weft_dataplane::Options {
+        weft_dataplane::Options {
+            pin_folder: self.bpf.pin_folder.as_path().to_owned(),
+            sizes: self.sizes.for_dataplane(),
+        }
+    }
+
+    /// The database's file.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.state.folder.as_path().join(crate::store::FILE_NAME)
+    }
+}
+
+impl Underlay {
+    /// Our MAC towards other hosts.
+    #[must_use]
+    pub fn router_mac(&self) -> MacAddr {
+        self.router_mac.as_ref().map_or_else(|| self.vtep.default_router_mac(), |mac| mac.get_ref().get())
+    }
+
+    /// The anycast gateways' MAC towards ports.
+    #[must_use]
+    pub const fn gateway_mac(&self) -> MacAddr {
+        self.gateway_mac.get()
+    }
+
+    /// UDP port of VXLAN.
+    #[must_use]
+    pub fn udp_port(&self) -> u16 {
+        self.udp_port.map_or(UDP_PORT, NonZeroU16::get)
+    }
+}
+
+impl Sizes {
+    /// The same in the data plane's words.
+    #[must_use]
+    pub const fn for_dataplane(self) -> weft_dataplane::Sizes {
+        weft_dataplane::Sizes {
+            ports: self.ports.get(),
+            vnis: self.vnis.get(),
+            vteps: self.vteps.get(),
+            addresses: self.addresses.get(),
+            prefixes: self.prefixes.get(),
+        }
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { folder: AbsolutePath::of("/var/lib/weft") }
+    }
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            socket: AbsolutePath::of("/run/weft/weftd.sock"),
+            allow_uids: Vec::new(),
+            allow_gids: Vec::new(),
+        }
+    }
+}
+
+impl Default for Bpf {
+    fn default() -> Self {
+        Self { pin_folder: AbsolutePath::of("/sys/fs/bpf/weft") }
+    }
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        const fn size(entries: u32) -> NonZeroU32 {
+            NonZeroU32::MIN.saturating_add(entries - 1)
+        }
+        Self {
+            ports: size(4096),
+            vnis: size(16_384),
+            vteps: size(4096),
+            addresses: size(1_048_576),
+            prefixes: size(131_072),
+        }
+    }
+}
+
+/// In the range that IANA keeps for VRRP (RFC 5798 section 7.3), so that no NIC has it.
+const fn default_gateway_mac() -> UnicastMac {
+    UnicastMac::of(MacAddr::new([0x00, 0x00, 0x5e, 0x00, 0x01, 0x01]))
+}
+
+#[cfg(test)]
+mod tests;

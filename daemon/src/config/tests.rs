@@ -1,0 +1,73 @@
+//! Every rule of the config file, and where a broken one is shown.
+
+use super::*;
+
+const GOOD: &str = r#"
+[host]
+name = "dc1-host1"
+[underlay]
+device = "eth0"
+vtep = "192.0.2.1"
+"#;
+
+fn error(text: &str) -> String {
+    Config::parse(Path::new("weftd.toml"), text).unwrap_err().to_string()
+}
+
+#[test]
+fn defaults() {
+    let config = Config::parse(Path::new("weftd.toml"), GOOD).unwrap();
+    assert_eq!(config.host_name(), "dc1-host1");
+    assert_eq!(config.underlay.router_mac().to_string(), "02:00:c0:00:02:01");
+    assert_eq!(config.underlay.gateway_mac().to_string(), "00:00:5e:00:01:01");
+    assert_eq!(config.underlay.udp_port(), 4789);
+    assert_eq!(config.state.folder.as_path(), Path::new("/var/lib/weft"));
+    assert_eq!(config.api.socket.as_path(), Path::new("/run/weft/weftd.sock"));
+    assert_eq!(config.dataplane_options().sizes.addresses, 1_048_576);
+}
+
+#[test]
+fn the_machine_has_a_name_too() {
+    let config = Config::parse(Path::new("weftd.toml"), &GOOD.replace("name = \"dc1-host1\"", "")).unwrap();
+    assert!(!config.host_name().is_empty());
+}
+
+/// Text to replace, its replacement, and what the error must begin with and show.
+#[test]
+fn errors_name_file_line_and_column() {
+    let table = [
+        ("vtep = \"192.0.2.1\"", "vtep = \"127.0.0.1\"", ":6:8: ", "is not a unicast address"),
+        ("vtep = \"192.0.2.1\"", "vtep = \"host1\"", ":6:8: ", "a VTEP is an IPv4 or IPv6 address"),
+        ("vtep = \"192.0.2.1\"", "", ":4:1: ", "missing field `vtep`"),
+        ("device = \"eth0\"", "device = \"a-name-too-long-for-it\"", ":5:10: ", "1 to 15 bytes"),
+        ("device = \"eth0\"", "device = \"a b\"", ":5:10: ", "no white space"),
+        ("[host]", "[sizes]\nports = 0\n[host]", ":3:9: ", "nonzero"),
+        ("[host]", "[sizes]\nports = 5000000000\n[host]", ":3:9: ", "5000000000"),
+        ("[host]", "[state]\nfolder = \"state\"\n[host]", ":3:10: ", "not a path from the root"),
+        ("[underlay]", "[underlay]\nudp_port = 0", ":5:12: ", "nonzero"),
+        ("[underlay]", "[underlay]\nrouter_mac = \"01:00:00:00:00:01\"", ":5:14: ", "not a unicast MAC"),
+        ("[underlay]", "[underlay]\nrouter_mac = \"00:00:5e:00:01:01\"", ":5:14: ", "is also gateway_mac"),
+        ("[underlay]", "[underlay]\nspeed = 10", ":5:1: ", "unknown field `speed`"),
+        ("[host]", "[hots]", ":2:2: ", "unknown field `hots`"),
+        ("name = ", "name ", ":3:6: ", "expected"),
+    ];
+    for (from, to, place, message) in table {
+        let text = error(&GOOD.replace(from, to));
+        assert!(text.starts_with(&format!("weftd.toml{place}")), "{to}: {text}");
+        assert!(text.contains(message), "{to}: {text}");
+        assert!(text.contains(" | "), "{to}: {text}");
+    }
+}
+
+#[test]
+fn the_line_is_shown() {
+    let text = error(&GOOD.replace("192.0.2.1", "0.0.0.0"));
+    let shown = "\n  |\n6 | vtep = \"0.0.0.0\"\n  |        ^^^^^^^^^";
+    assert!(text.ends_with(shown), "{text}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let text = Config::read(Path::new("/nonexistent/weftd.toml")).unwrap_err().to_string();
+    assert!(text.starts_with("config file /nonexistent/weftd.toml: "), "{text}");
+}

@@ -1,0 +1,100 @@
+//! Values of the config file that cannot be wrong once they were read.
+
+use std::path::{Path, PathBuf};
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use weft_vxlan::MacAddr;
+
+/// Bytes of a device's name in the kernel, without the closing zero (`IFNAMSIZ`).
+const DEVICE_NAME_LEN: usize = 15;
+
+/// A name that a network device can have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceName(String);
+
+/// A path from the root, since a daemon's working folder is not its user's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AbsolutePath(PathBuf);
+
+/// A MAC address that one station can own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnicastMac(MacAddr);
+
+impl DeviceName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What is wrong with `name`, if anything.
+    #[must_use]
+    pub fn fault(name: &str) -> Option<&'static str> {
+        if name.is_empty() || name.len() > DEVICE_NAME_LEN {
+            Some("a device's name has 1 to 15 bytes")
+        } else if name == "." || name == ".." || name.contains(['/', ':', '\0']) {
+            Some("a device's name has no slash, colon or zero byte and is neither \".\" nor \"..\"")
+        } else if name.contains(char::is_whitespace) {
+            Some("a device's name has no white space")
+        } else {
+            None
+        }
+    }
+}
+
+impl AbsolutePath {
+    pub(super) fn of(path: &str) -> Self {
+        Self(path.into())
+    }
+
+    /// The path.
+    #[must_use]
+    pub fn as_path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl UnicastMac {
+    pub(super) const fn of(mac: MacAddr) -> Self {
+        Self(mac)
+    }
+
+    /// The address.
+    #[must_use]
+    pub const fn get(self) -> MacAddr {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for DeviceName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        match Self::fault(&name) {
+            Some(fault) => Err(D::Error::custom(format_args!("{name:?}: {fault}"))),
+            None => Ok(Self(name)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for AbsolutePath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let path = PathBuf::deserialize(deserializer)?;
+        if path.is_absolute() {
+            return Ok(Self(path));
+        }
+        Err(D::Error::custom(format_args!("{path:?} is not a path from the root; begin it with a slash")))
+    }
+}
+
+impl<'de> Deserialize<'de> for UnicastMac {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mac = MacAddr::deserialize(deserializer)?;
+        if mac.is_unicast() {
+            return Ok(Self(mac));
+        }
+        Err(D::Error::custom(format_args!(
+            "{mac} is not a unicast MAC address; the first byte is even and not all are zero"
+        )))
+    }
+}

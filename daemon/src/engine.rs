@@ -1,0 +1,333 @@
+//! The one task that owns store, model and data plane: every change goes through here, one at a time.
+//!
+//! It waits for a command, for a change of the kernel, or for its own deadline. Callers hold a [`Handle`]: a channel of
+//! [`command::QUEUE`] commands, each with a oneshot for the answer, so a caller that goes away cancels nothing. The task
+//! ends when the last handle is dropped or after a teardown; the kernel then goes on forwarding.
+//!
+//! A change is validated as a whole, committed, and then made in the kernel; what the kernel refuses stays intended and
+//! is tried again. An attachment is the other way round: somebody waits for a NIC that works, so it is made in the
+//! kernel first and committed only then.
+
+mod command;
+mod history;
+mod schedule;
+mod status;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+use weft_api::kind::{Kind, Reference};
+use weft_api::resource::Attachment;
+use weft_api::view::{Action, Event, Outcome, Problem, ResourceChange, Stored};
+use weft_dataplane::{Dataplane, Options, Report};
+
+use crate::change::{Candidate, Change, Refused};
+use crate::config::Config;
+use crate::desired::desired;
+use crate::intent::{Intent, reference};
+use crate::model::{Host, Model};
+use crate::netns;
+use crate::store::{Store, StoreError, Write};
+pub use command::{EngineError, Handle, Listing};
+pub use history::{Gone, Subscription};
+
+use command::{Command, QUEUE};
+use history::History;
+use schedule::Schedule;
+use status::Observed;
+
+/// Owner of everything that changes.
+#[derive(Debug)]
+pub struct Engine {
+    name: String,
+    host: Host,
+    options: Options,
+    store: Store,
+    intent: Intent,
+    revisions: BTreeMap<Reference, u64>,
+    revision: u64,
+    model: Model,
+    dataplane: Dataplane,
+    observed: Observed,
+    history: History,
+    schedule: Schedule,
+    started: Instant,
+    commands: mpsc::Receiver<Command>,
+}
+
+/// Why the engine cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is stored does not fit what the config file now says.
+    #[error("the stored resources do not fit the config file; change it back, or mend them first:\n{}", lines(.0))]
+    Unfit(Vec<Problem>),
+    /// The data plane cannot be opened.
+    #[error(transparent)]
+    Dataplane(#[from] weft_dataplane::OpenError),
+}
+
+/// Why [`Engine::run`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Nobody can ask any more. The kernel goes on as it was.
+    Released,
+    /// Everything in the kernel was removed, as asked for.
+    TornDown,
+}
+
+enum Input {
+    Command(Option<Command>),
+    KernelChanged,
+    Deadline,
+}
+
+impl Engine {
+    /// Opens store and data plane and makes the kernel as stored.
+    ///
+    /// # Errors
+    /// [`StartError`]; the kernel is then as it was.
+    pub async fn start(config: &Config) -> Result<(Self, Handle), StartError> {
+        let started = Instant::now();
+        let host = Host::of(config);
+        let store = Store::open(config.state.folder.as_path())?;
+        let (revision, stored) = store.load()?;
+        let revisions = stored.iter().map(|stored| (stored.resource.reference(), stored.revision)).collect();
+        let intent: Intent = stored.into_iter().map(|stored| stored.resource).collect();
+        let model = Model::build(&intent, &host, &[]).map_err(StartError::Unfit)?;
+        let options = config.dataplane_options();
+        let dataplane = Dataplane::open(options.clone()).await?;
+        let (sender, commands) = mpsc::channel(QUEUE);
+        let mut engine = Self {
+            name: config.host_name(),
+            host,
+            options,
+            store,
+            intent,
+            revisions,
+            revision,
+            model,
+            dataplane,
+            observed: Observed::default(),
+            history: History::new(revision),
+            schedule: Schedule::default(),
+            started,
+            commands,
+        };
+        engine.reconcile().await;
+        info!(revision, resources = engine.revisions.len(), elapsed = ?started.elapsed(), "engine started");
+        Ok((engine, Handle(sender)))
+    }
+
+    /// Works until it is released or torn down.
+    pub async fn run(mut self) -> Ended {
+        loop {
+            let deadline = self.schedule.next_deadline();
+            let input = tokio::select! {
+                command = self.commands.recv() => Input::Command(command),
+                () = self.dataplane.kernel_changed() => Input::KernelChanged,
+                () = sleep_until(deadline) => Input::Deadline,
+            };
+            match input {
+                Input::Command(None) => return Ended::Released,
+                Input::Command(Some(Command::Teardown { reply })) => {
+                    let _ = reply.send(teardown(self.dataplane, &self.options).await);
+                    return Ended::TornDown;
+                }
+                Input::Command(Some(command)) => self.handle_command(command).await,
+                Input::KernelChanged => self.schedule.handle_kernel_changed(Instant::now()),
+                Input::Deadline => drop(self.reconcile().await),
+            }
+        }
+    }
+
+    /// Answers one command. A caller that does not wait any more is no error.
+    async fn handle_command(&mut self, command: Command) {
+        match command {
+            Command::Change { changes, dry_run, reply } => {
+                let _ = reply.send(self.change(&changes, dry_run).await);
+            }
+            Command::Attach { port, attachment, reply } => {
+                let _ = reply.send(self.attach(port, attachment).await);
+            }
+            Command::List { kind, reply } => drop(reply.send(Ok(self.list(kind)))),
+            Command::Get { id, reply } => drop(reply.send(self.get(id))),
+            Command::Status { reply } => drop(reply.send(Ok(self.status()))),
+            Command::Routes { network, reply } => drop(reply.send(self.routes(network.as_deref()))),
+            Command::Counters { reply } => drop(reply.send(self.counters())),
+            Command::Watch { since, reply } => {
+                let _ = reply.send(self.history.subscribe(since).map_err(EngineError::from));
+            }
+            Command::Revision { reply } => drop(reply.send(Ok(self.revision))),
+            // The run loop takes it, for it ends the task.
+            Command::Teardown { reply } => drop(reply.send(Err(EngineError::Stopped))),
+        }
+    }
+
+    /// Validate, commit, reconcile.
+    async fn change(&mut self, changes: &[Change], dry_run: bool) -> Result<Outcome, EngineError> {
+        let candidate = Candidate::build(&self.intent, &self.host, changes).map_err(EngineError::Refused)?;
+        self.check_namespaces(&candidate)?;
+        if dry_run {
+            return self.dry_run(candidate).await;
+        }
+        let resources = self.commit(candidate)?;
+        let report = self.reconcile().await;
+        Ok(self.outcome(resources, &report))
+    }
+
+    /// Validate, make in the kernel, commit; undo in the kernel if it fails.
+    async fn attach(&mut self, port: String, attachment: Attachment) -> Result<Outcome, EngineError> {
+        let change = Change::Attach { port: port.clone(), attachment };
+        let candidate =
+            Candidate::build(&self.intent, &self.host, &[change]).map_err(EngineError::Refused)?;
+        self.check_namespaces(&candidate)?;
+        let report = self.dataplane.reconcile(&desired(&candidate.model, &self.host)).await;
+        let failures = report.failures.iter().filter(|failure| failure.port.as_deref() == Some(&port));
+        let problems: Vec<_> = failures
+            .map(|failure| Problem {
+                object: reference(Kind::Port, &port).to_string(),
+                message: format!("it was not attached: {}", failure.cause),
+            })
+            .collect();
+        if !problems.is_empty() {
+            self.reconcile().await;
+            return Err(EngineError::Kernel(problems));
+        }
+        let resources = match self.commit(candidate) {
+            Ok(resources) => resources,
+            Err(error) => {
+                self.reconcile().await;
+                return Err(error.into());
+            }
+        };
+        self.observe(&report);
+        Ok(self.outcome(resources, &report))
+    }
+
+    async fn dry_run(&mut self, candidate: Candidate) -> Result<Outcome, EngineError> {
+        let plan = self.dataplane.plan(&desired(&candidate.model, &self.host)).await?;
+        Ok(Outcome {
+            dry_run: true,
+            revision: self.revision,
+            resources: candidate.changes,
+            kernel: plan.iter().map(ToString::to_string).collect(),
+            failures: Vec::new(),
+        })
+    }
+
+    /// That the places which ports are to get exist.
+    fn check_namespaces(&self, candidate: &Candidate) -> Result<(), EngineError> {
+        let problems: Vec<_> = candidate
+            .new_attachments(&self.intent)
+            .filter_map(|(port, attachment)| {
+                let error = netns::check(&attachment.netns).err()?;
+                Some(Problem { object: reference(Kind::Port, port).to_string(), message: error.to_string() })
+            })
+            .collect();
+        if problems.is_empty() { Ok(()) } else { Err(EngineError::Refused(Refused::Invalid(problems))) }
+    }
+
+    /// Writes a candidate and takes it over. The task waits for the disk: nothing else may happen meanwhile.
+    fn commit(&mut self, candidate: Candidate) -> Result<Vec<ResourceChange>, StoreError> {
+        if candidate.writes.is_empty() {
+            return Ok(candidate.changes);
+        }
+        let revision = self.store.commit(&candidate.writes)?;
+        let before = std::mem::replace(&mut self.intent, candidate.intent);
+        self.model = candidate.model;
+        self.revision = revision;
+        let events = candidate.writes.into_iter().filter_map(|write| {
+            let (action, resource) = match write {
+                Write::Put(resource) if before.contains(&resource.reference()) => (Action::Replace, resource),
+                Write::Put(resource) => (Action::Create, resource),
+                Write::Delete(id) => (Action::Delete, before.get(&id)?),
+            };
+            let id = resource.reference();
+            info!(object = %id, ?action, revision, "intent changed");
+            match action {
+                Action::Delete => self.revisions.remove(&id),
+                Action::Create | Action::Replace | Action::Unchanged => self.revisions.insert(id, revision),
+            };
+            Some(Event { revision, action, resource })
+        });
+        self.history.handle_commit(revision, events);
+        Ok(candidate.changes)
+    }
+
+    /// Makes the kernel as intended.
+    async fn reconcile(&mut self) -> Report {
+        let report = self.dataplane.reconcile(&desired(&self.model, &self.host)).await;
+        self.observe(&report);
+        report
+    }
+
+    /// Remembers what a reconciliation found, and when to try again.
+    fn observe(&mut self, report: &Report) {
+        for change in &report.changes {
+            info!(%change, "kernel changed");
+        }
+        for failure in &report.failures {
+            warn!(
+                object = failure.object,
+                cause = failure.cause,
+                "the kernel is not as desired; trying again"
+            );
+        }
+        self.schedule.handle_report(Instant::now(), !report.failures.is_empty());
+        self.observed = Observed::of(report);
+    }
+
+    fn outcome(&self, resources: Vec<ResourceChange>, report: &Report) -> Outcome {
+        Outcome {
+            dry_run: false,
+            revision: self.revision,
+            resources,
+            kernel: report.changes.iter().map(ToString::to_string).collect(),
+            failures: report.failures.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn list(&self, kind: Kind) -> Listing {
+        let ids = self.intent.ids().filter(|id| id.kind == kind);
+        Listing { revision: self.revision, resources: ids.filter_map(|id| self.get(id).ok()).collect() }
+    }
+
+    fn get(&self, id: Reference) -> Result<Stored, EngineError> {
+        let revision = self.revisions.get(&id).copied().unwrap_or(self.revision);
+        let resource = self.intent.get(&id).ok_or(EngineError::Missing(id))?;
+        Ok(Stored { resource, revision })
+    }
+}
+
+/// Lets go of the kernel's objects, then removes them.
+async fn teardown(dataplane: Dataplane, options: &Options) -> Result<Vec<String>, EngineError> {
+    info!("teardown: removing what weft made in the kernel");
+    release(dataplane);
+    Dataplane::teardown(options).await.map_err(|failures| {
+        let problems = failures.into_iter().map(|failure| {
+            error!(object = failure.object, cause = failure.cause, "not removed");
+            Problem { object: failure.object, message: failure.cause }
+        });
+        EngineError::Teardown(problems.collect())
+    })
+}
+
+/// Closes what it holds of the kernel.
+fn release(_: Dataplane) {}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn lines(problems: &[Problem]) -> String {
+    let lines = problems.iter().map(|problem| format!("  {}: {}", problem.object, problem.message));
+    lines.collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,160 @@
+//! How the API server speaks to the engine: a command with a place for its answer.
+
+use tokio::sync::{mpsc, oneshot};
+use weft_api::kind::{Kind, Reference};
+use weft_api::resource::Attachment;
+use weft_api::view::{Counters, Outcome, Problem, Route, Status, Stored};
+
+use super::history::{Gone, Subscription};
+use crate::change::{Change, Refused};
+use crate::store::StoreError;
+
+/// Commands that wait for the engine. One is worked on at a time; more callers than this wait in their own tasks.
+pub(super) const QUEUE: usize = 64;
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
+
+/// What the engine can be asked.
+#[derive(Debug)]
+pub(super) enum Command {
+    Change { changes: Vec<Change>, dry_run: bool, reply: Reply<Outcome> },
+    Attach { port: String, attachment: Attachment, reply: Reply<Outcome> },
+    List { kind: Kind, reply: Reply<Listing> },
+    Get { id: Reference, reply: Reply<Stored> },
+    Status { reply: Reply<Status> },
+    Routes { network: Option<String>, reply: Reply<Vec<Route>> },
+    Counters { reply: Reply<Vec<Counters>> },
+    Watch { since: Option<u64>, reply: Reply<Subscription> },
+    Revision { reply: Reply<u64> },
+    Teardown { reply: Reply<Vec<String>> },
+}
+
+/// The resources of a kind, and the revision of the store that they are of: a watch from there on misses nothing.
+#[derive(Debug)]
+pub struct Listing {
+    /// Revision of the store.
+    pub revision: u64,
+    /// The resources, by name.
+    pub resources: Vec<Stored>,
+}
+
+/// Why the engine did not do it. Nothing was changed unless it says so.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The change is not possible.
+    #[error("refused")]
+    Refused(Refused),
+    /// There is no such object.
+    #[error("{0} does not exist")]
+    Missing(Reference),
+    /// The kernel did not do it, and what was begun was undone.
+    #[error("the kernel refused")]
+    Kernel(Vec<Problem>),
+    /// A watch from too long ago.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The kernel could not be asked.
+    #[error("the kernel could not be asked: {0}")]
+    Observe(#[from] weft_dataplane::ObserveError),
+    /// Some of what weft made is still there.
+    #[error("not everything could be removed")]
+    Teardown(Vec<Problem>),
+    /// The engine has ended.
+    #[error("weftd is stopping; ask again when it is back")]
+    Stopped,
+}
+
+/// Asks the engine. Cheap to clone; the engine ends when the last one is gone.
+#[derive(Debug, Clone)]
+pub struct Handle(pub(super) mpsc::Sender<Command>);
+
+impl Handle {
+    /// Makes all of `changes` or none; on a dry run, only says what would happen.
+    ///
+    /// # Errors
+    /// [`EngineError`], as for all of these.
+    pub async fn change(&self, changes: Vec<Change>, dry_run: bool) -> Result<Outcome, EngineError> {
+        self.ask(|reply| Command::Change { changes, dry_run, reply }).await
+    }
+
+    /// Attaches a port, wholly or not at all.
+    ///
+    /// # Errors
+    /// [`EngineError`]
+    pub async fn attach(&self, port: String, attachment: Attachment) -> Result<Outcome, EngineError> {
+        self.ask(|reply| Command::Attach { port, attachment, reply }).await
+    }
+
+    /// The resources of a kind.
+    ///
+    /// # Errors
+    /// [`EngineError`]
+    pub async fn list(&self, kind: Kind) -> Result<Listing, EngineError> {
+        self.ask(|reply| Command::List { kind, reply }).await
+    }
+
+    /// One resource.
+    ///
+    /// # Errors
+    /// [`EngineError`]
+    pub async fn get(&self, id: Reference) -> Result<Stored, EngineError> {
+        self.ask(|reply| Command::Get { id, reply }).await
+    }
+
+    /// How the host is.
+    ///
+    /// # Errors
+    /// [`EngineError`]
+    pub async fn status(&self) -> Result<Status, EngineError> {
+        self.ask(|reply| Command::Status { reply }).await
+    }
+
+    /// All routes or those of a network.
+    ///
+    /// # Errors
+    /// [`EngineError`]
+    pub async fn routes(&self, network: Option<String>) -> Result<Vec<Route>, EngineError> {
+        self.ask(|reply| Command::Routes { network, reply }).await
+    }
+
+    /// Counters of all ports.
+    ///
+    /// # Errors
+    /// [`EngineError`]
+    pub async fn counters(&self) -> Result<Vec<Counters>, EngineError> {
+        self.ask(|reply| Command::Counters { reply }).await
+    }
+
+    /// Changes after a revision, or from now on.
+    ///
+    /// # Errors
+    /// [`EngineError`]
+    pub async fn watch(&self, since: Option<u64>) -> Result<Subscription, EngineError> {
+        self.ask(|reply| Command::Watch { since, reply }).await
+    }
+
+    /// Revision of the store; shows that the engine lives.
+    ///
+    /// # Errors
+    /// [`EngineError`]
+    pub async fn revision(&self) -> Result<u64, EngineError> {
+        self.ask(|reply| Command::Revision { reply }).await
+    }
+
+    /// Removes everything that weft made in the kernel; the engine then ends.
+    ///
+    /// # Errors
+    /// [`EngineError`]; the engine has ended all the same.
+    pub async fn teardown(&self) -> Result<Vec<String>, EngineError> {
+        self.ask(|reply| Command::Teardown { reply }).await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.send(command(reply)).await.map_err(|_| EngineError::Stopped)?;
+        answer.await.unwrap_or(Err(EngineError::Stopped))
+    }
+}

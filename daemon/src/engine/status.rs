@@ -1,0 +1,127 @@
+//! What the engine tells about the host: status, routes and counters.
+
+use std::collections::BTreeMap;
+use weft_api::kind::Kind;
+use weft_api::view::{Counters, PortPhase, PortStatus, Route, Status, Traffic, VtepStatus};
+use weft_dataplane::{PortState, Report, VtepState};
+use weft_dataplane_abi::{DropReason, PortCounters};
+use weft_vxlan::Vtep;
+
+use super::{Engine, EngineError};
+use crate::intent::reference;
+use crate::model::Port;
+use crate::routes::routes;
+
+/// What the last reconciliation found.
+#[derive(Debug, Default)]
+pub(super) struct Observed {
+    ports: BTreeMap<String, PortState>,
+    vteps: BTreeMap<Vtep, VtepState>,
+    failures: Vec<String>,
+    /// Why a port is not as desired, by its name.
+    reasons: BTreeMap<String, String>,
+}
+
+impl Observed {
+    pub(super) fn of(report: &Report) -> Self {
+        let reasons = report.failures.iter().filter_map(|failure| {
+            let port = failure.port.clone()?;
+            Some((port, failure.cause.clone()))
+        });
+        Self {
+            ports: report.ports.clone(),
+            vteps: report.vteps.clone(),
+            failures: report.failures.iter().map(ToString::to_string).collect(),
+            reasons: reasons.collect(),
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn status(&self) -> Status {
+        let counts = [
+            (Kind::Network, self.intent.networks.len()),
+            (Kind::Subnet, self.intent.subnets.len()),
+            (Kind::Port, self.intent.ports.len()),
+            (Kind::Remote, self.intent.remotes.len()),
+        ];
+        Status {
+            host: self.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            abi: weft_dataplane_abi::ABI_VERSION,
+            uptime_seconds: self.started.elapsed().as_secs(),
+            underlay: self.host.underlay.clone(),
+            vtep: self.host.vtep,
+            router_mac: self.host.router_mac,
+            revision: self.revision,
+            resources: counts.map(|(kind, count)| (kind.plural().to_owned(), count)).into(),
+            ports: self.model.ports.iter().map(|(name, port)| self.port_status(name, port)).collect(),
+            vteps: self.model.remotes.values().map(|remote| self.vtep_status(remote.vtep)).collect(),
+            failures: self.observed.failures.clone(),
+        }
+    }
+
+    fn port_status(&self, name: &str, port: &Port) -> PortStatus {
+        let observed = self.observed.ports.get(name).filter(|_| port.attachment.is_some());
+        let failure = self.observed.reasons.get(name);
+        let (state, reason) = match (&port.attachment, failure, observed) {
+            (None, _, _) => (PortPhase::Detached, None),
+            (Some(_), None, Some(_)) => (PortPhase::Up, None),
+            (Some(_), Some(cause), _) => (PortPhase::Failed, Some(cause.clone())),
+            (Some(_), None, None) => {
+                (PortPhase::Failed, Some("the kernel does not have it; weftd's log says more".to_owned()))
+            }
+        };
+        let network =
+            self.model.subnets.get(&port.subnet).map(|subnet| subnet.network.as_str()).unwrap_or_default();
+        let tenant =
+            self.model.networks.get(network).map(|network| network.tenant.as_str()).unwrap_or_default();
+        PortStatus {
+            name: name.to_owned(),
+            tenant: tenant.to_owned(),
+            network: network.to_owned(),
+            subnet: port.subnet.clone(),
+            mac: port.mac,
+            addresses: port.addresses().collect(),
+            state,
+            device: observed.map(|state| state.device.clone()),
+            reason,
+        }
+    }
+
+    fn vtep_status(&self, vtep: Vtep) -> VtepStatus {
+        let state = self.observed.vteps.get(&vtep);
+        VtepStatus {
+            vtep,
+            device: state.and_then(|state| state.device.clone()),
+            next_hop: state.and_then(|state| state.next_hop),
+        }
+    }
+
+    pub(super) fn routes(&self, network: Option<&str>) -> Result<Vec<Route>, EngineError> {
+        match network {
+            Some(name) if !self.model.networks.contains_key(name) => {
+                Err(EngineError::Missing(reference(Kind::Network, name)))
+            }
+            network => Ok(routes(&self.model, network)),
+        }
+    }
+
+    pub(super) fn counters(&self) -> Result<Vec<Counters>, EngineError> {
+        let counters = self.dataplane.counters()?;
+        Ok(counters.into_iter().map(|(port, counters)| view(port, &counters)).collect())
+    }
+}
+
+fn view(port: String, counters: &PortCounters) -> Counters {
+    let traffic =
+        |traffic: weft_dataplane_abi::Traffic| Traffic { packets: traffic.packets, bytes: traffic.bytes };
+    let drops =
+        DropReason::ALL.iter().map(|reason| (reason.name().to_owned(), counters.drops[reason.index()]));
+    Counters {
+        port,
+        from_port: traffic(counters.from_port),
+        to_port: traffic(counters.to_port),
+        drops: drops.filter(|(_, count)| *count > 0).collect(),
+    }
+}

@@ -1,0 +1,125 @@
+//! All resources as they are stored: by kind and name, not yet checked against each other.
+
+use std::collections::BTreeMap;
+
+use weft_api::kind::{Kind, Reference};
+use weft_api::resource::{Network, Port, Remote, Resource, Subnet};
+
+/// What a resource of this kind and name is called.
+#[must_use]
+pub fn reference(kind: Kind, name: &str) -> Reference {
+    Reference { kind, name: name.to_owned() }
+}
+
+/// Resources by kind and name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Intent {
+    /// Networks.
+    pub networks: BTreeMap<String, Network>,
+    /// Subnets.
+    pub subnets: BTreeMap<String, Subnet>,
+    /// Ports.
+    pub ports: BTreeMap<String, Port>,
+    /// Remotes.
+    pub remotes: BTreeMap<String, Remote>,
+}
+
+impl Intent {
+    /// Adds a resource or replaces the one of its name.
+    pub fn insert(&mut self, resource: Resource) {
+        match resource {
+            Resource::Network(network) => drop(self.networks.insert(network.name.clone(), network)),
+            Resource::Subnet(subnet) => drop(self.subnets.insert(subnet.name.clone(), subnet)),
+            Resource::Port(port) => drop(self.ports.insert(port.name.clone(), port)),
+            Resource::Remote(remote) => drop(self.remotes.insert(remote.name.clone(), remote)),
+        }
+    }
+
+    /// Takes a resource out.
+    pub fn remove(&mut self, id: &Reference) {
+        match id.kind {
+            Kind::Network => drop(self.networks.remove(&id.name)),
+            Kind::Subnet => drop(self.subnets.remove(&id.name)),
+            Kind::Port => drop(self.ports.remove(&id.name)),
+            Kind::Remote => drop(self.remotes.remove(&id.name)),
+        }
+    }
+
+    /// A resource by its name.
+    #[must_use]
+    pub fn get(&self, id: &Reference) -> Option<Resource> {
+        match id.kind {
+            Kind::Network => self.networks.get(&id.name).cloned().map(Resource::Network),
+            Kind::Subnet => self.subnets.get(&id.name).cloned().map(Resource::Subnet),
+            Kind::Port => self.ports.get(&id.name).cloned().map(Resource::Port),
+            Kind::Remote => self.remotes.get(&id.name).cloned().map(Resource::Remote),
+        }
+    }
+
+    /// Whether both have the same resource, or none, of this name.
+    #[must_use]
+    pub fn agrees(&self, other: &Self, id: &Reference) -> bool {
+        match id.kind {
+            Kind::Network => self.networks.get(&id.name) == other.networks.get(&id.name),
+            Kind::Subnet => self.subnets.get(&id.name) == other.subnets.get(&id.name),
+            Kind::Port => self.ports.get(&id.name) == other.ports.get(&id.name),
+            Kind::Remote => self.remotes.get(&id.name) == other.remotes.get(&id.name),
+        }
+    }
+
+    /// Whether there is a resource of this name.
+    #[must_use]
+    pub fn contains(&self, id: &Reference) -> bool {
+        match id.kind {
+            Kind::Network => self.networks.contains_key(&id.name),
+            Kind::Subnet => self.subnets.contains_key(&id.name),
+            Kind::Port => self.ports.contains_key(&id.name),
+            Kind::Remote => self.remotes.contains_key(&id.name),
+        }
+    }
+
+    /// The names of all resources, in the order of their kinds.
+    pub fn ids(&self) -> impl Iterator<Item = Reference> {
+        let networks = self.networks.keys().map(|name| reference(Kind::Network, name));
+        let subnets = self.subnets.keys().map(|name| reference(Kind::Subnet, name));
+        let ports = self.ports.keys().map(|name| reference(Kind::Port, name));
+        let remotes = self.remotes.keys().map(|name| reference(Kind::Remote, name));
+        networks.chain(subnets).chain(ports).chain(remotes)
+    }
+
+    /// The resources that refer to `id`.
+    #[must_use]
+    pub fn dependants(&self, id: &Reference) -> Vec<Reference> {
+        let remotes = |refers: &dyn Fn(&Remote) -> bool| {
+            let referring = self.remotes.values().filter(|remote| refers(remote));
+            referring.map(|remote| reference(Kind::Remote, &remote.name)).collect::<Vec<_>>()
+        };
+        match id.kind {
+            Kind::Network => {
+                let subnets = self.subnets.values().filter(|subnet| subnet.network == id.name);
+                subnets
+                    .map(|subnet| reference(Kind::Subnet, &subnet.name))
+                    .chain(remotes(&|remote| remote.prefixes.iter().any(|prefix| prefix.network == id.name)))
+                    .collect()
+            }
+            Kind::Subnet => {
+                let ports = self.ports.values().filter(|port| port.subnet == id.name);
+                ports
+                    .map(|port| reference(Kind::Port, &port.name))
+                    .chain(remotes(&|remote| {
+                        remote.addresses.iter().any(|address| address.subnet == id.name)
+                    }))
+                    .collect()
+            }
+            Kind::Port | Kind::Remote => Vec::new(),
+        }
+    }
+}
+
+impl FromIterator<Resource> for Intent {
+    fn from_iter<I: IntoIterator<Item = Resource>>(resources: I) -> Self {
+        let mut intent = Self::default();
+        resources.into_iter().for_each(|resource| intent.insert(resource));
+        intent
+    }
+}

@@ -1,0 +1,17 @@
+//! weftd's parts: config, store, model, plan, engine and API server.
+//!
+//! An intent's walk: [`server`] reads a request, [`change`] says what the [`intent`] would become, [`model`] checks it
+//! as a whole, [`store`] keeps it, [`desired`] turns it into what the kernel should do, and the data plane does it.
+//! [`engine`] is where these meet; all before it is pure.
+
+pub mod change;
+pub mod config;
+pub mod desired;
+pub mod engine;
+pub mod intent;
+pub mod model;
+pub mod netns;
+pub mod routes;
+pub mod run;
+pub mod server;
+pub mod store;

@@ -1,0 +1,242 @@
+//! The intent, checked as a whole and filled in: what exists here is consistent.
+//!
+//! [`Model::build`] is the table of contents of all the rules. It is pure, and reports everything that is wrong, not
+//! only the first thing. Where two objects contradict each other, the one that was changed is blamed.
+
+mod addressing;
+mod attachments;
+mod macs;
+mod names;
+mod prefixes;
+mod remotes;
+mod sizes;
+mod vnis;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{Ipv4Net, Ipv6Net};
+use weft_api::kind::{Kind, Reference};
+use weft_api::resource::{self, Attachment, RemoteAddress, RemotePrefix};
+use weft_api::view::Problem;
+use weft_vxlan::{MacAddr, Vni, Vtep};
+
+use crate::config::Config;
+use crate::intent::{Intent, reference};
+
+/// What the rules must know of this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Underlay device.
+    pub underlay: String,
+    /// Our tunnel address.
+    pub vtep: Vtep,
+    /// UDP port of VXLAN.
+    pub udp_port: u16,
+    /// Our MAC towards other hosts.
+    pub router_mac: MacAddr,
+    /// The anycast gateways' MAC.
+    pub gateway_mac: MacAddr,
+    /// What the kernel has room for.
+    pub sizes: weft_dataplane::Sizes,
+}
+
+/// Consistent resources, by name, with everything filled in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Model {
+    /// Networks.
+    pub networks: BTreeMap<String, resource::Network>,
+    /// Subnets; each one's network exists.
+    pub subnets: BTreeMap<String, Subnet>,
+    /// Ports; each one's subnet exists.
+    pub ports: BTreeMap<String, Port>,
+    /// Remotes; their subnets and networks exist.
+    pub remotes: BTreeMap<String, Remote>,
+}
+
+/// A subnet with its gateways.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subnet {
+    /// Name of its network.
+    pub network: String,
+    /// L2 VNI.
+    pub vni: Vni,
+    /// IPv4 prefix and gateway.
+    pub ipv4: Option<(Ipv4Net, Ipv4Addr)>,
+    /// IPv6 prefix and gateway.
+    pub ipv6: Option<(Ipv6Net, Ipv6Addr)>,
+}
+
+/// A port with its MAC and addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// Name of its subnet.
+    pub subnet: String,
+    /// MAC of the workload's end.
+    pub mac: MacAddr,
+    /// IPv4 address, if the subnet has IPv4.
+    pub ipv4: Option<Ipv4Addr>,
+    /// IPv6 address, if the subnet has IPv6.
+    pub ipv6: Option<Ipv6Addr>,
+    /// Where it is attached.
+    pub attachment: Option<Attachment>,
+}
+
+/// A remote with its router MAC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remote {
+    /// Its tunnel address.
+    pub vtep: Vtep,
+    /// Its router MAC.
+    pub router_mac: MacAddr,
+    /// Workloads on it.
+    pub addresses: Vec<RemoteAddress>,
+    /// Prefixes behind it.
+    pub prefixes: Vec<RemotePrefix>,
+}
+
+/// The resources to check, and in which order: unchanged ones first, so that the changed ones are blamed.
+#[derive(Debug, Clone, Copy)]
+struct Ordered<'a> {
+    intent: &'a Intent,
+    order: &'a [Reference],
+}
+
+/// What was found to be wrong so far.
+#[derive(Debug, Default)]
+struct Faults(Vec<Problem>);
+
+impl Model {
+    /// Checks `intent` as a whole and fills in what was left out. `changed` are the objects that were not there, or
+    /// not so, when the rest was last found to be right; addresses are allocated in their order.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn build(intent: &Intent, host: &Host, changed: &[Reference]) -> Result<Self, Vec<Problem>> {
+        let asked: BTreeSet<_> = changed.iter().collect();
+        let unchanged = intent.ids().filter(|id| !asked.contains(id));
+        let order: Vec<_> =
+            unchanged.chain(changed.iter().filter(|id| intent.contains(id)).cloned()).collect();
+        let all = Ordered { intent, order: &order };
+        let mut faults = Faults::default();
+        names::check(all, &mut faults);
+        vnis::check(all, &mut faults);
+        let subnets = prefixes::resolve_subnets(all, &mut faults);
+        prefixes::check_overlaps(all, &subnets, &mut faults);
+        let remotes = remotes::resolve(all, host, &mut faults);
+        let ports = addressing::resolve(all, &subnets, host, &mut faults);
+        attachments::check(all, &mut faults);
+        sizes::check(intent, host, &mut faults);
+        if faults.0.is_empty() {
+            Ok(Self { networks: intent.networks.clone(), subnets, ports, remotes })
+        } else {
+            Err(faults.0)
+        }
+    }
+
+    /// The same as resources, to be stored and shown.
+    #[must_use]
+    pub fn to_intent(&self) -> Intent {
+        let subnets = self.subnets.iter().map(|(name, subnet)| (name.clone(), subnet.to_resource(name)));
+        let ports = self.ports.iter().map(|(name, port)| (name.clone(), port.to_resource(name)));
+        let remotes = self.remotes.iter().map(|(name, remote)| (name.clone(), remote.to_resource(name)));
+        Intent {
+            networks: self.networks.clone(),
+            subnets: subnets.collect(),
+            ports: ports.collect(),
+            remotes: remotes.collect(),
+        }
+    }
+
+    /// L3 VNI of a subnet's network.
+    #[must_use]
+    pub fn network_vni(&self, subnet: &Subnet) -> Option<Vni> {
+        self.networks.get(&subnet.network).map(|network| network.vni)
+    }
+}
+
+impl Host {
+    /// The host of a config file.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let underlay = &config.underlay;
+        Self {
+            underlay: underlay.device.as_str().to_owned(),
+            vtep: underlay.vtep,
+            udp_port: underlay.udp_port(),
+            router_mac: underlay.router_mac(),
+            gateway_mac: underlay.gateway_mac(),
+            sizes: config.sizes.for_dataplane(),
+        }
+    }
+}
+
+impl Port {
+    /// Its addresses, IPv4 first.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.ipv4.map(IpAddr::V4).into_iter().chain(self.ipv6.map(IpAddr::V6))
+    }
+
+    fn to_resource(&self, name: &str) -> resource::Port {
+        resource::Port {
+            name: name.to_owned(),
+            subnet: self.subnet.clone(),
+            mac: Some(self.mac),
+            addresses: self.addresses().collect(),
+            attachment: self.attachment.clone(),
+        }
+    }
+}
+
+impl Subnet {
+    fn to_resource(&self, name: &str) -> resource::Subnet {
+        resource::Subnet {
+            name: name.to_owned(),
+            network: self.network.clone(),
+            vni: self.vni,
+            ipv4: self.ipv4.map(|(prefix, _)| prefix),
+            gateway4: self.ipv4.map(|(_, gateway)| gateway),
+            ipv6: self.ipv6.map(|(prefix, _)| prefix),
+            gateway6: self.ipv6.map(|(_, gateway)| gateway),
+        }
+    }
+}
+
+impl Remote {
+    fn to_resource(&self, name: &str) -> resource::Remote {
+        resource::Remote {
+            name: name.to_owned(),
+            vtep: self.vtep,
+            router_mac: Some(self.router_mac),
+            addresses: self.addresses.clone(),
+            prefixes: self.prefixes.clone(),
+        }
+    }
+}
+
+impl<'a> Ordered<'a> {
+    fn subnets(self) -> impl Iterator<Item = &'a resource::Subnet> {
+        self.of(Kind::Subnet).filter_map(move |name| self.intent.subnets.get(name))
+    }
+
+    fn ports(self) -> impl Iterator<Item = &'a resource::Port> {
+        self.of(Kind::Port).filter_map(move |name| self.intent.ports.get(name))
+    }
+
+    fn remotes(self) -> impl Iterator<Item = &'a resource::Remote> {
+        self.of(Kind::Remote).filter_map(move |name| self.intent.remotes.get(name))
+    }
+
+    fn of(self, kind: Kind) -> impl Iterator<Item = &'a String> {
+        self.order.iter().filter(move |id| id.kind == kind).map(|id| &id.name)
+    }
+}
+
+impl Faults {
+    fn add(&mut self, kind: Kind, name: &str, message: impl ToString) {
+        self.0.push(Problem { object: reference(kind, name).to_string(), message: message.to_string() });
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,72 @@
+//! Names are DNS labels (RFC 1123 section 2.1), and what they refer to exists.
+
+use weft_api::kind::Kind;
+
+use super::{Faults, Ordered};
+
+/// Bytes of a DNS label.
+const LONGEST: usize = 63;
+
+pub(super) fn check(all: Ordered<'_>, faults: &mut Faults) {
+    for id in all.order {
+        if let Some(fault) = fault(&id.name) {
+            faults.add(id.kind, &id.name, format_args!("its name {fault}"));
+        }
+    }
+    for network in all.intent.networks.values() {
+        if let Some(fault) = fault(&network.tenant) {
+            faults.add(
+                Kind::Network,
+                &network.name,
+                format_args!("its tenant's name {:?} {fault}", network.tenant),
+            );
+        }
+    }
+    check_references(all, faults);
+}
+
+fn check_references(all: Ordered<'_>, faults: &mut Faults) {
+    let missing =
+        |kind: Kind, name: &str| format!("its {kind} {name:?} does not exist; create {kind}/{name} first");
+    for subnet in all.subnets() {
+        if !all.intent.networks.contains_key(&subnet.network) {
+            faults.add(Kind::Subnet, &subnet.name, missing(Kind::Network, &subnet.network));
+        }
+    }
+    for port in all.ports() {
+        if !all.intent.subnets.contains_key(&port.subnet) {
+            faults.add(Kind::Port, &port.name, missing(Kind::Subnet, &port.subnet));
+        }
+    }
+    for remote in all.remotes() {
+        for address in &remote.addresses {
+            if !all.intent.subnets.contains_key(&address.subnet) {
+                let message =
+                    format!("address {}: {}", address.address, missing(Kind::Subnet, &address.subnet));
+                faults.add(Kind::Remote, &remote.name, message);
+            }
+        }
+        for prefix in &remote.prefixes {
+            if !all.intent.networks.contains_key(&prefix.network) {
+                let message =
+                    format!("prefix {}: {}", prefix.prefix, missing(Kind::Network, &prefix.network));
+                faults.add(Kind::Remote, &remote.name, message);
+            }
+        }
+    }
+}
+
+fn fault(name: &str) -> Option<&'static str> {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if name.is_empty() {
+        Some("is empty")
+    } else if name.len() > LONGEST {
+        Some("is longer than 63 bytes")
+    } else if !name.bytes().all(inner) {
+        Some("has other characters than lower-case letters, digits and hyphens")
+    } else if name.starts_with('-') || name.ends_with('-') {
+        Some("begins or ends with a hyphen")
+    } else {
+        None
+    }
+}

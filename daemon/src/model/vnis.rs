@@ -1,0 +1,25 @@
+//! Networks and subnets share one space of VNIs: a VXLAN packet says no more than the number.
+
+use std::collections::BTreeMap;
+use weft_api::kind::{Kind, Reference};
+
+use super::{Faults, Ordered};
+
+pub(super) fn check(all: Ordered<'_>, faults: &mut Faults) {
+    let mut holders: BTreeMap<_, &Reference> = BTreeMap::new();
+    for id in all.order {
+        let vni = match id.kind {
+            Kind::Network => all.intent.networks.get(&id.name).map(|network| network.vni),
+            Kind::Subnet => all.intent.subnets.get(&id.name).map(|subnet| subnet.vni),
+            Kind::Port | Kind::Remote => None,
+        };
+        let Some(vni) = vni else { continue };
+        if let Some(holder) = holders.get(&vni) {
+            let message =
+                format_args!("VNI {vni} is taken by {holder}; networks and subnets share the numbers");
+            faults.add(id.kind, &id.name, message);
+        } else {
+            holders.insert(vni, id);
+        }
+    }
+}

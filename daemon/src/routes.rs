@@ -1,0 +1,105 @@
+//! The routes of this host, as people read them: by network and destination. Pure.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use weft_api::view::{Route, RouteSource, Via};
+
+use crate::model::Model;
+
+/// All routes, or those of one network, in the order of their destinations.
+#[must_use]
+pub fn routes(model: &Model, network: Option<&str>) -> Vec<Route> {
+    let mut routes = local(model);
+    routes.extend(remote(model));
+    routes.retain(|route| network.is_none_or(|network| route.network == network));
+    routes.sort_by(|a, b| (&a.network, a.destination).cmp(&(&b.network, b.destination)));
+    routes
+}
+
+/// Gateways, and the ports that are attached here.
+fn local(model: &Model) -> Vec<Route> {
+    let mut routes = Vec::new();
+    for (name, subnet) in &model.subnets {
+        let gateways = [
+            subnet.ipv4.map(|(_, gateway)| IpAddr::V4(gateway)),
+            subnet.ipv6.map(|(_, gateway)| IpAddr::V6(gateway)),
+        ];
+        routes.extend(gateways.into_iter().flatten().map(|gateway| Route {
+            network: subnet.network.clone(),
+            destination: IpNet::from(gateway),
+            source: RouteSource::Gateway(name.clone()),
+            via: Via::Gateway,
+            mac: None,
+        }));
+    }
+    for (name, port) in model.ports.iter().filter(|(_, port)| port.attachment.is_some()) {
+        let Some(subnet) = model.subnets.get(&port.subnet) else { continue };
+        routes.extend(port.addresses().map(|address| Route {
+            network: subnet.network.clone(),
+            destination: IpNet::from(address),
+            source: RouteSource::Port(name.clone()),
+            via: Via::Port(name.clone()),
+            mac: Some(port.mac),
+        }));
+    }
+    routes
+}
+
+fn remote(model: &Model) -> Vec<Route> {
+    let mut routes = Vec::new();
+    for (name, remote) in &model.remotes {
+        let addresses = remote.addresses.iter().filter_map(|entry| {
+            let subnet = model.subnets.get(&entry.subnet)?;
+            Some((subnet.network.as_str(), IpNet::from(entry.address), Some(entry.mac)))
+        });
+        let prefixes = remote.prefixes.iter().map(|entry| (entry.network.as_str(), entry.prefix, None));
+        for (network, destination, mac) in addresses.chain(prefixes) {
+            let Some(vni) = model.networks.get(network).map(|network| network.vni) else { continue };
+            routes.push(Route {
+                network: network.to_owned(),
+                destination,
+                source: RouteSource::Remote(name.clone()),
+                via: Via::Vtep { vtep: remote.vtep, vni },
+                mac,
+            });
+        }
+    }
+    routes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::tests::{host, intent};
+
+    #[test]
+    fn in_order_with_their_sources() {
+        let intent = intent(&[
+            r#"{"kind":"network","name":"blue","tenant":"blue","vni":6000}"#,
+            r#"{"kind":"network","name":"red","tenant":"red","vni":5000}"#,
+            r#"{"kind":"subnet","name":"red-a","network":"red","vni":5001,"ipv4":"10.0.0.0/24"}"#,
+            r#"{"kind":"port","name":"in","subnet":"red-a","attachment":{"netns":"/run/netns/in"}}"#,
+            r#"{"kind":"port","name":"out","subnet":"red-a"}"#,
+            r#"{"kind":"remote","name":"host2","vtep":"192.0.2.2",
+                "addresses":[{"subnet":"red-a","address":"10.0.0.9","mac":"02:00:00:00:00:09"}],
+                "prefixes":[{"network":"red","prefix":"10.9.0.0/16"},{"network":"blue","prefix":"0.0.0.0/0"}]}"#,
+        ]);
+        let model = Model::build(&intent, &host(), &[]).unwrap();
+        let lines: Vec<_> = routes(&model, Some("red"))
+            .into_iter()
+            .map(|route| format!("{} {:?}", route.destination, route.via))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "10.0.0.1/32 Gateway",
+                "10.0.0.2/32 Port(\"in\")",
+                "10.0.0.9/32 Vtep { vtep: 192.0.2.2, vni: 5000 }",
+                "10.9.0.0/16 Vtep { vtep: 192.0.2.2, vni: 5000 }",
+            ]
+        );
+        assert_eq!(routes(&model, None).len(), 5);
+        assert_eq!(routes(&model, Some("green")).len(), 0);
+    }
+}

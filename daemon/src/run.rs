@@ -1,0 +1,141 @@
+//! weftd's life: config, store, data plane, kernel as stored, API, "ready"; then until a signal or a teardown.
+//!
+//! Tasks: the engine; the server, told to stop through a watch channel; the watchdog's, which ends with the runtime.
+//! Stopping leaves the kernel as it is: its programs go on forwarding, and the next weftd adopts them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{error, info, warn};
+use weft_dataplane::Dataplane;
+
+use crate::config::Config;
+use crate::engine::{Ended, Engine, Handle};
+use crate::server::{self, Allowed};
+use crate::store::Store;
+
+/// How long open requests may take once weftd was told to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Runs until SIGTERM, SIGINT or a teardown.
+///
+/// # Errors
+/// If it cannot start, or if a part of it ended that must not. The kernel then goes on as it was.
+pub async fn run(config: &Config) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be caught")?;
+    let socket = config.api.socket.as_path();
+    if server::answers(socket) {
+        bail!(server::SocketError::InUse { path: socket.to_owned() });
+    }
+    let (engine, handle) = Engine::start(config).await?;
+    let listener = server::bind(&config.api)?;
+    let (stop, stopping) = watch::channel(false);
+    let mut engine = tokio::spawn(engine.run());
+    let allowed = Allowed::of(&config.api, own_uid());
+    let mut api = tokio::spawn(server::serve(listener, handle.clone(), allowed, stopping));
+    notify(&[NotifyState::Ready]);
+    info!(host = config.host_name(), vtep = %config.underlay.vtep, socket = %socket.display(), "ready");
+    if let Some(interval) = sd_notify::watchdog_enabled() {
+        tokio::spawn(watchdog(handle.clone(), interval / 2));
+    }
+    drop(handle);
+
+    let outcome = tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("SIGINT"),
+        ended = &mut engine => match ended {
+            Ok(Ended::TornDown) => Ok("teardown"),
+            Ok(Ended::Released) => Err(anyhow::anyhow!("the engine ended; the log says why")),
+            Err(error) => Err(anyhow::anyhow!("the engine died: {error}")),
+        },
+        ended = &mut api => {
+            let cause = ended.map_or_else(|error| error.to_string(), |result| format!("{result:?}"));
+            Err(anyhow::anyhow!("the API server ended: {cause}"))
+        }
+    };
+    notify(&[NotifyState::Stopping]);
+    match &outcome {
+        Ok(why) => info!(why, "stopping; the kernel goes on as it is"),
+        Err(error) => error!(%error, "stopping; the kernel goes on as it is"),
+    }
+    // The socket goes first: whoever calls now finds nobody rather than somebody who leaves.
+    let _ = std::fs::remove_file(socket);
+    let _ = stop.send(true);
+    finish(api, "API server").await;
+    finish(engine, "engine").await;
+    outcome.map(|_| ())
+}
+
+/// Removes what weft made in the kernel and, on `purge`, the stored intent. Returns what was removed.
+///
+/// # Errors
+/// If a weftd is running on this config, or if something could not be removed; all else was.
+pub async fn teardown(config: &Config, purge: bool) -> anyhow::Result<Vec<String>> {
+    let socket = config.api.socket.as_path();
+    if server::answers(socket) {
+        bail!(
+            "weftd is running (it answers on {}) and would make everything again; use `weft teardown`, or stop it first",
+            socket.display()
+        );
+    }
+    let mut removed = Dataplane::teardown(&config.dataplane_options()).await.map_err(|failures| {
+        let lines: Vec<_> = failures.iter().map(|failure| format!("  {failure}")).collect();
+        anyhow::anyhow!("not everything could be removed; mend this and run it again:\n{}", lines.join("\n"))
+    })?;
+    if purge && config.database().exists() {
+        purge_database(config, &mut removed)?;
+    }
+    Ok(removed)
+}
+
+/// Opens the database first: only its lock tells whether another weftd has it.
+fn purge_database(config: &Config, removed: &mut Vec<String>) -> anyhow::Result<()> {
+    let file = config.database();
+    // One that is damaged or too new is to go as well.
+    if let Err(error @ crate::store::StoreError::InUse { .. }) = Store::open(config.state.folder.as_path()) {
+        return Err(error.into());
+    }
+    std::fs::remove_file(&file).with_context(|| format!("database {}", file.display()))?;
+    removed.push(format!("database {}", file.display()));
+    Ok(())
+}
+
+/// Waits for a task that was told to end; one that does not is left to the runtime's end.
+async fn finish<T>(task: JoinHandle<T>, name: &str) {
+    if task.is_finished() {
+        return;
+    }
+    if tokio::time::timeout(GRACE, task).await.is_err() {
+        warn!(task = name, "does not end in time");
+    }
+}
+
+/// Tells systemd that the engine answers: a weftd whose engine hangs is restarted.
+async fn watchdog(engine: Handle, interval: Duration) {
+    loop {
+        if engine.revision().await.is_err() {
+            return;
+        }
+        notify(&[NotifyState::Watchdog]);
+        tokio::time::sleep(interval).await;
+    }
+}
+
+/// Without systemd this does nothing.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!(%error, "systemd could not be told");
+    }
+}
+
+/// The user that owns our own entry of /proc: the effective one.
+fn own_uid() -> u32 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(Path::new("/proc/self")).map_or(0, |metadata| metadata.uid())
+}

@@ -1,0 +1,75 @@
+//! The HTTP API on a unix socket: JSON in, JSON out, and a stream of changes.
+//!
+//! A thin shell around the engine's [`Handle`]: [`router`] lists every path. Who may call is decided by the peer's
+//! credentials ([`peer`]), not by the socket's mode alone. [`serve`] ends when it is told to stop: open requests get
+//! their answers, watches end.
+
+mod body;
+mod error;
+mod handlers;
+mod peer;
+mod socket;
+mod watch;
+
+use std::io;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use tokio::net::UnixListener;
+use tokio::sync::watch as signal;
+
+use crate::engine::Handle;
+pub use peer::{Allowed, Peer};
+pub use socket::{SocketError, answers, bind};
+
+/// Bytes of the largest request: some hundred thousand ports in one file.
+const LARGEST_BODY: usize = 64 << 20;
+
+/// What every handler has.
+#[derive(Debug, Clone)]
+struct Context {
+    engine: Handle,
+    stop: signal::Receiver<bool>,
+}
+
+/// Answers requests until `stop` is true and the last request has its answer.
+///
+/// # Errors
+/// If the socket fails.
+pub async fn serve(
+    listener: UnixListener,
+    engine: Handle,
+    allowed: Allowed,
+    stop: signal::Receiver<bool>,
+) -> io::Result<()> {
+    let mut stopping = stop.clone();
+    let router = router(Context { engine, stop }, allowed);
+    axum::serve(listener, router.into_make_service_with_connect_info::<Peer>())
+        .with_graceful_shutdown(async move {
+            // An error says that nobody can tell us any more: the same as being told.
+            let _ = stopping.wait_for(|stop| *stop).await;
+        })
+        .await
+}
+
+fn router(context: Context, allowed: Allowed) -> Router {
+    Router::new()
+        .route("/v1/status", get(handlers::status))
+        .route("/v1/routes", get(handlers::routes))
+        .route("/v1/counters", get(handlers::counters))
+        .route("/v1/watch", get(watch::watch))
+        .route("/v1/apply", post(handlers::apply))
+        .route("/v1/delete", post(handlers::delete_all))
+        .route("/v1/teardown", post(handlers::teardown))
+        .route("/v1/ports/{name}/attach", post(handlers::attach))
+        .route("/v1/ports/{name}/detach", post(handlers::detach))
+        .route("/v1/{kind}", get(handlers::list).post(handlers::create))
+        .route("/v1/{kind}/{name}", get(handlers::read).put(handlers::replace).delete(handlers::delete))
+        .fallback(handlers::no_such_path)
+        .method_not_allowed_fallback(handlers::no_such_method)
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(from_fn_with_state(allowed, peer::check))
+        .with_state(context)
+}

@@ -1,0 +1,65 @@
+//! The stream of changes: one line of JSON each.
+//!
+//! Without `since` it begins with what happens next. With `since=REV` it begins with everything after that revision,
+//! without a gap, or is refused (410). It ends when weftd stops or when the watcher reads so slowly that changes would
+//! be lost; the watcher then asks again, since the last revision that it saw.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::extract::{Query, rejection::QueryRejection};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, Stream, StreamExt};
+use serde::Deserialize;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tracing::warn;
+use weft_api::view::Event;
+
+use super::Context;
+use super::error::Refusal;
+use super::handlers::query;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WatchQuery {
+    since: Option<u64>,
+}
+
+pub(super) async fn watch(
+    State(context): State<Context>,
+    parameters: Result<Query<WatchQuery>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let WatchQuery { since } = query(parameters)?;
+    let subscription = context.engine.watch(since).await?;
+    let mut stop = context.stop;
+    let stopped = async move {
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+    let events = stream::iter(subscription.missed).chain(live(subscription.live));
+    let lines = events.filter_map(|event| std::future::ready(line(&event))).map(Ok::<_, Infallible>);
+    let body = Body::from_stream(lines.take_until(Box::pin(stopped)));
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+}
+
+fn live(receiver: Receiver<Arc<Event>>) -> impl Stream<Item = Arc<Event>> {
+    stream::unfold(receiver, |mut receiver| async move {
+        match receiver.recv().await {
+            Ok(event) => Some((event, receiver)),
+            Err(RecvError::Closed) => None,
+            Err(RecvError::Lagged(lost)) => {
+                warn!(lost, "a watcher reads too slowly; its stream ends");
+                None
+            }
+        }
+    })
+}
+
+fn line(event: &Event) -> Option<Bytes> {
+    let mut line = serde_json::to_vec(event).ok()?;
+    line.push(b'\n');
+    Some(line.into())
+}

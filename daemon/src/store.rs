@@ -1,0 +1,214 @@
+//! The intent, on disk: an embedded redb database in the state folder.
+//!
+//! Two tables: `objects` from `kind/name` to the resource in JSON with its revision, `meta` with the version of this
+//! layout and the revision of the store. A commit writes all of a change, raises the revision by one, and is on disk
+//! when it returns.
+
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition};
+use weft_api::kind::Reference;
+use weft_api::resource::Resource;
+use weft_api::view::Stored;
+
+/// Name of the database in the state folder.
+pub const FILE_NAME: &str = "weft.redb";
+
+/// Version of the layout that this weftd writes, and the newest that it reads.
+const SCHEMA: u64 = 1;
+
+const OBJECTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("objects");
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+const META_SCHEMA: &str = "schema";
+const META_REVISION: &str = "revision";
+
+/// The open database.
+#[derive(Debug)]
+pub struct Store {
+    database: Database,
+    file: PathBuf,
+}
+
+/// A change to one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// It is as given from now on.
+    Put(Resource),
+    /// It goes.
+    Delete(Reference),
+}
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The state folder cannot be made.
+    #[error("state folder {}: {source}; make it, or set state.folder to one that weftd may write", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Another weftd has it.
+    #[error(
+        "store {}: another weftd has it open; stop that one, or give this one a state.folder of its own",
+        file.display()
+    )]
+    InUse {
+        /// The database.
+        file: PathBuf,
+    },
+    /// A newer weftd wrote it.
+    #[error(
+        "store {}: its layout has version {found}, this weftd knows up to {SCHEMA}; run the weftd that wrote it, or a \
+         newer one",
+        file.display()
+    )]
+    TooNew {
+        /// The database.
+        file: PathBuf,
+        /// Its version.
+        found: u64,
+    },
+    /// It is not a database of ours, or is damaged.
+    #[error(
+        "store {}: it is damaged or no weft database: {cause}; restore a copy, or move it away to begin with an empty \
+         store and apply your files again",
+        file.display()
+    )]
+    Damaged {
+        /// The database.
+        file: PathBuf,
+        /// What the reader said.
+        cause: String,
+    },
+    /// The disk failed.
+    #[error("store {}: {cause}", file.display())]
+    Io {
+        /// The database.
+        file: PathBuf,
+        /// What failed.
+        cause: String,
+    },
+}
+
+impl Store {
+    /// Opens the database of a state folder; makes both if missing.
+    ///
+    /// # Errors
+    /// [`StoreError`]; an existing database is then as it was.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
+        let file = folder.join(FILE_NAME);
+        let database = Database::create(&file).map_err(|error| open_error(&file, error))?;
+        let store = Self { database, file };
+        store.check_schema()?;
+        Ok(store)
+    }
+
+    /// Every object, and the revision of the store.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the disk fails or an object is not readable.
+    pub fn load(&self) -> Result<(u64, Vec<Stored>), StoreError> {
+        let transaction = self.database.begin_read().map_err(|error| self.failed(error))?;
+        let meta = transaction.open_table(META).map_err(|error| self.failed(error))?;
+        let revision =
+            meta.get(META_REVISION).map_err(|error| self.failed(error))?.map_or(0, |value| value.value());
+        let objects = transaction.open_table(OBJECTS).map_err(|error| self.failed(error))?;
+        let mut all = Vec::new();
+        for entry in objects.iter().map_err(|error| self.failed(error))? {
+            let (key, value) = entry.map_err(|error| self.failed(error))?;
+            let stored = serde_json::from_slice(value.value()).map_err(|error| StoreError::Damaged {
+                file: self.file.clone(),
+                cause: format!("{}: {error}", key.value()),
+            })?;
+            all.push(stored);
+        }
+        Ok((revision, all))
+    }
+
+    /// Writes all of `writes`, or nothing. Returns the store's revision after it.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was written.
+    pub fn commit(&mut self, writes: &[Write]) -> Result<u64, StoreError> {
+        let transaction = self.database.begin_write().map_err(|error| self.failed(error))?;
+        let revision;
+        {
+            let mut meta = transaction.open_table(META).map_err(|error| self.failed(error))?;
+            let before =
+                meta.get(META_REVISION).map_err(|error| self.failed(error))?.map_or(0, |value| value.value());
+            revision = before + 1;
+            meta.insert(META_REVISION, revision).map_err(|error| self.failed(error))?;
+            let mut objects = transaction.open_table(OBJECTS).map_err(|error| self.failed(error))?;
+            for write in writes {
+                match write {
+                    Write::Put(resource) => {
+                        let key = resource.reference().to_string();
+                        let stored = Stored { resource: resource.clone(), revision };
+                        let value = serde_json::to_vec(&stored).map_err(|error| self.failed(error))?;
+                        objects.insert(key.as_str(), value.as_slice()).map_err(|error| self.failed(error))?;
+                    }
+                    Write::Delete(id) => {
+                        objects.remove(id.to_string().as_str()).map_err(|error| self.failed(error))?;
+                    }
+                }
+            }
+        }
+        transaction.commit().map_err(|error| self.failed(error))?;
+        Ok(revision)
+    }
+
+    /// Makes the tables of a new database; refuses those of a newer weftd.
+    fn check_schema(&self) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write().map_err(|error| self.failed(error))?;
+        {
+            let mut meta = transaction.open_table(META).map_err(|error| self.damaged(error))?;
+            let found =
+                meta.get(META_SCHEMA).map_err(|error| self.damaged(error))?.map(|value| value.value());
+            match found {
+                None => drop(meta.insert(META_SCHEMA, SCHEMA).map_err(|error| self.failed(error))?),
+                Some(found) if found > SCHEMA => {
+                    return Err(StoreError::TooNew { file: self.file.clone(), found });
+                }
+                Some(_) => {}
+            }
+            transaction.open_table(OBJECTS).map_err(|error| self.damaged(error))?;
+        }
+        transaction.commit().map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, cause: impl ToString) -> StoreError {
+        StoreError::Io { file: self.file.clone(), cause: cause.to_string() }
+    }
+
+    fn damaged(&self, cause: impl ToString) -> StoreError {
+        StoreError::Damaged { file: self.file.clone(), cause: cause.to_string() }
+    }
+}
+
+fn open_error(file: &Path, error: DatabaseError) -> StoreError {
+    let file = file.to_owned();
+    if matches!(error, DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) {
+        return StoreError::InUse { file };
+    }
+    if let DatabaseError::Storage(StorageError::Io(error)) = &error
+        && error.kind() != std::io::ErrorKind::InvalidData
+    {
+        return StoreError::Io {
+            file,
+            cause: format!("{error}; is the folder on a writable disk with free space?"),
+        };
+    }
+    // Whatever else keeps a database from being read is damage to the user.
+    StoreError::Damaged { file, cause: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests;

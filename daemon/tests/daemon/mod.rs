@@ -1,0 +1,131 @@
+//! A weftd inside the test: engine and server in a runtime, state in a temporary folder, and a network namespace of its
+//! own, so that the data plane meets nothing of the machine's.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use weft_api::client::Client;
+use weft_daemon::config::Config;
+use weft_daemon::engine::{Ended, Engine};
+use weft_daemon::server::{self, Allowed};
+use weft_dataplane::{Dataplane, Options};
+
+/// A running weftd.
+pub struct Daemon {
+    state: State,
+    config: Config,
+    runtime: Runtime,
+    stop: watch::Sender<bool>,
+    engine: JoinHandle<Ended>,
+    api: JoinHandle<std::io::Result<()>>,
+}
+
+/// What outlives a weftd: its folder, and what it made in the kernel, which is removed with this.
+pub struct State {
+    folder: TempDir,
+    options: Options,
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let left = runtime.block_on(Dataplane::teardown(&self.options));
+        assert!(left.is_ok() || std::thread::panicking(), "{left:?}");
+    }
+}
+
+impl Daemon {
+    /// Starts one, or tells why the test is skipped.
+    pub fn start() -> Option<Self> {
+        if let Err(cause) = enter_namespace() {
+            assert!(std::env::var_os("CI").is_none(), "CI must not skip: {cause}");
+            println!("skipped, because {cause}");
+            return None;
+        }
+        let folder = TempDir::new().unwrap();
+        let options = config(folder.path()).dataplane_options();
+        Some(Self::start_on(State { folder, options }))
+    }
+
+    fn start_on(state: State) -> Self {
+        let config = config(state.folder.path());
+        // The runtime's threads inherit the namespace of this one.
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let (engine, handle) = runtime.block_on(Engine::start(&config)).unwrap();
+        let guard = runtime.enter();
+        let listener = server::bind(&config.api).unwrap();
+        let allowed = Allowed::of(&config.api, 0);
+        let engine = runtime.spawn(engine.run());
+        let api = runtime.spawn(server::serve(listener, handle, allowed, stopping));
+        drop(guard);
+        Self { state, config, runtime, stop, engine, api }
+    }
+
+    /// A client of its socket.
+    pub fn client(&self) -> Client {
+        Client::new(self.config.api.socket.as_path())
+    }
+
+    /// Stops it as SIGTERM would; the kernel stays as it is.
+    pub fn stop(self) -> State {
+        let Self { state, runtime, stop, engine, api, .. } = self;
+        stop.send(true).unwrap();
+        runtime.block_on(api).unwrap().unwrap();
+        assert_eq!(runtime.block_on(engine).unwrap(), Ended::Released);
+        state
+    }
+
+    /// Stops it and starts another on the same state.
+    pub fn restart(self) -> Self {
+        Self::start_on(self.stop())
+    }
+
+    /// Waits for the end that a teardown brings.
+    pub fn ended_by_teardown(self) {
+        assert_eq!(self.runtime.block_on(self.engine).unwrap(), Ended::TornDown);
+    }
+}
+
+fn config(folder: &Path) -> Config {
+    let name = folder.file_name().unwrap().to_str().unwrap().trim_start_matches('.');
+    let folder = folder.display();
+    let text = format!(
+        "[underlay]\ndevice = \"wire0\"\nvtep = \"192.0.2.1\"\n\
+         [state]\nfolder = \"{folder}/state\"\n\
+         [api]\nsocket = \"{folder}/run/weftd.sock\"\n\
+         [bpf]\npin_folder = \"/sys/fs/bpf/weft-test-{name}\"\n\
+         [sizes]\nports = 16\nvnis = 16\nvteps = 16\naddresses = 64\nprefixes = 64\n"
+    );
+    Config::parse(Path::new("test.toml"), &text).unwrap()
+}
+
+/// Puts this thread into a new network namespace with an underlay device.
+fn enter_namespace() -> Result<(), String> {
+    // SAFETY: takes no pointers, and changes only what this thread's system calls see.
+    if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
+        return Err(format!("a network namespace cannot be made: {}", std::io::Error::last_os_error()));
+    }
+    // A runtime of its own: the netlink socket must not outlive the set-up.
+    let set_up = || {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+        runtime.block_on(add_underlay())
+    };
+    set_up()
+}
+
+async fn add_underlay() -> Result<(), String> {
+    use futures_util::TryStreamExt;
+    let failed = |error: rtnetlink::Error| format!("wire0 cannot be made: {error}");
+    let (connection, handle, _) = rtnetlink::new_connection().map_err(|error| error.to_string())?;
+    tokio::spawn(connection);
+    handle.link().add(rtnetlink::LinkDummy::new("wire0").up().build()).execute().await.map_err(failed)?;
+    let link = handle.link().get().match_name("wire0").execute().try_next().await.map_err(failed)?;
+    let index = link.ok_or("wire0 is not there")?.header.index;
+    handle.address().add(index, [192, 0, 2, 1].into(), 24).execute().await.map_err(failed)
+}
