@@ -1,8 +1,6 @@
 //! Builds the eBPF programs of `dataplane-ebpf/` for the kernel's target, with a compiler that has it, and tells this
 //! crate where the object is: `env!("WEFT_BPF_OBJECT")`.
 
-#![expect(clippy::print_stdout, reason = "cargo reads what a build script prints")]
-
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
@@ -10,6 +8,7 @@ use std::{env, fs};
 use bpf_toolchain::{HINT, TARGET, Toolchain};
 
 // xtask installs and checks what is used here. It must build before this crate can, so it cannot be asked.
+#[expect(dead_code, reason = "xtask uses the rest")]
 #[path = "../xtask/src/bpf_toolchain.rs"]
 mod bpf_toolchain;
 
@@ -57,7 +56,7 @@ fn build() -> Result<(), String> {
     let mut cargo = toolchain.cargo(&workspace, "build");
     let status = cargo.status().map_err(|error| format!("{cargo:?}: {error}"))?;
     if !status.success() {
-        return Err(format!("the eBPF programs do not build ({status}): see the compiler's words above"));
+        return Err(format!("the eBPF programs do not build ({status}): see what the compiler says"));
     }
 
     // A copy, because the original is overwritten when another profile of this crate is built.

@@ -46,11 +46,12 @@ fn packet(skb: &mut Skb, endpoint: &Endpoint) -> Verdict {
         return neighbour_discovery::answer(skb, endpoint);
     }
     let mac = ethernet.destination;
-    let destination = ip::destination(&packet, 0, len, version, endpoint.network())?;
-    endpoint::check_ip(&packet, version, endpoint)?;
+    // Before the source is looked at: group reports and DHCP have none yet, which is no spoofing.
     if mac[0] & 1 != 0 {
         return Err(DropReason::Multicast);
     }
+    let destination = ip::destination(&packet, 0, len, version, endpoint.network())?;
+    endpoint::check_ip(&packet, version, endpoint)?;
     if mac == host.gateway_mac() {
         routed(skb, host, endpoint, version, destination)
     } else {

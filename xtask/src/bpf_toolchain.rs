@@ -34,17 +34,27 @@ pub(crate) enum Toolchain {
 impl Toolchain {
     /// The one to use on this machine, if there is one.
     pub(crate) fn find() -> Option<Self> {
-        Self::nightly().or_else(Self::debian)
+        Self::nightly().ok().or_else(Self::debian)
     }
 
-    /// rustup's nightly, if it has `rust-src` and the linker can read what it writes.
-    pub(crate) fn nightly() -> Option<Self> {
-        let sysroot = PathBuf::from(output(
-            Command::new("rustup").args(["run", "nightly", "rustc", "--print", "sysroot"]),
-        )?);
-        let usable = sysroot.join("lib/rustlib/src/rust/library/core").is_dir()
-            && llvm_major(&output(Command::new(sysroot.join("bin/rustc")).arg("-vV"))?)? <= LLVM_MAJOR;
-        usable.then_some(Self::Nightly { sysroot })
+    /// rustup's nightly.
+    ///
+    /// # Errors
+    /// Why there is none that can be used: it lacks `rust-src`, or the linker could not read what it writes.
+    pub(crate) fn nightly() -> Result<Self, String> {
+        let sysroot = output(Command::new("rustup").args(["run", "nightly", "rustc", "--print", "sysroot"]))
+            .map(PathBuf::from)
+            .ok_or("rustup has no nightly")?;
+        if !sysroot.join("lib/rustlib/src/rust/library/core").is_dir() {
+            return Err("rustup's nightly has no rust-src".to_owned());
+        }
+        match output(Command::new(sysroot.join("bin/rustc")).arg("-vV")).as_deref().and_then(llvm_major) {
+            Some(major) if major <= LLVM_MAJOR => Ok(Self::Nightly { sysroot }),
+            Some(major) => Err(format!(
+                "rustup's nightly has rust-src, but its LLVM {major} is newer than the linker's {LLVM_MAJOR}"
+            )),
+            None => Err("rustup's nightly does not name its LLVM".to_owned()),
+        }
     }
 
     /// Debian's, if it has `core` for the kernel's target.
@@ -58,6 +68,11 @@ impl Toolchain {
     /// The compiler itself.
     pub(crate) fn rustc(&self) -> PathBuf {
         self.folder().join("rustc")
+    }
+
+    /// Whether it comes with a program, such as `cargo-clippy`.
+    pub(crate) fn has(&self, program: &str) -> bool {
+        self.folder().join(program).exists()
     }
 
     /// Where `cargo` and `rustc` are.
@@ -133,4 +148,26 @@ fn is_of_outer_cargo(name: &OsStr) -> bool {
 fn output(command: &mut Command) -> Option<String> {
     let done = command.output().ok().filter(|done| done.status.success())?;
     Some(String::from_utf8_lossy(&done.stdout).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn llvm_is_read_from_what_rustc_says() {
+        assert_eq!(llvm_major("rustc 1.96.0\nhost: x86_64\nLLVM version: 22.1.8"), Some(22));
+        assert_eq!(llvm_major("rustc 1.96.0\nhost: x86_64"), None);
+    }
+
+    #[test]
+    fn the_outer_cargos_variables_go_and_the_users_stay() {
+        for dropped in ["CARGO", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER", "CARGO_TARGET_DIR"] {
+            assert!(is_of_outer_cargo(OsStr::new(dropped)), "{dropped}");
+        }
+        for kept in ["CARGO_HOME", "CARGO_HTTP_CAINFO", "CARGO_REGISTRIES_X_INDEX", "RUST_BACKTRACE", "HOME"]
+        {
+            assert!(!is_of_outer_cargo(OsStr::new(kept)), "{kept}");
+        }
+    }
 }

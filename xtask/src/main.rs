@@ -1,2 +1,83 @@
-//! .
-fn main() {}
+//! `cargo xtask`: set-up, build, demo, test and CI of weft; one file a subcommand. It builds with rustup's stable
+//! alone and knows none of weft's crates, because it installs what they need.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "xtask talks to whoever runs it")]
+
+mod bpf_toolchain;
+mod build;
+mod ci;
+mod counts;
+mod demo;
+mod setup;
+mod step;
+mod test;
+
+use std::env;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Set-up, build, demo, test and CI of weft.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Installs what weft needs to be built and run here, and says why; what is there already is left alone
+    Setup {
+        /// Only say what is there and what is missing; fails if something is
+        #[arg(long)]
+        check: bool,
+    },
+    /// Builds everything, the eBPF programs included
+    Build {
+        /// With optimisations, for use
+        #[arg(long)]
+        release: bool,
+    },
+    /// Runs the tests of the whole workspace and counts them
+    Test {
+        /// As for `cargo test`, such as a part of a test's name, or `-p weft-vxlan`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Two data centres on this machine: tenants' workloads talk through weft's eBPF programs
+    Demo {
+        /// Leave it up and print commands to try
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Everything that must hold before a change lands: format, lints, licences, build, tests
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Setup { check: true } => setup::check(),
+        Task::Setup { check: false } => setup::setup(),
+        Task::Build { release } => build::build(release),
+        Task::Test { .. } => test::test(&words_after("test")),
+        Task::Demo { keep } => demo::demo(keep),
+        Task::Ci => ci::ci(),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The words after a subcommand as they were typed. clap takes a leading `--` for itself, as in `test -- --nocapture`.
+fn words_after(subcommand: &str) -> Vec<String> {
+    env::args().skip_while(|word| word != subcommand).skip(1).collect()
+}
+
+/// The project's root.
+fn workspace() -> &'static Path {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask)
+}

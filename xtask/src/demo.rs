@@ -1,0 +1,23 @@
+//! `cargo xtask demo`: set-up, build, and the program that shows weft at work (`weft-demo` of `tests/`).
+
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result};
+
+use crate::build::executables;
+use crate::setup::{self, Purpose};
+
+/// Tells the demo, and the tests, where `weftd` and `weft` are.
+pub(crate) const FOLDER: &str = "WEFT_BIN_DIR";
+
+/// Shows weft at work; `keep` leaves it up.
+pub(crate) fn demo(keep: bool) -> Result<ExitCode> {
+    setup::ensure(Purpose::Run)?;
+    let folder = executables()?;
+    let program = folder.join("weft-demo");
+    let mut demo = Command::new(&program);
+    demo.env(FOLDER, folder).args(keep.then_some("--keep"));
+    // In our place, so that Ctrl-C reaches it alone and it can clean up.
+    Err(demo.exec()).with_context(|| format!("cannot run {}", program.display()))
+}

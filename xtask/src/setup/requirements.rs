@@ -1,0 +1,245 @@
+//! What can be installed, as data: name, reason, who needs it, how to see that it is there, how to get it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fmt};
+
+use anyhow::{Context as _, Result};
+use nix::mount::{MsFlags, mount};
+use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
+
+use super::Purpose;
+use crate::bpf_toolchain::{LLVM_MAJOR, Toolchain, linker, tools};
+use crate::step::{cargo, run, step};
+
+/// Version of the linker; the one that the programs were tested with.
+const LINKER_VERSION: &str = "0.13.0";
+/// Version of cargo-deny.
+const DENY_VERSION: &str = "0.20.2";
+/// Where bpffs belongs.
+const BPFFS: &str = "/sys/fs/bpf";
+
+/// All of them, in the order in which they are installed.
+pub(crate) const REQUIREMENTS: &[Requirement] = &[
+    Requirement {
+        name: "a Rust compiler for the kernel",
+        why: "rustup's stable has no core for the eBPF target; these live in /usr/bin and leave rustup's alone",
+        purpose: Purpose::Build,
+        present: || Toolchain::find().is_some(),
+        install: Install::Packages(&["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf"]),
+        by_hand: "a Debian 12 with its security updates has them; elsewhere use a rustup nightly with rust-src",
+    },
+    Requirement {
+        name: "LLVM 22 with its headers",
+        why: "the eBPF linker is built on it",
+        purpose: Purpose::Build,
+        present: || linker_works() || llvm_is_there(),
+        install: Install::Packages(&["llvm-22-dev", "libzstd-dev"]),
+        by_hand: "set LLVM_PREFIX to where it is, if not in /usr/lib/llvm-22",
+    },
+    Requirement {
+        name: "bpf-linker",
+        why: "makes one eBPF object with BTF from what the compiler emits; into target/tools, not into your ~/.cargo",
+        purpose: Purpose::Build,
+        present: linker_works,
+        install: Install::Crate {
+            name: "bpf-linker",
+            version: LINKER_VERSION,
+            // The default is an LLVM that Debian does not have yet.
+            options: &["--no-default-features", "--features", "llvm-22"],
+        },
+        by_hand: "remove target/tools and try again",
+    },
+    Requirement {
+        name: "bpffs at /sys/fs/bpf",
+        why: "weft's programs and maps are pinned there, so that they outlive the daemon",
+        purpose: Purpose::Run,
+        present: || statfs(BPFFS).is_ok_and(|found| found.filesystem_type() == BPF_FS_MAGIC),
+        install: Install::Bpffs,
+        by_hand: "mount -t bpf bpf /sys/fs/bpf",
+    },
+    Requirement {
+        name: "clippy for the kernel's compiler",
+        why: "lints the eBPF programs; rustup's cannot, for want of their core",
+        purpose: Purpose::Ci,
+        present: || Toolchain::find().is_some_and(|toolchain| toolchain.has("cargo-clippy")),
+        install: Install::Packages(&["rust-web-clippy"]),
+        by_hand: "where a rustup nightly builds the programs: rustup component add clippy --toolchain nightly",
+    },
+    Requirement {
+        name: "cargo-deny",
+        why: "checks licences and sources of dependencies; into target/tools",
+        purpose: Purpose::Ci,
+        present: || says(&tools(crate::workspace()).join("bin/cargo-deny"), DENY_VERSION),
+        // It runs for two seconds either way, and is built in half the time without optimisation.
+        install: Install::Crate { name: "cargo-deny", version: DENY_VERSION, options: &["--debug"] },
+        by_hand: "remove target/tools and try again",
+    },
+];
+
+/// One thing that weft needs on a machine.
+#[derive(Debug)]
+pub(crate) struct Requirement {
+    /// What it is.
+    pub(crate) name: &'static str,
+    /// What weft needs it for.
+    pub(crate) why: &'static str,
+    /// Who needs it.
+    pub(crate) purpose: Purpose,
+    /// Whether it is there and works.
+    present: fn() -> bool,
+    /// How to get it.
+    pub(crate) install: Install,
+    /// What to do if that does not help.
+    pub(crate) by_hand: &'static str,
+}
+
+/// How something is installed.
+#[derive(Debug)]
+pub(crate) enum Install {
+    /// With Debian's packages.
+    Packages(&'static [&'static str]),
+    /// From the crates registry into the project's own folder.
+    Crate {
+        /// Its name, and its binary's.
+        name: &'static str,
+        /// Its version.
+        version: &'static str,
+        /// More words for `cargo install`.
+        options: &'static [&'static str],
+    },
+    /// By mounting it.
+    Bpffs,
+}
+
+impl PartialEq for Requirement {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Requirement {
+    pub(crate) fn is_present(&self) -> bool {
+        (self.present)()
+    }
+
+    /// The packages that it is made of; none if it is something else.
+    pub(crate) fn packages(&self) -> &'static [&'static str] {
+        match self.install {
+            Install::Packages(packages) => packages,
+            Install::Crate { .. } | Install::Bpffs => &[],
+        }
+    }
+
+    pub(crate) fn needs_root(&self) -> bool {
+        match self.install {
+            Install::Packages(_) | Install::Bpffs => true,
+            Install::Crate { .. } => false,
+        }
+    }
+
+    /// A line that says whether it is there, and if not, what it is for.
+    pub(crate) fn report(&self, present: bool) -> impl fmt::Display {
+        if present {
+            format!("have     {}", self.name)
+        } else {
+            format!("missing  {}: {}", self.name, self.why)
+        }
+    }
+
+    /// What is going to be installed, and why.
+    pub(crate) fn announcement(&self) -> String {
+        let what = match self.install {
+            Install::Packages(packages) => format!("Debian's {}", packages.join(", ")),
+            Install::Crate { name, version, .. } => format!("the crate {name} {version}"),
+            Install::Bpffs => "the mount".to_owned(),
+        };
+        format!("missing  {}: {}. Installing {what}.", self.name, self.why)
+    }
+
+    /// Installs it, packages excepted, which are installed together.
+    pub(crate) fn install(&self) -> Result<()> {
+        match self.install {
+            Install::Packages(_) => Ok(()),
+            Install::Crate { name, version, options } => {
+                step(&format!("cargo install {name} {version}"), || install_crate(name, version, options))
+            }
+            Install::Bpffs => step("mount -t bpf bpf /sys/fs/bpf", || {
+                fs::create_dir_all(BPFFS).context(BPFFS)?;
+                mount(Some("bpf"), BPFFS, Some("bpf"), MsFlags::empty(), None::<&str>).context(BPFFS)
+            }),
+        }
+    }
+}
+
+fn install_crate(name: &str, version: &str, options: &[&str]) -> Result<()> {
+    let tools = tools(crate::workspace());
+    let mut path = vec![tools.join("bin"), llvm().join("bin")];
+    path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+    run(cargo("install")
+        .args([name, "--version", version, "--locked", "--force", "--root"])
+        .arg(tools)
+        .args(options)
+        .env("PATH", env::join_paths(path).context("PATH")?)
+        .env("LLVM_PREFIX", llvm()))
+}
+
+/// Where the linker's LLVM is.
+fn llvm() -> PathBuf {
+    env::var_os("LLVM_PREFIX")
+        .map_or_else(|| PathBuf::from(format!("/usr/lib/llvm-{LLVM_MAJOR}")), PathBuf::from)
+}
+
+fn llvm_is_there() -> bool {
+    let headers = ["/usr/include/zstd.h", "/usr/local/include/zstd.h"];
+    says(&llvm().join("bin/llvm-config"), &format!("{LLVM_MAJOR}."))
+        && llvm().join("include/llvm-c/Core.h").exists()
+        && headers.iter().any(|header| Path::new(header).exists())
+}
+
+fn linker_works() -> bool {
+    says(&linker(crate::workspace()), LINKER_VERSION)
+}
+
+/// Whether a program runs and names this version, or one that begins so.
+fn says(program: &Path, version: &str) -> bool {
+    let output = Command::new(program).arg("--version").output();
+    output.is_ok_and(|said| names(&String::from_utf8_lossy(&said.stdout), version))
+}
+
+/// Whether what a program says of itself names a version, or one that begins so.
+fn names(said: &str, version: &str) -> bool {
+    said.split_whitespace().last().is_some_and(|said| said.starts_with(version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_requirement_says_why_and_what_else_to_do() {
+        for requirement in REQUIREMENTS {
+            assert!(!requirement.why.is_empty() && !requirement.by_hand.is_empty(), "{}", requirement.name);
+            let shown = requirement.report(false).to_string();
+            assert!(shown.contains(requirement.name) && shown.contains(requirement.why), "{shown}");
+            assert!(!requirement.report(true).to_string().contains("missing"));
+        }
+    }
+
+    #[test]
+    fn texts_name_the_llvm_that_is_used() {
+        let llvm = LLVM_MAJOR.to_string();
+        let named =
+            REQUIREMENTS.iter().flat_map(Requirement::packages).any(|package| package.contains(&llvm));
+        assert!(named);
+    }
+
+    #[test]
+    fn versions_are_read_from_what_programs_say() {
+        assert!(names("bpf-linker 0.13.0\n", "0.13.0"));
+        assert!(names("22.1.8", "22."));
+        assert!(!names("bpf-linker 0.12.0", "0.13.0"));
+        assert!(!names("", "22."));
+    }
+}
