@@ -14,12 +14,12 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, SockAddrStorage, Socket, Type};
 
-use crate::{Direction, Namespace, Packet};
+use crate::{Direction, Namespace, Packet, socket_option};
 
 /// Bytes of each frame that are kept.
 const SNAP: usize = 512;
 /// The kernel's queue in front of us: a captured super-packet is charged in full.
-const QUEUE: usize = 256 << 20;
+const QUEUE: libc::c_int = 256 << 20;
 /// Matching packets that are kept whole; all are counted.
 const KEPT: usize = 4096;
 
@@ -129,7 +129,7 @@ fn open(index: u32) -> Result<Socket> {
     let every = u16::try_from(libc::ETH_P_ALL)?;
     // Protocol 0: nothing arrives before the device is chosen.
     let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))?;
-    set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &libc::c_int::try_from(QUEUE)?)?;
+    socket_option::set_queue(&socket, QUEUE)?;
     socket.set_read_timeout(Some(Duration::from_millis(20)))?;
     socket.bind(&link_address(index, every)?)?;
     Ok(socket)
@@ -146,16 +146,6 @@ pub(crate) fn link_address(index: u32, protocol: u16) -> Result<socket2::SockAdd
     let length = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>())?;
     // SAFETY: the storage holds a sockaddr_ll of this length, with its family set.
     Ok(unsafe { socket2::SockAddr::new(storage, length) })
-}
-
-fn set_option<T>(socket: &Socket, level: libc::c_int, option: libc::c_int, value: &T) -> Result<()> {
-    let length = libc::socklen_t::try_from(size_of::<T>())?;
-    // SAFETY: `value` is readable for `length` bytes; what it points to, if anything, outlives the call.
-    let result = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), level, option, std::ptr::from_ref(value).cast(), length)
-    };
-    Errno::result(result)?;
-    Ok(())
 }
 
 fn read(socket: &Socket, shared: &Shared, filter: &impl Fn(&Packet) -> bool) -> Result<()> {

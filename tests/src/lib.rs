@@ -23,6 +23,7 @@ mod packet;
 pub mod probe;
 mod process;
 mod require;
+mod socket_option;
 pub mod underlay;
 mod wait;
 mod weft;

@@ -120,7 +120,8 @@ impl Weftd {
         let log = File::options().create(true).append(true).open(self.settings.log())?;
         let mut command = Command::new(binary("weftd")?);
         command.arg("--config").arg(self.settings.config());
-        command.current_dir("/").stdin(std::process::Stdio::null());
+        // The log is read by people in the output of a failed test.
+        command.env("NO_COLOR", "1").current_dir("/").stdin(std::process::Stdio::null());
         command.stdout(log.try_clone()?).stderr(log);
         self.child = Some(start(command, &self.namespace, self.lifetime)?);
         Ok(())

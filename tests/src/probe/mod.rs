@@ -2,6 +2,7 @@
 
 mod echo;
 mod ping;
+mod segmented;
 mod steady;
 mod transfer;
 

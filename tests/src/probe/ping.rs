@@ -2,18 +2,16 @@
 
 use std::io::{ErrorKind, Read as _};
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use etherparse::Icmpv4Header;
 use etherparse::{IcmpEchoHeader, Icmpv4Type, Icmpv6Type};
-use nix::errno::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::ANSWER;
-use crate::{Namespace, wait_for};
+use crate::{Namespace, socket_option, wait_for};
 
 /// Why a ping had no answer.
 #[derive(Debug)]
@@ -51,19 +49,7 @@ impl Pinger {
             IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER),
             IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER),
         };
-        let value = libc::IP_PMTUDISC_PROBE;
-        // SAFETY: the value is an integer of the length that is given.
-        let result = unsafe {
-            libc::setsockopt(
-                self.socket.as_raw_fd(),
-                level,
-                option,
-                (&raw const value).cast(),
-                libc::socklen_t::try_from(size_of_val(&value))?,
-            )
-        };
-        Errno::result(result)?;
-        Ok(())
+        socket_option::set(&self.socket, level, option, libc::IP_PMTUDISC_PROBE)
     }
 
     /// Sends request number `sequence` with `payload`.

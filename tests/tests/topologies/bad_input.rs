@@ -8,7 +8,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 use weft_tests::cloud::{Cloud, Intent};
-use weft_tests::{Lab, Settings, Weft, Weftd, underlay};
+use weft_tests::{End, Lab, PATIENCE, Settings, Weft, Weftd, Wire, underlay, wait_for};
 
 /// What is there before the bad input comes.
 fn intent() -> Result<Intent> {
@@ -90,15 +90,14 @@ fn attach_refuses() -> Result<()> {
     })
 }
 
-/// In: configurations with an underlay device that the host has not, a field that nobody knows, and a VTEP that is
-/// no address. Out: weftd ends with an error that names the file or the device; nothing is pinned.
+/// In: configurations with a field that nobody knows, and with a VTEP that no other host could send to. Out: weftd ends
+/// with an error that names file, line and column; nothing is pinned.
 #[test]
 fn weftd_refuses_a_bad_configuration() -> Result<()> {
     Lab::test(|lab| {
         let underlay = underlay::one_host(lab)?;
         let machine = &underlay.machines[0];
         for (number, (from, to, words)) in [
-            ("device = \"up0\"", "device = \"nope0\"", ["nope0", ""]),
             ("[host]", "[host]\ncolour = \"red\"", ["weftd.toml:2:1", "colour"]),
             ("vtep = \"192.0.2.1\"", "vtep = \"127.0.0.1\"", ["weftd.toml:6:8", "127.0.0.1"]),
         ]
@@ -119,6 +118,32 @@ fn weftd_refuses_a_bad_configuration() -> Result<()> {
             ensure!(!settings.pin_folder.exists(), "{} is left", settings.pin_folder.display());
         }
         Ok(())
+    })
+}
+
+/// In: a configuration with an underlay device that the host has not yet. Out: weftd runs, and says that the device is
+/// missing; as soon as it is there, nothing is wrong any more.
+#[test]
+fn a_missing_underlay_device_is_waited_for() -> Result<()> {
+    Lab::test(|lab| {
+        let underlay = underlay::one_host(lab)?;
+        let machine = &underlay.machines[0];
+        let mut daemon =
+            Weftd::new(lab, Settings::new(lab, "h1", "late0", machine.vtep), &machine.namespace)?;
+        daemon.start()?;
+        let failures = || daemon.weft().status().map(|status| status.failures);
+        wait_for(PATIENCE, "a word about the device", || match failures() {
+            Ok(failures) if failures.iter().any(|failure| failure.contains("late0")) => Ok(()),
+            failures => Err(failures),
+        })?;
+        Wire::default().lay(
+            End { namespace: &machine.namespace, device: "late0", addresses: &[] },
+            End { namespace: &underlay.routers[0], device: "late1", addresses: &[] },
+        )?;
+        wait_for(PATIENCE, "no failures", || match failures() {
+            Ok(failures) if failures.is_empty() => Ok(()),
+            failures => Err(failures),
+        })
     })
 }
 

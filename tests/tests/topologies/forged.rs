@@ -8,7 +8,7 @@
 //! ```
 //! red (network VNI 100, subnet 101) is on h1, h2 and h3; blue (200, 201) on h1 and h4, with the same addresses.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
 use anyhow::{Context as _, Result, ensure};
 use weft_dataplane_abi::DropReason;
@@ -187,7 +187,7 @@ fn gateway_mac(pod: &Pod) -> Result<MacAddr> {
     gateway.and_then(|neighbour| neighbour.mac).with_context(|| format!("a gateway among {neighbours:?}"))
 }
 
-/// In: what the stranger sends that is not VXLAN for h1: a ping, and UDP to another port. Out: h1's own stack has
+/// In: what the stranger sends that is not VXLAN for h1: a ping, TCP, and UDP to another port. Out: h1's own stack has
 /// it, as if weft were not there.
 #[test]
 fn what_is_not_ours_passes() -> Result<()> {
@@ -195,13 +195,20 @@ fn what_is_not_ours_passes() -> Result<()> {
         let cloud = start(lab)?;
         let (stranger, own) = cloud.underlay.stranger.as_ref().context("a stranger")?;
         let host = cloud.machine(0);
-        let rtt = stranger.ping(host.vtep.address())?;
+        let vtep = host.vtep.address();
+        let rtt = stranger.ping(vtep)?;
         ensure!(rtt.is_ok(), "{rtt:?}");
-        let _server = weft_tests::probe::EchoServer::start(&host.namespace, "h1")?;
-        ensure!(stranger.udp_echo(host.vtep.address(), "hello")? == "h1:hello");
-        ensure!(stranger.tcp_echo(host.vtep.address(), "hello")? == "h1:hello");
         let back = host.namespace.ping((*own).into())?;
         ensure!(back.is_ok(), "{back:?}");
+        let _server = weft_tests::probe::EchoServer::start(&host.namespace, "h1")?;
+        ensure!(stranger.tcp_echo(vtep, "hello")? == "h1:hello");
+
+        let receiver = host.namespace.run(|| UdpSocket::bind((vtep, 4790)))??;
+        receiver.set_read_timeout(Some(weft_tests::probe::ANSWER))?;
+        stranger.run(|| UdpSocket::bind("0.0.0.0:0")?.send_to(b"hello", (vtep, 4790)))??;
+        let mut said = [0; 16];
+        let length = receiver.recv(&mut said)?;
+        ensure!(said.get(..length) == Some(b"hello".as_slice()));
         Ok(())
     })
 }

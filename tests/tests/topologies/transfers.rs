@@ -7,7 +7,7 @@
 //! Offloads of the pods and of the cable are on (super-packets travel whole) or off (each packet is cut and summed
 //! before it leaves).
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use weft_tests::cloud::{Cloud, Intent, POD_DEVICE};
 use weft_tests::{Lab, Offloads, Wire, underlay};
 
@@ -81,4 +81,21 @@ fn on_one_host() -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// In: 400 numbered datagrams of 1,000 bytes over each family, 40 to a send call, which the kernel cuts as late as it
+/// can (UDP GSO), to a pod of the same host and of the other. Out: all 400, whole.
+#[test]
+fn udp_segmentation() -> Result<()> {
+    Lab::test(|lab| {
+        let cloud = start(lab, Offloads::On, Offloads::On)?;
+        let from = cloud.pod("red-1");
+        for to in ["red-2", "red-3"].map(|name| cloud.pod(name)) {
+            for address in to.addresses() {
+                let arrived = from.namespace.segmented(&to.namespace, address, 400, 1000, 40)?;
+                ensure!(arrived == 400, "{arrived} of 400 datagrams reached {address}");
+            }
+        }
+        Ok(())
+    })
 }

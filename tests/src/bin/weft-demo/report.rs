@@ -43,11 +43,11 @@ impl Report {
         match check() {
             Ok(result) => {
                 self.passed += 1;
-                say(format_args!("  ok    {what:<46} {result}"));
+                say(format_args!("  ok    {what:<52} {result}"));
             }
             Err(error) => {
                 self.failed += 1;
-                say(format_args!("  FAIL  {what:<46} {error:#}"));
+                say(format_args!("  FAIL  {what:<52} {error:#}"));
             }
         }
     }
