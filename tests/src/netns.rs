@@ -8,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 
@@ -29,7 +31,7 @@ impl Namespace {
     /// A new namespace named `name` under `/run/netns`; nothing in it is up.
     pub(crate) fn create(name: &str) -> Result<Self> {
         let path = Path::new(FOLDER).join(name);
-        fs::create_dir_all(FOLDER).with_context(|| format!("creating {FOLDER}"))?;
+        prepare_folder().with_context(|| format!("preparing {FOLDER}"))?;
         File::create_new(&path).with_context(|| format!("creating {}", path.display()))?;
         on_a_thread(|| -> Result<()> {
             unshare(CloneFlags::CLONE_NEWNET).context("a new network namespace")?;
@@ -101,6 +103,21 @@ impl Namespace {
         self.run(|| fs::write(&path, value))?
             .with_context(|| format!("setting {} to {value} in {}", path.display(), self.name))
     }
+}
+
+/// Makes the folder a shared mount point of its own, as `ip netns` does when it first needs it, and under the same
+/// lock. Did it do so later, our mounts would lie hidden below its mount and could never be removed.
+fn prepare_folder() -> Result<()> {
+    fs::create_dir_all(FOLDER)?;
+    let folder = File::open(FOLDER)?;
+    let _lock = Flock::lock(folder, FlockArg::LockExclusive).map_err(|(_, errno)| errno)?;
+    let share =
+        || mount(None::<&str>, FOLDER, None::<&str>, MsFlags::MS_SHARED | MsFlags::MS_REC, None::<&str>);
+    if share() == Err(Errno::EINVAL) {
+        mount(Some(FOLDER), FOLDER, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)?;
+        share()?;
+    }
+    Ok(())
 }
 
 /// Does `work` on a thread inside the namespace that `file` is.
