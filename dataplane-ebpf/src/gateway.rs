@@ -22,9 +22,7 @@ pub fn answer(skb: &mut Skb, host: &HostConfig, version: Version) -> Verdict {
     let mut packet = skb.packet();
     match version {
         Version::V4 => answer_ipv4(&mut packet)?,
-        Version::V6 => {
-            answer_ipv6(&mut packet)?;
-        }
+        Version::V6 => answer_ipv6(&mut packet)?,
     }
     let ethernet = packet.get_mut::<Ethernet>(0)?;
     ethernet.destination = ethernet.source;
@@ -56,8 +54,7 @@ fn answer_ipv4(packet: &mut Packet<'_>) -> Result<(), DropReason> {
 
 #[inline(always)]
 fn answer_ipv6(packet: &mut Packet<'_>) -> Result<(), DropReason> {
-    let icmp = packet.get::<Ipv6>(ETHERNET_LEN)?.next_header == protocol::ICMPV6;
-    if !icmp {
+    if packet.get::<Ipv6>(ETHERNET_LEN)?.next_header != protocol::ICMPV6 {
         return Err(DropReason::NotForGateway);
     }
     let icmp = packet.get_mut::<Icmp>(ETHERNET_LEN + IPV6_LEN)?;
@@ -69,9 +66,7 @@ fn answer_ipv6(packet: &mut Packet<'_>) -> Result<(), DropReason> {
     icmp.checksum = updated(icmp.checksum, u16::from_be_bytes(old), u16::from_be_bytes(new));
     // The pseudo-header holds both addresses: their exchange leaves its sum as it was.
     let ip = packet.get_mut::<Ipv6>(ETHERNET_LEN)?;
-    let source = ip.source;
-    ip.source = ip.destination;
-    ip.destination = source;
+    core::mem::swap(&mut ip.source, &mut ip.destination);
     ip.hop_limit = TTL;
     Ok(())
 }

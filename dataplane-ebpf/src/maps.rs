@@ -49,7 +49,7 @@ pub fn host() -> Result<&'static HostConfig, DropReason> {
 #[inline(always)]
 pub fn endpoint(ifindex: u32) -> Option<&'static Endpoint> {
     // SAFETY: not preallocated, see above; the daemon replaces values, it never edits them in place.
-    unsafe { ENDPOINTS.get(&ifindex) }
+    unsafe { ENDPOINTS.get(ifindex) }
 }
 
 /// What is known of a single address.
@@ -62,7 +62,7 @@ pub fn host_route(key: &IpKey) -> Option<&'static HostRoute> {
 /// The longest prefix that holds the address.
 #[inline(always)]
 pub fn prefix(key: IpKey) -> Option<&'static NextHop> {
-    PREFIXES.get(&Key::new(IpKey::SCOPE_BITS + 128, key))
+    PREFIXES.get(Key::new(IpKey::SCOPE_BITS + 128, key))
 }
 
 /// Where a MAC of a subnet is.
@@ -76,7 +76,7 @@ pub fn switch(key: &MacKey) -> Option<&'static NextHop> {
 #[inline(always)]
 pub fn vni(vni: u32) -> Option<&'static VniEntry> {
     // SAFETY: as for `endpoint`.
-    unsafe { VNIS.get(&vni) }
+    unsafe { VNIS.get(vni) }
 }
 
 /// Whether a VTEP may send into a VNI.

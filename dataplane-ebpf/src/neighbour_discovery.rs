@@ -62,7 +62,7 @@ pub fn is_message(packet: &Packet<'_>) -> bool {
         Err(_) => false,
     };
     icmp && match packet.get::<[u8; 1]>(ICMP) {
-        Ok(&[kind]) => kind >= ROUTER_SOLICITATION && kind <= REDIRECT,
+        Ok(kind) => (ROUTER_SOLICITATION..=REDIRECT).contains(&kind[0]),
         Err(_) => false,
     }
 }

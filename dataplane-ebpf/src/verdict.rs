@@ -42,7 +42,7 @@ pub fn execute(skb: &Skb, slot: u32, len: u32, verdict: Verdict) -> i32 {
         }
         Err(reason) => {
             counters::drop(slot, reason);
-            TC_ACT_SHOT as i32
+            TC_ACT_SHOT
         }
     }
 }

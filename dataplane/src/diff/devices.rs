@@ -172,14 +172,12 @@ fn settings(link: &Link, mtu: Option<u32>) -> Vec<Change> {
 }
 
 fn open(wanted: &Devices, observed: &Observed) -> Vec<Change> {
-    let guarded = |program, link: &&Link| !link.up && observed.is_attached(program, link.index);
-    let vxlan = observed.vxlan().filter(|link| guarded(programs::FROM_VXLAN, link));
-    let mut changes: Vec<_> = vxlan.map(|link| set(link, DeviceSetting::Up)).into_iter().collect();
+    let vxlan = observed.vxlan();
+    let mut changes: Vec<_> =
+        vxlan.and_then(|link| guarded(link, programs::FROM_VXLAN, observed)).into_iter().collect();
     for (name, port) in &wanted.ports {
         let host_end = observed.host_end(name);
-        if let Some(link) = host_end.filter(|link| guarded(programs::FROM_POD, link)) {
-            changes.push(set(link, DeviceSetting::Up));
-        }
+        changes.extend(host_end.and_then(|link| guarded(link, programs::FROM_POD, observed)));
         if let Some(Ok(namespace)) = observed.namespaces.get(&port.netns)
             && let Some(link) = workloads_end(host_end, namespace)
         {
@@ -187,6 +185,15 @@ fn open(wanted: &Devices, observed: &Observed) -> Vec<Change> {
         }
     }
     changes
+}
+
+/// A device is up if, and only if, its program is attached.
+fn guarded(link: &Link, program: &str, observed: &Observed) -> Option<Change> {
+    match (link.up, observed.is_attached(program, link.index)) {
+        (false, true) => Some(set(link, DeviceSetting::Up)),
+        (true, false) => Some(set(link, DeviceSetting::Down)),
+        (true, true) | (false, false) => None,
+    }
 }
 
 fn removals(wanted: &Devices, observed: &Observed) -> Vec<Change> {

@@ -149,11 +149,11 @@ impl Netlink {
         self.set_link(index, vec![LinkAttribute::AfSpecUnspec(vec![inet6])])
     }
 
-    /// Brings a device up.
-    pub(crate) fn set_up(&mut self, index: u32) -> Result<(), NetlinkError> {
+    /// Brings a device up, or down.
+    pub(crate) fn set_up(&mut self, index: u32, up: bool) -> Result<(), NetlinkError> {
         let mut message = LinkMessage::default();
         message.header.index = index;
-        message.header.flags = LinkFlags::Up;
+        message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
         message.header.change_mask = LinkFlags::Up;
         self.execute(RouteNetlinkMessage::SetLink(message), 0)
     }

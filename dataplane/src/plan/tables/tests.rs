@@ -1,1 +1,159 @@
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
 
+use weft_vxlan::{MacAddr, Vtep};
+
+use super::*;
+use crate::desired::{Host, Network};
+
+const RED: u32 = 100;
+const BLUE: u32 = 101;
+const RED_FRONT: u32 = 200;
+const BLUE_FRONT: u32 = 201;
+
+fn vni(number: u32) -> Vni {
+    Vni::new(number).unwrap()
+}
+
+fn mac(last: u8) -> MacAddr {
+    MacAddr::new([2, 0, 0, 0, 0, last])
+}
+
+fn vtep(last: u8) -> Vtep {
+    Vtep::new([192, 0, 2, last].into()).unwrap()
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn key(network: u32, address: &str) -> IpKey {
+    IpKey::new(vni(network), ip(address))
+}
+
+/// Two tenants, red and blue, with the same prefix.
+fn desired() -> Desired {
+    let subnet = |network| Subnet {
+        name: "front".to_owned(),
+        network: vni(network),
+        ipv4: Some(("10.0.0.0/24".parse().unwrap(), [10, 0, 0, 1].into())),
+        ipv6: Some(("2001:db8::/64".parse().unwrap(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))),
+    };
+    Desired {
+        host: Host {
+            underlay: "eth0".to_owned(),
+            vtep: vtep(1),
+            udp_port: 4789,
+            router_mac: mac(0xf1),
+            gateway_mac: mac(0xfe),
+        },
+        subnets: BTreeMap::from([(vni(RED_FRONT), subnet(RED)), (vni(BLUE_FRONT), subnet(BLUE))]),
+        networks: [RED, BLUE].map(|number| (vni(number), Network { name: number.to_string() })).into(),
+        ports: BTreeMap::new(),
+        remote_hosts: BTreeMap::new(),
+        remote_prefixes: BTreeMap::new(),
+    }
+}
+
+fn plan(desired: &Desired, ports: &[(&str, LocalPort)]) -> Tables {
+    Tables::plan(desired, &ports.iter().copied().collect(), 7, &NextHops::default())
+}
+
+#[test]
+fn subnets_and_networks_bring_vnis_and_gateways() {
+    let tables = plan(&desired(), &[]);
+    let expected = [
+        (RED, VniEntry::network_itself(vni(RED))),
+        (BLUE, VniEntry::network_itself(vni(BLUE))),
+        (RED_FRONT, VniEntry::subnet(vni(RED))),
+        (BLUE_FRONT, VniEntry::subnet(vni(BLUE))),
+    ];
+    assert_eq!(tables.vnis, expected.into());
+    let route = |subnet| HostRoute::new(NextHop::gateway(mac(0xfe)), vni(subnet), mac(0xfe));
+    let expected = [
+        (key(RED, "10.0.0.1"), route(RED_FRONT)),
+        (key(RED, "2001:db8::1"), route(RED_FRONT)),
+        (key(BLUE, "10.0.0.1"), route(BLUE_FRONT)),
+        (key(BLUE, "2001:db8::1"), route(BLUE_FRONT)),
+    ];
+    assert_eq!(tables.hosts, expected.into());
+    assert!(tables.fdb.is_empty() && tables.vtep_vnis.is_empty() && tables.endpoints.is_empty());
+    assert_eq!(tables.host, HostConfig::new(vtep(1), 4789, 7, mac(0xf1), mac(0xfe)));
+}
+
+#[test]
+fn a_port_is_an_endpoint_a_mac_and_its_addresses() {
+    let mut desired = desired();
+    let port = Port {
+        subnet: vni(RED_FRONT),
+        mac: mac(10),
+        ipv4: Some([10, 0, 0, 10].into()),
+        ipv6: None,
+        netns: PathBuf::new(),
+        device: "eth0".to_owned(),
+    };
+    desired.ports.insert("a".to_owned(), port.clone());
+    desired.ports.insert("without-device".to_owned(), Port { mac: mac(11), ..port });
+    let tables = plan(&desired, &[("a", LocalPort { ifindex: 30, slot: 4 })]);
+    let endpoint = Endpoint::new(vni(RED), vni(RED_FRONT), 4, mac(10), Some([10, 0, 0, 10].into()), None);
+    assert_eq!(tables.endpoints, BTreeMap::from([(30, endpoint)]));
+    let next_hop = NextHop::local(30, 4, mac(10));
+    assert_eq!(tables.fdb, BTreeMap::from([(MacKey::new(vni(RED_FRONT), mac(10)), next_hop)]));
+    let route = HostRoute::new(next_hop, vni(RED_FRONT), mac(10));
+    assert_eq!(tables.hosts.get(&key(RED, "10.0.0.10")), Some(&route));
+    assert_eq!(tables.hosts.get(&key(BLUE, "10.0.0.10")), None);
+}
+
+#[test]
+fn a_neighbour_is_switched_to_and_resolved_and_the_rest_is_routed() {
+    let mut desired = desired();
+    let neighbour = Neighbour { subnet: vni(RED_FRONT), vni: vni(902), mac: mac(20) };
+    let remote = |last, neighbour| RemoteHost {
+        vtep: vtep(last),
+        router_mac: mac(0xf0 | last),
+        vni: vni(900),
+        neighbour,
+    };
+    desired.remote_hosts.insert((vni(RED), ip("10.0.0.20")), remote(2, Some(neighbour)));
+    desired.remote_hosts.insert((vni(RED), ip("10.0.5.5")), remote(3, None));
+    let tables = plan(&desired, &[]);
+
+    // The VNIs are those that the other host wants.
+    let routed = NextHop::remote(vtep(2), vni(900), mac(0xf2));
+    let route = HostRoute::new(routed, vni(RED_FRONT), mac(20));
+    assert_eq!(tables.hosts.get(&key(RED, "10.0.0.20")), Some(&route));
+    let route = HostRoute::routed(NextHop::remote(vtep(3), vni(900), mac(0xf3)));
+    assert_eq!(tables.hosts.get(&key(RED, "10.0.5.5")), Some(&route));
+    let switched = NextHop::remote(vtep(2), vni(902), mac(0xf2));
+    assert_eq!(tables.fdb, BTreeMap::from([(MacKey::new(vni(RED_FRONT), mac(20)), switched)]));
+}
+
+#[test]
+fn a_vtep_may_send_only_into_what_it_takes_part_in_here() {
+    let mut desired = desired();
+    let neighbour = Neighbour { subnet: vni(RED_FRONT), vni: vni(902), mac: mac(20) };
+    let red = RemoteHost { vtep: vtep(2), router_mac: mac(1), vni: vni(900), neighbour: Some(neighbour) };
+    let blue = RemotePrefix { vtep: vtep(3), router_mac: mac(1), vni: vni(901) };
+    desired.remote_hosts.insert((vni(RED), ip("10.0.0.20")), red);
+    desired.remote_prefixes.insert((vni(BLUE), "10.3.0.0/16".parse().unwrap()), blue);
+    let tables = plan(&desired, &[]);
+    let expected = [
+        VtepVniKey::new(vni(RED), vtep(2)),
+        VtepVniKey::new(vni(RED_FRONT), vtep(2)),
+        VtepVniKey::new(vni(BLUE), vtep(3)),
+    ];
+    assert_eq!(tables.vtep_vnis, expected.map(|key| (key, 1)).into());
+}
+
+#[test]
+fn prefixes_count_their_scope_and_drop_host_bits() {
+    let mut desired = desired();
+    let remote = RemotePrefix { vtep: vtep(2), router_mac: mac(1), vni: vni(900) };
+    for prefix in ["10.3.7.7/16", "2001:db8:9::1/48", "0.0.0.0/0"] {
+        desired.remote_prefixes.insert((vni(RED), prefix.parse().unwrap()), remote.clone());
+    }
+    let keys: Vec<_> = plan(&desired, &[]).prefixes.into_keys().collect();
+    let expected = [("0.0.0.0", 64), ("10.3.0.0", 80), ("2001:db8:9::", 112)];
+    let expected = expected.map(|(address, bits)| PrefixKey { address: key(RED, address), bits });
+    assert_eq!(keys, expected);
+}

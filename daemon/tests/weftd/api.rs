@@ -5,22 +5,15 @@
 //!                                                         └────── data plane (a network namespace of the test)
 //! ```
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test fails by panicking and may say why it is skipped"
-)]
-
-mod daemon;
-
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
-use daemon::Daemon;
 use weft_api::client::{Client, ClientError};
 use weft_api::kind::{Kind, Reference};
 use weft_api::resource::{Attachment, Resource};
 use weft_api::view::{Action, ErrorBody, Outcome, PortPhase, Problem};
+
+use crate::daemon::Daemon;
 
 const NETWORK: &str = r#"{"kind":"network","name":"red","tenant":"red","vni":5000}"#;
 const SUBNET: &str = r#"{"kind":"subnet","name":"red-a","network":"red","vni":5001,"ipv4":"10.0.0.0/24"}"#;

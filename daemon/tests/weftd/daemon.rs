@@ -14,17 +14,18 @@ use weft_daemon::server::{self, Allowed};
 use weft_dataplane::{Dataplane, Options};
 
 /// A running weftd.
-pub struct Daemon {
-    state: State,
+pub(crate) struct Daemon {
     config: Config,
     runtime: Runtime,
     stop: watch::Sender<bool>,
     engine: JoinHandle<Ended>,
     api: JoinHandle<std::io::Result<()>>,
+    // Dropped last: the engine must have let go of the kernel before it is cleaned up.
+    state: State,
 }
 
 /// What outlives a weftd: its folder, and what it made in the kernel, which is removed with this.
-pub struct State {
+pub(crate) struct State {
     folder: TempDir,
     options: Options,
 }
@@ -39,10 +40,8 @@ impl Drop for State {
 
 impl Daemon {
     /// Starts one, or tells why the test is skipped.
-    pub fn start() -> Option<Self> {
-        if let Err(cause) = enter_namespace() {
-            assert!(std::env::var_os("CI").is_none(), "CI must not skip: {cause}");
-            println!("skipped, because {cause}");
+    pub(crate) fn start() -> Option<Self> {
+        if !in_namespace() {
             return None;
         }
         let folder = TempDir::new().unwrap();
@@ -67,12 +66,12 @@ impl Daemon {
     }
 
     /// A client of its socket.
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::new(self.config.api.socket.as_path())
     }
 
     /// Stops it as SIGTERM would; the kernel stays as it is.
-    pub fn stop(self) -> State {
+    pub(crate) fn stop(self) -> State {
         let Self { state, runtime, stop, engine, api, .. } = self;
         stop.send(true).unwrap();
         runtime.block_on(api).unwrap().unwrap();
@@ -81,27 +80,39 @@ impl Daemon {
     }
 
     /// Stops it and starts another on the same state.
-    pub fn restart(self) -> Self {
+    pub(crate) fn restart(self) -> Self {
         Self::start_on(self.stop())
     }
 
     /// Waits for the end that a teardown brings.
-    pub fn ended_by_teardown(self) {
+    pub(crate) fn ended_by_teardown(self) {
         assert_eq!(self.runtime.block_on(self.engine).unwrap(), Ended::TornDown);
     }
 }
 
-fn config(folder: &Path) -> Config {
+pub(crate) fn config(folder: &Path) -> Config {
+    Config::parse(Path::new("test.toml"), &config_text(folder)).unwrap()
+}
+
+/// A config file whose every path is of this folder.
+pub(crate) fn config_text(folder: &Path) -> String {
     let name = folder.file_name().unwrap().to_str().unwrap().trim_start_matches('.');
     let folder = folder.display();
-    let text = format!(
+    format!(
         "[underlay]\ndevice = \"wire0\"\nvtep = \"192.0.2.1\"\n\
          [state]\nfolder = \"{folder}/state\"\n\
          [api]\nsocket = \"{folder}/run/weftd.sock\"\n\
          [bpf]\npin_folder = \"/sys/fs/bpf/weft-test-{name}\"\n\
          [sizes]\nports = 16\nvnis = 16\nvteps = 16\naddresses = 64\nprefixes = 64\n"
-    );
-    Config::parse(Path::new("test.toml"), &text).unwrap()
+    )
+}
+
+/// Puts this thread, and the children that it starts, into a namespace of the test; or tells why the test is skipped.
+pub(crate) fn in_namespace() -> bool {
+    let Err(cause) = enter_namespace() else { return true };
+    assert!(std::env::var_os("CI").is_none(), "CI must not skip: {cause}");
+    println!("skipped, because {cause}");
+    false
 }
 
 /// Puts this thread into a new network namespace with an underlay device.
@@ -111,21 +122,16 @@ fn enter_namespace() -> Result<(), String> {
         return Err(format!("a network namespace cannot be made: {}", std::io::Error::last_os_error()));
     }
     // A runtime of its own: the netlink socket must not outlive the set-up.
-    let set_up = || {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-        runtime.block_on(add_underlay())
-    };
-    set_up()
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(add_underlay());
+    Ok(())
 }
 
-async fn add_underlay() -> Result<(), String> {
+async fn add_underlay() {
     use futures_util::TryStreamExt;
-    let failed = |error: rtnetlink::Error| format!("wire0 cannot be made: {error}");
-    let (connection, handle, _) = rtnetlink::new_connection().map_err(|error| error.to_string())?;
+    let (connection, handle, _) = rtnetlink::new_connection().unwrap();
     tokio::spawn(connection);
-    handle.link().add(rtnetlink::LinkDummy::new("wire0").up().build()).execute().await.map_err(failed)?;
-    let link = handle.link().get().match_name("wire0").execute().try_next().await.map_err(failed)?;
-    let index = link.ok_or("wire0 is not there")?.header.index;
-    handle.address().add(index, [192, 0, 2, 1].into(), 24).execute().await.map_err(failed)
+    handle.link().add(rtnetlink::LinkVeth::new("wire0", "wire1").up().build()).execute().await.unwrap();
+    let link = handle.link().get().match_name("wire0").execute().try_next().await.unwrap().unwrap();
+    handle.address().add(link.header.index, [192, 0, 2, 1].into(), 24).execute().await.unwrap();
 }

@@ -1,0 +1,122 @@
+//! Ports and real namespaces: an attachment is there wholly, or not at all.
+//!
+//! ```text
+//!   namespace of the test                       namespace of a pod
+//!   weftd ── programs, maps ── host end ──veth── eth0
+//!   wire0 (underlay)
+//! ```
+
+use std::time::{Duration, Instant};
+
+use weft_api::client::{Client, ClientError};
+use weft_api::kind::{Kind, Reference};
+use weft_api::resource::Resource;
+use weft_api::view::{PortPhase, PortStatus, RouteSource};
+
+use crate::daemon::Daemon;
+use crate::pod::Pod;
+
+const INTENT: [&str; 4] = [
+    r#"{"kind":"network","name":"red","tenant":"red","vni":5000}"#,
+    r#"{"kind":"subnet","name":"red-a","network":"red","vni":5001,"ipv4":"10.0.0.0/24","ipv6":"fd00::/64"}"#,
+    r#"{"kind":"port","name":"red-1","subnet":"red-a"}"#,
+    r#"{"kind":"port","name":"red-2","subnet":"red-a"}"#,
+];
+
+fn daemon() -> Option<Daemon> {
+    let daemon = Daemon::start()?;
+    let resources: Vec<Resource> = INTENT.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+    daemon.client().apply(&resources, false).unwrap();
+    Some(daemon)
+}
+
+fn port(client: &Client, name: &str) -> PortStatus {
+    client.status().unwrap().ports.into_iter().find(|port| port.name == name).unwrap()
+}
+
+fn refusal<T: std::fmt::Debug>(result: Result<T, ClientError>) -> String {
+    let error = result.unwrap_err();
+    let ClientError::Refused { status: 422, problems } = error else { panic!("{error:?}") };
+    problems.into_iter().map(|problem| format!("{}: {}\n", problem.object, problem.message)).collect()
+}
+
+#[test]
+fn attach_detach_and_delete() {
+    let Some(daemon) = daemon() else { return };
+    let (client, pod) = (daemon.client(), Pod::new());
+    let outcome = client.attach("red-1", &pod.attachment("eth0")).unwrap();
+    assert_eq!((outcome.revision, outcome.failures.as_slice()), (2, [].as_slice()), "{outcome:?}");
+    assert!(!outcome.kernel.is_empty());
+    let status = port(&client, "red-1");
+    assert_eq!((status.state, status.reason), (PortPhase::Up, None));
+    assert!(status.device.is_some());
+    let routes = client.routes(Some("red")).unwrap();
+    assert_eq!(routes.iter().filter(|route| route.source == RouteSource::Port("red-1".into())).count(), 2);
+    assert!(client.counters().unwrap().iter().any(|counters| counters.port == "red-1"));
+
+    // Where it already is: nothing to do.
+    let again = client.attach("red-1", &pod.attachment("eth0")).unwrap();
+    assert_eq!((again.revision, again.kernel.as_slice()), (2, [].as_slice()));
+
+    let outcome = client.detach("red-1").unwrap();
+    assert_eq!((outcome.revision, outcome.failures.as_slice()), (3, [].as_slice()), "{outcome:?}");
+    assert_eq!(port(&client, "red-1").state, PortPhase::Detached);
+
+    // The device's name is free again; deleting an attached port takes it out of its namespace.
+    client.attach("red-2", &pod.attachment("eth0")).unwrap();
+    let outcome = client.delete(&Reference { kind: Kind::Port, name: "red-2".into() }).unwrap();
+    assert!(!outcome.kernel.is_empty() && outcome.failures.is_empty(), "{outcome:?}");
+    client.attach("red-1", &pod.attachment("eth0")).unwrap();
+}
+
+#[test]
+fn what_the_kernel_refuses_leaves_no_trace() {
+    let Some(daemon) = daemon() else { return };
+    let (client, pod) = (daemon.client(), Pod::new());
+    // Every namespace has this device.
+    let message = refusal(client.attach("red-1", &pod.attachment("lo")));
+    assert!(message.starts_with("port/red-1: it was not attached: "), "{message}");
+    let status = client.status().unwrap();
+    assert_eq!((status.revision, status.failures.as_slice()), (1, [].as_slice()));
+    assert_eq!(port(&client, "red-1").state, PortPhase::Detached);
+
+    // A failed move leaves the port where it was.
+    client.attach("red-1", &pod.attachment("eth0")).unwrap();
+    refusal(client.attach("red-1", &pod.attachment("lo")));
+    assert_eq!((client.status().unwrap().revision, port(&client, "red-1").state), (2, PortPhase::Up));
+
+    // Two ports cannot be one device.
+    let message = refusal(client.attach("red-2", &pod.attachment("eth0")));
+    assert!(message.contains("is that of port/red-1"), "{message}");
+}
+
+#[test]
+fn a_restart_finds_everything_in_place() {
+    let Some(daemon) = daemon() else { return };
+    let pod = Pod::new();
+    daemon.client().attach("red-1", &pod.attachment("eth0")).unwrap();
+    let before = port(&daemon.client(), "red-1");
+    let daemon = daemon.restart();
+    assert_eq!(port(&daemon.client(), "red-1"), before);
+    let again = daemon.client().attach("red-1", &pod.attachment("eth0")).unwrap();
+    assert_eq!((again.revision, again.kernel.as_slice()), (2, [].as_slice()));
+}
+
+#[test]
+fn a_namespace_that_goes_is_told_and_can_be_left() {
+    let Some(daemon) = daemon() else { return };
+    let (client, pod) = (daemon.client(), Pod::new());
+    client.attach("red-1", &pod.attachment("eth0")).unwrap();
+    drop(pod);
+    // Nobody asks for anything: the kernel's own notice makes weftd look.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut status = port(&client, "red-1");
+    while status.state != PortPhase::Failed {
+        assert!(Instant::now() < deadline, "{status:?}");
+        std::thread::yield_now();
+        status = port(&client, "red-1");
+    }
+    assert!(status.reason.is_some());
+    assert!(client.detach("red-1").unwrap().failures.is_empty());
+    assert_eq!(port(&client, "red-1").state, PortPhase::Detached);
+}

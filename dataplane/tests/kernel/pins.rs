@@ -1,0 +1,199 @@
+//! Pins: what a weftd leaves to the next, and what the next refuses.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use aya::maps::{Array, HashMap, Map, MapData, MapInfo};
+use aya::programs::links::{FdLink, PinnedLink};
+use weft_dataplane::{Dataplane, OpenError, Options, Sizes};
+use weft_dataplane_abi::maps;
+
+use crate::host::{Pod, desired, desired_with_port, on_host, port, reconcile};
+
+/// Ids of the pinned links, and of the programs that they hold, by name.
+fn links(folder: &Path) -> BTreeMap<String, (u32, u32)> {
+    let pins = fs::read_dir(folder.join("links")).unwrap().map(Result::unwrap);
+    let id = |pin: fs::DirEntry| {
+        let info = FdLink::from(PinnedLink::from_pin(pin.path()).unwrap()).info().unwrap();
+        (pin.file_name().into_string().unwrap(), (info.id(), info.program_id()))
+    };
+    pins.map(id).collect()
+}
+
+fn map_ids(folder: &Path) -> BTreeMap<&'static str, u32> {
+    let id = |name| (name, MapInfo::from_pin(folder.join("maps").join(name)).unwrap().id());
+    maps::ALL.into_iter().map(id).collect()
+}
+
+/// Keys of the pinned endpoints.
+fn endpoints(folder: &Path) -> Vec<u32> {
+    let data = MapData::from_pin(folder.join("maps").join(maps::ENDPOINTS)).unwrap();
+    let endpoints: HashMap<_, u32, [u8; 56]> = Map::from_map_data(data).unwrap().try_into().unwrap();
+    endpoints.keys().map(Result::unwrap).collect()
+}
+
+fn set_abi(folder: &Path, version: u32) {
+    let data = MapData::from_pin(folder.join("maps").join(maps::ABI)).unwrap();
+    let mut abi: Array<_, u32> = Map::from_map_data(data).unwrap().try_into().unwrap();
+    abi.set(0, version, 0).unwrap();
+}
+
+async fn refusal(options: &Options) -> OpenError {
+    Dataplane::open(options.clone()).await.expect_err("opening must be refused")
+}
+
+#[test]
+fn the_next_adopts_maps_and_links_and_only_the_programs_are_new() {
+    on_host("adopt", async |host| {
+        let folder = &host.options.pin_folder;
+        let pod = Pod::new();
+        let desired = desired_with_port(&pod);
+        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        reconcile(&mut dataplane, &desired).await;
+        let (links_before, maps_before, endpoints_before) =
+            (links(folder), map_ids(folder), endpoints(folder));
+        assert_eq!(links_before.len(), 3);
+        assert_eq!(endpoints_before.len(), 1);
+
+        drop(dataplane);
+        assert_eq!(links(folder), links_before, "the links stay without a daemon");
+        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        assert_eq!((map_ids(folder), endpoints(folder)), (maps_before, endpoints_before));
+        for (name, (link, program)) in links(folder) {
+            let (link_before, program_before) = links_before[&name];
+            assert_eq!(link, link_before, "{name} was never detached");
+            assert_ne!(program, program_before, "{name} holds the new program");
+        }
+        assert_eq!(reconcile(&mut dataplane, &desired).await.changes, []);
+    });
+}
+
+/// Where the victim of [`whenever_it_is_killed_the_next_goes_on`] finds its pin folder and its port's namespace.
+const VICTIM_FOLDER: &str = "WEFT_TEST_VICTIM_FOLDER";
+const VICTIM_NETNS: &str = "WEFT_TEST_VICTIM_NETNS";
+
+#[test]
+fn whenever_it_is_killed_the_next_goes_on() {
+    on_host("killed", async |host| {
+        let pod = Pod::new();
+        let desired = desired_with_port(&pod);
+        for round in 0..15 {
+            // A new process, but in this thread's network namespace.
+            let mut victim = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "pins::victim", "--ignored", "--nocapture"])
+                .env(VICTIM_FOLDER, &host.options.pin_folder)
+                .env(VICTIM_NETNS, &pod.path)
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap();
+            // Killed at another moment each time: here the delay is the point.
+            tokio::time::sleep(Duration::from_millis(20 + 35 * round)).await;
+            assert!(victim.try_wait().unwrap().is_none(), "the victim ended by itself");
+            victim.kill().unwrap();
+            victim.wait().unwrap();
+
+            let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+            reconcile(&mut dataplane, &desired).await;
+            assert_eq!(reconcile(&mut dataplane, &desired).await.changes, [], "round {round}");
+        }
+    });
+}
+
+#[tokio::test]
+#[ignore = "it never ends: whenever_it_is_killed_the_next_goes_on starts and kills it"]
+async fn victim() {
+    let pin_folder = std::env::var_os(VICTIM_FOLDER).unwrap().into();
+    let options = Options { pin_folder, sizes: crate::host::SIZES };
+    let with_port = {
+        let mut desired = desired();
+        let netns = std::env::var_os(VICTIM_NETNS).unwrap();
+        desired.ports.insert("a".to_owned(), port(10, Path::new(&netns)));
+        desired
+    };
+    loop {
+        let mut dataplane = Dataplane::open(options.clone()).await.unwrap();
+        for desired in [&with_port, &desired()] {
+            dataplane.reconcile(desired).await;
+        }
+        drop(dataplane);
+        Dataplane::teardown(&options).await.unwrap();
+    }
+}
+
+#[test]
+fn one_at_a_time() {
+    on_host("lock", async |host| {
+        let _first = Dataplane::open(host.options.clone()).await.unwrap();
+        let error = refusal(&host.options).await;
+        assert!(matches!(error, OpenError::InUse { .. }), "{error}");
+        let failures = Dataplane::teardown(&host.options).await.unwrap_err();
+        assert!(failures[0].cause.contains("in use by another weftd"), "{failures:#?}");
+    });
+}
+
+#[test]
+fn another_abi_is_refused_and_explained() {
+    on_host("abi", async |host| {
+        let folder = &host.options.pin_folder;
+        drop(Dataplane::open(host.options.clone()).await.unwrap());
+        let before = map_ids(folder);
+        set_abi(folder, 77);
+        let error = refusal(&host.options).await.to_string();
+        assert!(error.contains("hold ABI version 77, this weftd speaks 1"), "{error}");
+        assert!(error.contains("weft teardown"), "{error}");
+        assert_eq!(map_ids(folder), before, "nothing was changed");
+    });
+}
+
+#[test]
+fn other_sizes_are_refused_and_explained() {
+    on_host("sizes", async |host| {
+        let folder = &host.options.pin_folder;
+        drop(Dataplane::open(host.options.clone()).await.unwrap());
+        let before = map_ids(folder);
+        let sizes = Sizes { prefixes: 17, ..host.options.sizes };
+        let error = refusal(&Options { sizes, ..host.options.clone() }).await.to_string();
+        assert!(error.contains("PREFIXES is a LpmTrie of 16 entries"), "{error}");
+        assert!(error.contains("17 entries") && error.contains("restore the sizes"), "{error}");
+        assert_eq!(map_ids(folder), before, "nothing was changed");
+    });
+}
+
+#[test]
+fn what_an_interrupted_open_left_is_no_obstacle() {
+    on_host("interrupted", async |host| {
+        let folder = &host.options.pin_folder;
+        drop(Dataplane::open(host.options.clone()).await.unwrap());
+        // The ABI is pinned last.
+        fs::remove_file(folder.join("maps").join(maps::ABI)).unwrap();
+        fs::remove_file(folder.join("maps").join(maps::VTEPS)).unwrap();
+        drop(Dataplane::open(host.options.clone()).await.unwrap());
+        assert_eq!(map_ids(folder).len(), maps::ALL.len());
+    });
+}
+
+#[test]
+fn links_without_an_abi_are_not_guessed_at() {
+    on_host("unmarked", async |host| {
+        let pod = Pod::new();
+        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        reconcile(&mut dataplane, &desired_with_port(&pod)).await;
+        drop(dataplane);
+        fs::remove_file(host.options.pin_folder.join("maps").join(maps::ABI)).unwrap();
+        let error = refusal(&host.options).await;
+        assert!(matches!(error, OpenError::Unmarked { .. }), "{error}");
+    });
+}
+
+#[test]
+fn a_folder_elsewhere_is_refused() {
+    on_host("elsewhere", async |host| {
+        let pin_folder = std::env::temp_dir().join("weft-test-no-bpffs");
+        let error = refusal(&Options { pin_folder: pin_folder.clone(), ..host.options }).await.to_string();
+        assert!(error.contains("is not on a BPF file system: mount one"), "{error}");
+        assert!(!pin_folder.exists());
+    });
+}
