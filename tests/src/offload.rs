@@ -27,8 +27,7 @@ struct Value {
 }
 
 impl Namespace {
-    /// Switches transmit offloads of a device. To switch them on again, checksums come first: the order of
-    /// [`SWITCHES`].
+    /// Switches transmit offloads of a device. Checksums come first: without theirs the kernel lets no other be on.
     ///
     /// # Errors
     /// The device is missing or has no such switch.

@@ -19,7 +19,7 @@ pub(crate) fn missing() -> Option<String> {
     }
     if !Path::new("/sys/kernel/btf/vmlinux").exists() {
         return Some(
-            "this kernel tells no BTF (/sys/kernel/btf/vmlinux): a kernel from 6.6 on is needed".to_owned(),
+            "this kernel has no BTF (/sys/kernel/btf/vmlinux): one that is built with CONFIG_DEBUG_INFO_BTF is needed".to_owned(),
         );
     }
     None

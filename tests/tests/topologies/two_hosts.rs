@@ -98,3 +98,36 @@ fn the_vxlan_port_is_the_tenants_too() -> Result<()> {
         weft_tests::wait_until(weft_tests::PATIENCE, "the datagram", || arrived.count() == 1)
     })
 }
+
+/// In: h1 forgets h2 (its remote is deleted), then is told of it again. Out: in between h1 takes nothing from h2 and
+/// sends nothing to it, though h2 still sends; afterwards all is as before.
+#[test]
+fn a_forgotten_host_is_a_stranger() -> Result<()> {
+    use weft_dataplane_abi::DropReason;
+    Lab::test(|lab| {
+        let mut cloud = Cloud::start(lab, underlay::two_hosts(lab, Wire::default())?)?;
+        cloud.deploy(&intent()?)?;
+        let (here, there) = (cloud.pod("red-1"), cloud.pod("red-2"));
+        here.pings(there)?;
+        let weft = cloud.daemon(0).weft();
+        weft.must(&["delete", "remote", "h2"])?;
+        let theirs = there.addresses();
+        let arrived = here.capture(move |packet| {
+            let source = packet.ip.as_ref().map(|ip| ip.source);
+            packet.direction == weft_tests::Direction::In
+                && source.is_some_and(|source| theirs.contains(&source))
+        })?;
+        let patience = std::time::Duration::from_millis(300);
+        for address in here.addresses() {
+            let before = weft.drops(DropReason::UnknownVtep)?;
+            ensure!(there.namespace.ping_sized(address, 56, patience)?.is_err(), "{address} answers");
+            ensure!(weft.drops(DropReason::UnknownVtep)? > before, "nothing was dropped");
+        }
+        arrived.assert_none("a stranger's packets")?;
+        for address in there.addresses() {
+            ensure!(here.namespace.ping_sized(address, 56, patience)?.is_err(), "{address} answers");
+        }
+        cloud.deploy(&intent()?)?;
+        cloud.pod("red-1").pings(cloud.pod("red-2"))
+    })
+}

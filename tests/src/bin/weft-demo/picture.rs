@@ -6,8 +6,8 @@ use anyhow::Result;
 use weft_api::view::Counters;
 use weft_tests::cloud::{Cloud, Pod};
 
-/// Inside of a host's box.
-const WIDTH: usize = 44;
+/// Inside of a host's box: two of them, and the routers, fit into 80 columns.
+const WIDTH: usize = 33;
 /// Workloads of the fullest host, and the line of drops.
 const ROWS: usize = 5;
 const HEIGHT: usize = ROWS + 2;
@@ -19,26 +19,26 @@ pub(crate) fn draw(cloud: &Cloud<'_>) -> Result<String> {
     let right = boxes[2].iter().chain(&boxes[3]);
     let mut picture = String::new();
     let inside = WIDTH + 2;
-    writeln!(picture, " {:<inside$}{:25}data centre b", "data centre a", "")?;
+    writeln!(picture, " {:<inside$}{:9}data centre b", "data centre a", "")?;
     for (row, (left, right)) in left.zip(right).enumerate() {
         writeln!(picture, " {left}{}{right}", between(row))?;
     }
     Ok(picture.trim_end().to_owned())
 }
 
-/// What is between the boxes in this row: 25 characters.
+/// What is between the boxes in this row: 9 characters.
 fn between(row: usize) -> &'static str {
     let (upper, middle, lower) = (HEIGHT / 2, HEIGHT, HEIGHT + HEIGHT / 2);
     if row == upper {
-        "──┐                   ┌──"
+        "─┐     ┌─"
     } else if row == middle {
-        "  ├ r1 ═══════════ r2 ┤  "
+        " ├r1═r2┤ "
     } else if row == lower {
-        "──┘                   └──"
+        "─┘     └─"
     } else if row > upper && row < lower {
-        "  │                   │  "
+        " │     │ "
     } else {
-        "                         "
+        "         "
     }
 }
 
@@ -53,8 +53,11 @@ fn host_box(cloud: &Cloud<'_>, host: usize) -> Result<Vec<String>> {
     while lines.len() < HEIGHT - 2 {
         lines.push(format!("│{:WIDTH$}│", ""));
     }
-    let dropped = format!(" dropped {}", drops(&counters));
-    lines.push(format!("│{:<WIDTH$}│", dropped.chars().take(WIDTH).collect::<String>()));
+    let mut dropped = format!(" dropped {}", drops(&counters));
+    if dropped.chars().count() > WIDTH {
+        dropped = dropped.chars().take(WIDTH - 1).chain(['…']).collect();
+    }
+    lines.push(format!("│{dropped:<WIDTH$}│"));
     lines.push(format!("└{:─<WIDTH$}┘", ""));
     Ok(lines)
 }
@@ -62,7 +65,7 @@ fn host_box(cloud: &Cloud<'_>, host: usize) -> Result<Vec<String>> {
 fn workload(pod: &Pod, counters: &[Counters]) -> String {
     let own = counters.iter().find(|line| line.port == pod.name);
     let (sent, got) = own.map_or((0, 0), |line| (line.from_port.packets, line.to_port.packets));
-    format!(" {:<7} {:<11}{sent:>9} ↑{got:>9} ↓", pod.name, pod.v4.to_string())
+    format!(" {:<7}{:<10}{sent:>6}↑{got:>6}↓", pod.name, pod.v4.to_string())
 }
 
 /// The reasons with most drops; noise that every workload makes is left out.
