@@ -307,7 +307,7 @@ impl Engine {
 /// Lets go of the kernel's objects, then removes them.
 async fn teardown(dataplane: Dataplane, options: &Options) -> Result<Vec<String>, EngineError> {
     info!("teardown: removing what weft made in the kernel");
-    release(dataplane);
+    drop(dataplane);
     Dataplane::teardown(options).await.map_err(|failures| {
         let problems = failures.into_iter().map(|failure| {
             error!(object = failure.object, cause = failure.cause, "not removed");
@@ -316,9 +316,6 @@ async fn teardown(dataplane: Dataplane, options: &Options) -> Result<Vec<String>
         EngineError::Teardown(problems.collect())
     })
 }
-
-/// Closes what it holds of the kernel.
-fn release(_: Dataplane) {}
 
 async fn sleep_until(deadline: Option<Instant>) {
     match deadline {

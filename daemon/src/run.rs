@@ -1,6 +1,7 @@
 //! weftd's life: config, store, data plane, kernel as stored, API, "ready"; then until a signal or a teardown.
 //!
-//! Tasks: the engine; the server, told to stop through a watch channel; the watchdog's, which ends with the runtime.
+//! Tasks: the engine; the server, told to stop through a watch channel; the watchdog's, which is aborted: it only asks
+//! and tells.
 //! Stopping leaves the kernel as it is: its programs go on forwarding, and the next weftd adopts them.
 
 use std::path::Path;
@@ -41,10 +42,7 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
     let mut api = tokio::spawn(server::serve(listener, handle.clone(), allowed, stopping));
     notify(&[NotifyState::Ready]);
     info!(host = config.host_name(), vtep = %config.underlay.vtep, socket = %socket.display(), "ready");
-    if let Some(interval) = sd_notify::watchdog_enabled() {
-        tokio::spawn(watchdog(handle.clone(), interval / 2));
-    }
-    drop(handle);
+    let watchdog = tokio::spawn(watchdog(handle));
 
     let outcome = tokio::select! {
         _ = terminate.recv() => Ok("SIGTERM"),
@@ -61,9 +59,12 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
     };
     notify(&[NotifyState::Stopping]);
     match &outcome {
+        Ok("teardown") => info!("stopping; what weft made in the kernel was removed"),
         Ok(why) => info!(why, "stopping; the kernel goes on as it is"),
         Err(error) => error!(%error, "stopping; the kernel goes on as it is"),
     }
+    // It holds a handle, and the engine ends when the last one is gone.
+    watchdog.abort();
     // The socket goes first: whoever calls now finds nobody rather than somebody who leaves.
     let _ = std::fs::remove_file(socket);
     let _ = stop.send(true);
@@ -116,8 +117,9 @@ async fn finish<T>(task: JoinHandle<T>, name: &str) {
     }
 }
 
-/// Tells systemd that the engine answers: a weftd whose engine hangs is restarted.
-async fn watchdog(engine: Handle, interval: Duration) {
+/// Tells systemd, if it asked, that the engine answers: a weftd whose engine hangs is restarted.
+async fn watchdog(engine: Handle) {
+    let Some(interval) = sd_notify::watchdog_enabled().map(|limit| limit / 2) else { return };
     loop {
         if engine.revision().await.is_err() {
             return;

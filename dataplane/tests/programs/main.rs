@@ -5,7 +5,6 @@
 //! by is for the tests in namespaces.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot build its packet has failed")]
-#![expect(clippy::print_stdout, reason = "a skipped test says why")]
 
 mod arp;
 mod from_pod;

@@ -1,0 +1,80 @@
+//! weft at work: two data centres, four hosts with a real weftd each, two tenants with the same addresses.
+//!
+//! Sets everything up in network namespaces, lets the tenants' workloads talk, tries to break in, shows the picture
+//! with the counters of every weftd, removes everything, and ends with a verdict.
+
+mod checks;
+mod live;
+mod outsiders;
+mod picture;
+mod report;
+mod tenants;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use weft_tests::cloud::Cloud;
+use weft_tests::{Lab, Wire, remove_lab, underlay};
+
+use report::Report;
+
+/// Name of the lab that is kept.
+const KEPT: &str = "weft-demo";
+
+/// Shows weft at work on this machine, in network namespaces of its own.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Leave everything up, and say what to try
+    #[arg(long, conflicts_with = "clean")]
+    keep: bool,
+
+    /// Remove what --keep left up
+    #[arg(long)]
+    clean: bool,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if args.clean {
+        remove_lab(KEPT);
+        report::say(format_args!("{KEPT} is removed"));
+        return ExitCode::SUCCESS;
+    }
+    let mut report = Report::new();
+    match run(&mut report, args.keep) {
+        Ok(()) => report.verdict(),
+        Err(error) => report.failed(&error),
+    }
+}
+
+fn run(report: &mut Report, keep: bool) -> Result<()> {
+    let lab = if keep { Lab::kept(KEPT)? } else { Lab::new()? };
+    show(report, &lab)?;
+    if keep {
+        lab.hand_over();
+        return Ok(());
+    }
+    report.step("everything removed again", || {
+        drop(lab);
+        Ok(())
+    })
+}
+
+fn show(report: &mut Report, lab: &Lab) -> Result<()> {
+    let below = report.step("two data centres: four hosts, two routers, a link between them", || {
+        underlay::two_data_centres(lab, Wire { mtu: underlay::ROUTED_MTU, ..Wire::default() })
+    })?;
+    let mut cloud = report.step("weftd on each host", || Cloud::start(lab, below))?;
+    report.step("tenants red and blue, both on 10.0.0.0/24 and fd00::/64, eleven workloads", || {
+        cloud.deploy(&tenants::intent()?)
+    })?;
+    checks::run(report, &cloud)?;
+    outsiders::run(report, &cloud)?;
+    checks::restart(report, &mut cloud)?;
+    live::show(&cloud)?;
+    if lab.is_kept() {
+        report.try_these(&cloud);
+    }
+    Ok(())
+}

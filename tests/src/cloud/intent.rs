@@ -1,0 +1,184 @@
+//! What the tenants want, and what each host must be told of it.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use anyhow::{Context as _, Result};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use weft_api::resource::{Network, Port, Remote, RemoteAddress, RemotePrefix, Resource, Subnet};
+use weft_vxlan::{MacAddr, Vni, Vtep};
+
+/// Networks, subnets and pods of all tenants on all hosts.
+#[derive(Debug, Clone, Default)]
+pub struct Intent {
+    networks: Vec<Network>,
+    subnets: Vec<Subnet>,
+    pods: Vec<Planned>,
+    prefixes: Vec<(usize, RemotePrefix)>,
+}
+
+/// A pod to be.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// Its name, and its port's.
+    pub name: String,
+    /// Number of its host, from 0.
+    pub host: usize,
+    /// Name of its subnet.
+    pub subnet: String,
+    /// Its MAC.
+    pub mac: MacAddr,
+    /// Its IPv4 address.
+    pub v4: Ipv4Addr,
+    /// Its IPv6 address.
+    pub v6: Ipv6Addr,
+    /// IPv4 address of its gateway.
+    pub gateway4: Ipv4Addr,
+    /// IPv6 address of its gateway.
+    pub gateway6: Ipv6Addr,
+}
+
+impl Intent {
+    /// Adds a network of a tenant with the same name.
+    ///
+    /// # Errors
+    /// `vni` is not legal.
+    pub fn network(mut self, name: &str, vni: u32) -> Result<Self> {
+        let vni = Vni::new(vni)?;
+        self.networks.push(Network { name: name.to_owned(), tenant: name.to_owned(), vni });
+        Ok(self)
+    }
+
+    /// Adds a subnet `name` of `network` with an IPv4 and an IPv6 prefix.
+    ///
+    /// # Errors
+    /// `vni` or a prefix is not legal.
+    pub fn subnet(mut self, name: &str, network: &str, vni: u32, v4: &str, v6: &str) -> Result<Self> {
+        self.subnets.push(Subnet {
+            name: name.to_owned(),
+            network: network.to_owned(),
+            vni: Vni::new(vni)?,
+            ipv4: Some(v4.parse().context(v4.to_owned())?),
+            gateway4: None,
+            ipv6: Some(v6.parse().context(v6.to_owned())?),
+            gateway6: None,
+        });
+        Ok(self)
+    }
+
+    /// Adds a pod in `subnet` on the host with number `host`, with the `nth` address of both prefixes.
+    ///
+    /// # Errors
+    /// There is no such subnet.
+    pub fn pod(mut self, name: &str, subnet: &str, host: usize, nth: u8) -> Result<Self> {
+        let of = self.subnets.iter().find(|candidate| candidate.name == subnet).context(subnet.to_owned())?;
+        let v4 = of.ipv4.context("a subnet of an intent has IPv4")?;
+        let v6 = of.ipv6.context("a subnet of an intent has IPv6")?;
+        let [_, vni_high, vni_middle, vni_low] = of.vni.get().to_be_bytes();
+        self.pods.push(Planned {
+            name: name.to_owned(),
+            host,
+            subnet: subnet.to_owned(),
+            mac: MacAddr::new([2, 0xee, vni_high, vni_middle, vni_low, nth]),
+            v4: nth_v4(v4, nth),
+            v6: nth_v6(v6, nth),
+            gateway4: nth_v4(v4, 1),
+            gateway6: nth_v6(v6, 1),
+        });
+        Ok(self)
+    }
+
+    /// Adds a prefix of `network` that is reached through the host with number `host`.
+    ///
+    /// # Errors
+    /// It is no prefix.
+    pub fn prefix(mut self, network: &str, host: usize, prefix: &str) -> Result<Self> {
+        let prefix: IpNet = prefix.parse().context(prefix.to_owned())?;
+        self.prefixes.push((host, RemotePrefix { network: network.to_owned(), prefix }));
+        Ok(self)
+    }
+
+    /// The pods, in the order that they were added in.
+    #[must_use]
+    pub fn pods(&self) -> &[Planned] {
+        &self.pods
+    }
+
+    /// What the host with number `host` is told, as YAML documents: the networks that it has pods in, its own
+    /// ports, and for every other host with a part in those networks a remote. `vteps` are those of all hosts.
+    ///
+    /// # Errors
+    /// None: every name and number can be written down.
+    pub fn documents(&self, host: usize, vteps: &[Vtep]) -> Result<String> {
+        let mut text = String::new();
+        for resource in self.resources(host, vteps) {
+            // YAML contains JSON (YAML 1.2 section 1.3).
+            text.push_str("---\n");
+            text.push_str(&serde_json::to_string_pretty(&resource)?);
+            text.push('\n');
+        }
+        Ok(text)
+    }
+
+    fn resources(&self, host: usize, vteps: &[Vtep]) -> Vec<Resource> {
+        let network_of = |subnet: &str| {
+            let subnet = self.subnets.iter().find(|candidate| candidate.name == subnet);
+            subnet.map_or("", |subnet| subnet.network.as_str())
+        };
+        let local = self.pods.iter().filter(|pod| pod.host == host);
+        let networks: BTreeSet<&str> = local.clone().map(|pod| network_of(&pod.subnet)).collect();
+        let mut resources = Vec::new();
+        let wanted = self.networks.iter().filter(|network| networks.contains(network.name.as_str()));
+        resources.extend(wanted.cloned().map(Resource::Network));
+        let wanted = self.subnets.iter().filter(|subnet| networks.contains(subnet.network.as_str()));
+        resources.extend(wanted.cloned().map(Resource::Subnet));
+        resources.extend(local.map(|pod| Resource::Port(pod.port())));
+        for (other, vtep) in vteps.iter().enumerate().filter(|(other, _)| *other != host) {
+            let there = self.pods.iter().filter(|pod| pod.host == other);
+            let addresses: Vec<_> = there
+                .filter(|pod| networks.contains(network_of(&pod.subnet)))
+                .flat_map(Planned::remote_addresses)
+                .collect();
+            let prefixes: Vec<_> = self
+                .prefixes
+                .iter()
+                .filter(|(through, prefix)| *through == other && networks.contains(prefix.network.as_str()))
+                .map(|(_, prefix)| prefix.clone())
+                .collect();
+            if !addresses.is_empty() || !prefixes.is_empty() {
+                let name = format!("h{}", other + 1);
+                let remote = Remote { name, vtep: *vtep, router_mac: None, addresses, prefixes };
+                resources.push(Resource::Remote(remote));
+            }
+        }
+        resources
+    }
+}
+
+impl Planned {
+    fn port(&self) -> Port {
+        Port {
+            name: self.name.clone(),
+            subnet: self.subnet.clone(),
+            mac: Some(self.mac),
+            addresses: vec![self.v4.into(), self.v6.into()],
+            attachment: None,
+        }
+    }
+
+    fn remote_addresses(&self) -> [RemoteAddress; 2] {
+        [IpAddr::V4(self.v4), IpAddr::V6(self.v6)].map(|address| RemoteAddress {
+            subnet: self.subnet.clone(),
+            address,
+            mac: self.mac,
+        })
+    }
+}
+
+fn nth_v4(prefix: Ipv4Net, nth: u8) -> Ipv4Addr {
+    (u32::from(prefix.network()) + u32::from(nth)).into()
+}
+
+fn nth_v6(prefix: Ipv6Net, nth: u8) -> Ipv6Addr {
+    (u128::from(prefix.network()) + u128::from(nth)).into()
+}

@@ -1,0 +1,141 @@
+//! A whole cloud on an [`Underlay`]: a weftd on every host, networks, and pods that are attached to them.
+
+mod intent;
+mod pod;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use anyhow::{Context as _, Result};
+use weft_api::view::PortPhase;
+
+use crate::underlay::{Machine, Underlay};
+use crate::{Lab, PATIENCE, Settings, Weftd, wait_for};
+
+pub use intent::Intent;
+pub use pod::{POD_DEVICE, Pod};
+pub use watch::Watch;
+
+/// Hosts with weftd, and the pods on them.
+#[derive(Debug)]
+pub struct Cloud<'lab> {
+    lab: &'lab Lab,
+    /// The network below.
+    pub underlay: Underlay,
+    daemons: Vec<Weftd>,
+    pods: BTreeMap<String, Pod>,
+}
+
+impl<'lab> Cloud<'lab> {
+    /// Starts a weftd on every host.
+    ///
+    /// # Errors
+    /// One does not come up.
+    pub fn start(lab: &'lab Lab, underlay: Underlay) -> Result<Self> {
+        let mut daemons = Vec::new();
+        for machine in &underlay.machines {
+            let settings = Settings::new(lab, &machine.name, crate::underlay::UPLINK, machine.vtep);
+            let mut daemon = Weftd::new(lab, settings, &machine.namespace)?;
+            daemon.launch()?;
+            daemons.push(daemon);
+        }
+        daemons.iter_mut().try_for_each(Weftd::wait_until_ready)?;
+        Ok(Self { lab, underlay, daemons, pods: BTreeMap::new() })
+    }
+
+    /// Tells every host its part of `intent`, makes the pods that are new and attaches them.
+    ///
+    /// # Errors
+    /// weft refuses something, or a port does not come up.
+    pub fn deploy(&mut self, intent: &Intent) -> Result<()> {
+        let vteps: Vec<_> = self.underlay.machines.iter().map(|machine| machine.vtep).collect();
+        for (host, daemon) in self.daemons.iter().enumerate() {
+            let file = daemon.settings().folder.join("intent.yaml");
+            fs::write(&file, intent.documents(host, &vteps)?)?;
+            let file = file.to_str().context("the temporary folder's name is not UTF-8")?;
+            daemon.weft().must(&["apply", "-f", file]).with_context(|| daemon.settings().name.clone())?;
+        }
+        for planned in intent.pods() {
+            if !self.pods.contains_key(&planned.name) {
+                let pod = Pod::new(planned, self.lab.namespace(&planned.name)?);
+                self.attach(&pod)?;
+                self.pods.insert(pod.name.clone(), pod);
+            }
+        }
+        self.wait_until_up()
+    }
+
+    fn attach(&self, pod: &Pod) -> Result<()> {
+        let netns = pod.namespace.path().to_str().context("a namespace's path is UTF-8")?;
+        self.daemon(pod.host).weft().must(&["port", "attach", &pod.name, "--netns", netns])?;
+        pod.namespace.wait_until_running(POD_DEVICE)
+    }
+
+    /// Waits until every host has all its ports up and nothing left undone.
+    ///
+    /// # Errors
+    /// That does not happen in time; what is missing.
+    pub fn wait_until_up(&self) -> Result<()> {
+        for daemon in &self.daemons {
+            wait_for(PATIENCE, &format!("the ports of {}", daemon.settings().name), || {
+                let status = daemon.weft().status().map_err(|error| format!("{error:#}"))?;
+                let down = status.ports.iter().any(|port| port.state != PortPhase::Up);
+                if down || !status.failures.is_empty() { Err(format!("{status:#?}")) } else { Ok(()) }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The lab that it is in.
+    #[must_use]
+    pub fn lab(&self) -> &'lab Lab {
+        self.lab
+    }
+
+    /// The weftd of the host with this number, from 0.
+    ///
+    /// # Panics
+    /// There is no such host.
+    #[must_use]
+    pub fn daemon(&self, host: usize) -> &Weftd {
+        &self.daemons[host]
+    }
+
+    /// All weftds, in the order of the hosts.
+    #[must_use]
+    pub fn daemons(&self) -> &[Weftd] {
+        &self.daemons
+    }
+
+    /// The host with this number, from 0.
+    ///
+    /// # Panics
+    /// There is no such host.
+    #[must_use]
+    pub fn machine(&self, host: usize) -> &Machine {
+        &self.underlay.machines[host]
+    }
+
+    /// The same weftd, to stop and start it.
+    ///
+    /// # Panics
+    /// There is no such host.
+    pub fn daemon_mut(&mut self, host: usize) -> &mut Weftd {
+        &mut self.daemons[host]
+    }
+
+    /// A pod by its name.
+    ///
+    /// # Panics
+    /// There is no such pod.
+    #[must_use]
+    pub fn pod(&self, name: &str) -> &Pod {
+        &self.pods[name]
+    }
+
+    /// All pods, by name.
+    pub fn pods(&self) -> impl Iterator<Item = &Pod> {
+        self.pods.values()
+    }
+}

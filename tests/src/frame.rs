@@ -1,0 +1,139 @@
+//! Frames to inject: what a stranger, or a tenant that lies, could send.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use anyhow::{Result, bail};
+use etherparse::{
+    ArpHardwareId, ArpOperation, ArpPacket, EtherType, Ethernet2Header, IpFragOffset, Ipv4Header,
+    PacketBuilder,
+};
+use weft_vxlan::{Header, MacAddr, UDP_PORT, Vni};
+
+/// Sender and receiver of a frame at layers 2 and 3.
+#[derive(Debug, Clone, Copy)]
+pub struct Between {
+    /// Source MAC.
+    pub source_mac: MacAddr,
+    /// Destination MAC.
+    pub destination_mac: MacAddr,
+    /// Source address.
+    pub source: IpAddr,
+    /// Destination address, of the same family.
+    pub destination: IpAddr,
+}
+
+/// A UDP datagram in a frame, checksums right.
+///
+/// # Errors
+/// The addresses are not of one family.
+pub fn udp(between: Between, ports: (u16, u16), payload: &[u8]) -> Result<Vec<u8>> {
+    let ethernet = PacketBuilder::ethernet2(between.source_mac.bytes(), between.destination_mac.bytes());
+    let builder = match (between.source, between.destination) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => ethernet.ipv4(from.octets(), to.octets(), 64),
+        (IpAddr::V6(from), IpAddr::V6(to)) => ethernet.ipv6(from.octets(), to.octets(), 64),
+        (from, to) => bail!("{from} and {to} are not of one family"),
+    };
+    let mut frame = Vec::new();
+    builder.udp(ports.0, ports.1).write(&mut frame, payload)?;
+    Ok(frame)
+}
+
+/// A frame in VXLAN in a frame.
+///
+/// # Errors
+/// The addresses are not of one family.
+pub fn vxlan(between: Between, vni: Vni, inner: &[u8]) -> Result<Vec<u8>> {
+    let mut payload = Header { vni }.encode().to_vec();
+    payload.extend_from_slice(inner);
+    udp(between, (49_152, UDP_PORT), &payload)
+}
+
+/// An ARP request or reply in a frame from `frame_source` to `frame_destination`.
+///
+/// # Errors
+/// None that these lengths can cause.
+pub fn arp(
+    frame: (MacAddr, MacAddr),
+    operation: ArpOperation,
+    sender: (MacAddr, Ipv4Addr),
+    target: (MacAddr, Ipv4Addr),
+) -> Result<Vec<u8>> {
+    let packet = ArpPacket::new(
+        ArpHardwareId::ETHERNET,
+        EtherType::IPV4,
+        operation,
+        &sender.0.bytes(),
+        &sender.1.octets(),
+        &target.0.bytes(),
+        &target.1.octets(),
+    )?;
+    let mut bytes = Vec::new();
+    PacketBuilder::ethernet2(frame.0.bytes(), frame.1.bytes()).arp(packet).write(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A neighbour solicitation (RFC 4861 section 4.3) for `target` with a source link-layer address option.
+///
+/// # Errors
+/// The addresses of `between` are not IPv6.
+pub fn neighbour_solicitation(between: Between, target: Ipv6Addr) -> Result<Vec<u8>> {
+    neighbour_discovery(between, 135, [0; 4], target, (1, between.source_mac))
+}
+
+/// An unasked neighbour advertisement (RFC 4861 section 4.4): `target` is at `mac`, override.
+///
+/// # Errors
+/// The addresses of `between` are not IPv6.
+pub fn neighbour_advertisement(between: Between, target: Ipv6Addr, mac: MacAddr) -> Result<Vec<u8>> {
+    neighbour_discovery(between, 136, [0x20, 0, 0, 0], target, (2, mac))
+}
+
+fn neighbour_discovery(
+    between: Between,
+    kind: u8,
+    flags: [u8; 4],
+    target: Ipv6Addr,
+    (option, mac): (u8, MacAddr),
+) -> Result<Vec<u8>> {
+    let (IpAddr::V6(from), IpAddr::V6(to)) = (between.source, between.destination) else {
+        bail!("neighbour discovery is of IPv6");
+    };
+    let mut payload = target.octets().to_vec();
+    payload.extend([option, 1]);
+    payload.extend(mac.bytes());
+    let mut frame = Vec::new();
+    // A hop limit of 255 shows that no router passed it on.
+    PacketBuilder::ethernet2(between.source_mac.bytes(), between.destination_mac.bytes())
+        .ipv6(from.octets(), to.octets(), 255)
+        .icmpv6_raw(kind, 0, flags)
+        .write(&mut frame, &payload)?;
+    Ok(frame)
+}
+
+/// Cuts a frame of IPv4 without options into two fragments after `first` bytes of its payload, a multiple of 8.
+///
+/// # Errors
+/// The frame is not of IPv4, or shorter than that.
+pub fn fragments(frame: &[u8], first: usize) -> Result<[Vec<u8>; 2]> {
+    const HEADERS: usize = Ethernet2Header::LEN + Ipv4Header::MIN_LEN;
+    let (ethernet, rest) = Ethernet2Header::from_slice(frame)?;
+    let (header, payload) = Ipv4Header::from_slice(rest)?;
+    let (Some(head), Some(tail)) = (payload.get(..first), payload.get(first..)) else {
+        bail!("{} bytes are too short to be cut after {first}", payload.len());
+    };
+    let fragment = |payload: &[u8], offset: usize, more: bool| -> Result<Vec<u8>> {
+        let mut header = header.clone();
+        header.dont_fragment = false;
+        header.more_fragments = more;
+        header.identification = 0x7766;
+        header.fragment_offset = IpFragOffset::try_new(u16::try_from(offset / 8)?)?;
+        header.set_payload_len(payload.len())?;
+        header.header_checksum = header.calc_header_checksum();
+        let mut bytes = Vec::with_capacity(HEADERS + payload.len());
+        ethernet.write(&mut bytes)?;
+        header.write(&mut bytes)?;
+        bytes.extend_from_slice(payload);
+        Ok(bytes)
+    };
+    Ok([fragment(head, 0, true)?, fragment(tail, first, false)?])
+}

@@ -1,0 +1,91 @@
+//! Routes of the main table.
+
+use std::net::IpAddr;
+
+use anyhow::{Context as _, Result};
+use ipnet::IpNet;
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
+
+use super::address::family;
+use crate::Namespace;
+
+/// A unicast route of the main table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Route {
+    /// Destination; `None` is the default route.
+    pub destination: Option<IpNet>,
+    /// Gateway, if the destination is not on the link.
+    pub gateway: Option<IpAddr>,
+    /// Interface index.
+    pub device: Option<u32>,
+}
+
+impl Namespace {
+    /// Adds a route to `destination` through `gateway`.
+    ///
+    /// # Errors
+    /// The gateway is on no link, or the route is there.
+    pub fn add_route(&self, destination: IpNet, gateway: IpAddr) -> Result<()> {
+        let mut message = RouteMessage::default();
+        message.header = RouteHeader {
+            address_family: family(destination.addr()),
+            destination_prefix_length: destination.prefix_len(),
+            table: RouteHeader::RT_TABLE_MAIN,
+            protocol: RouteProtocol::Static,
+            scope: RouteScope::Universe,
+            kind: RouteType::Unicast,
+            ..RouteHeader::default()
+        };
+        message.attributes = vec![
+            RouteAttribute::Destination(destination.network().into()),
+            RouteAttribute::Gateway(gateway.into()),
+        ];
+        self.netlink()
+            .create(RouteNetlinkMessage::NewRoute(message))
+            .with_context(|| format!("a route in {} to {destination} through {gateway}", self.name()))
+    }
+
+    /// Unicast routes of the main table.
+    ///
+    /// # Errors
+    /// The kernel does not answer.
+    pub fn routes(&self) -> Result<Vec<Route>> {
+        let answers = self.netlink().dump(RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
+        let mut routes: Vec<Route> = answers.iter().filter_map(route).collect();
+        routes.sort();
+        Ok(routes)
+    }
+}
+
+fn route(message: &RouteNetlinkMessage) -> Option<Route> {
+    let RouteNetlinkMessage::NewRoute(message) = message else { return None };
+    if message.header.table != RouteHeader::RT_TABLE_MAIN || message.header.kind != RouteType::Unicast {
+        return None;
+    }
+    let mut route = Route { destination: None, gateway: None, device: None };
+    for attribute in &message.attributes {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the kernel tells far more than is asked here")]
+        match attribute {
+            RouteAttribute::Destination(address) => {
+                route.destination = ip(address)
+                    .and_then(|address| IpNet::new(address, message.header.destination_prefix_length).ok());
+            }
+            RouteAttribute::Gateway(address) => route.gateway = ip(address),
+            RouteAttribute::Oif(index) => route.device = Some(*index),
+            _ => {}
+        }
+    }
+    Some(route)
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "MPLS labels are no addresses")]
+    match address {
+        RouteAddress::Inet(v4) => Some((*v4).into()),
+        RouteAddress::Inet6(v6) => Some((*v6).into()),
+        _ => None,
+    }
+}

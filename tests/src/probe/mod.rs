@@ -1,0 +1,17 @@
+//! What tenants' workloads would do: ping, talk UDP and TCP, move data, and keep at it while something happens.
+
+mod echo;
+mod ping;
+mod segmented;
+mod steady;
+mod transfer;
+
+pub use echo::{ECHO_PORT, EchoServer};
+pub use ping::PingError;
+pub use steady::{Steady, Tally};
+pub use transfer::Transfer;
+
+use std::time::Duration;
+
+/// How long a probe waits for one answer: far longer than any path here takes on a busy machine.
+pub const ANSWER: Duration = Duration::from_secs(3);

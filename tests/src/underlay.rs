@@ -1,0 +1,155 @@
+//! The physical networks that the topologies run on: hosts, wires, routers, and no weft yet.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use anyhow::Result;
+use ipnet::{IpNet, Ipv4Net};
+use weft_vxlan::Vtep;
+
+use crate::{End, Lab, Namespace, Wire};
+
+/// The underlay device of every host.
+pub const UPLINK: &str = "up0";
+/// MTU of [`two_data_centres`]: 50 bytes of VXLAN leave the workloads 1550.
+pub const ROUTED_MTU: u32 = 1600;
+
+/// A host of the underlay, to run weftd on.
+#[derive(Debug)]
+pub struct Machine {
+    /// Its name: `h1`, `h2`, …
+    pub name: String,
+    /// Its namespace; it would forward between its devices, so that whatever weft leaves alone could leak.
+    pub namespace: Namespace,
+    /// Its tunnel address.
+    pub vtep: Vtep,
+}
+
+/// A physical network.
+#[derive(Debug)]
+pub struct Underlay {
+    /// Hosts.
+    pub machines: Vec<Machine>,
+    /// Routers.
+    pub routers: Vec<Namespace>,
+    /// A host that is no part of the cloud, with its address.
+    pub stranger: Option<(Namespace, Ipv4Addr)>,
+}
+
+/// ```text
+/// h1 up0 ───── r
+/// 192.0.2.1    192.0.2.254
+/// ```
+///
+/// # Errors
+/// The kernel refuses something.
+pub fn one_host(lab: &Lab) -> Result<Underlay> {
+    let machine = machine(lab, 1)?;
+    let router = lab.router("r")?;
+    Wire::default().lay(
+        End { namespace: &machine.namespace, device: UPLINK, addresses: &[net([192, 0, 2, 1], 24)] },
+        End { namespace: &router, device: "h1", addresses: &[net([192, 0, 2, 254], 24)] },
+    )?;
+    Ok(Underlay { machines: vec![machine], routers: vec![router], stranger: None })
+}
+
+/// One cable; the tunnel addresses are those of its ends.
+///
+/// ```text
+/// h1 up0 ───────── up0 h2
+/// 192.0.2.1        192.0.2.2
+/// ```
+///
+/// # Errors
+/// The kernel refuses something.
+pub fn two_hosts(lab: &Lab, wire: Wire) -> Result<Underlay> {
+    let machines = [machine(lab, 1)?, machine(lab, 2)?];
+    wire.lay(
+        End { namespace: &machines[0].namespace, device: UPLINK, addresses: &[net([192, 0, 2, 1], 24)] },
+        End { namespace: &machines[1].namespace, device: UPLINK, addresses: &[net([192, 0, 2, 2], 24)] },
+    )?;
+    Ok(Underlay { machines: machines.into(), routers: Vec::new(), stranger: None })
+}
+
+/// Every host on a wire of its own to its data centre's router; tunnel addresses on `lo`, reached by routes, so
+/// that the next hop's MAC is never another host's.
+///
+/// ```text
+///            data centre a                                 data centre b
+/// h1 lo 192.0.2.1 ── up0 ┐                            ┌ up0 ── lo 192.0.2.3 h3
+///         198.51.100.2   ├ r1 ────────────────── r2 ┤   198.51.100.10
+/// h2 lo 192.0.2.2 ── up0 ┤   203.0.113.0/30           └ up0 ── lo 192.0.2.4 h4
+///         198.51.100.6   │                                198.51.100.14
+///        stranger ── up0 ┘
+///         198.51.100.18
+/// ```
+///
+/// # Errors
+/// The kernel refuses something.
+pub fn two_data_centres(lab: &Lab, wire: Wire) -> Result<Underlay> {
+    let routers = [lab.router("r1")?, lab.router("r2")?];
+    let between = [[203, 0, 113, 1], [203, 0, 113, 2]];
+    wire.lay(
+        End { namespace: &routers[0], device: "wan", addresses: &[net(between[0], 30)] },
+        End { namespace: &routers[1], device: "wan", addresses: &[net(between[1], 30)] },
+    )?;
+    let mut machines = Vec::new();
+    for number in 1..=4 {
+        let machine = machine(lab, number)?;
+        let (here, there) = if number <= 2 { (0, 1) } else { (1, 0) };
+        let address = attach(wire, &machine.namespace, &routers[here], number)?;
+        let vtep = IpNet::from(machine.vtep.address());
+        machine.namespace.add_address("lo", vtep)?;
+        routers[here].add_route(vtep, address.into())?;
+        routers[there].add_route(vtep, IpAddr::from(between[here]))?;
+        machines.push(machine);
+    }
+    let stranger = lab.namespace("stranger")?;
+    let address = attach(wire, &stranger, &routers[0], 5)?;
+    Ok(Underlay { machines, routers: routers.into(), stranger: Some((stranger, address)) })
+}
+
+impl Underlay {
+    /// Every end of every wire.
+    ///
+    /// # Errors
+    /// The kernel does not answer.
+    pub fn wires(&self) -> Result<Vec<(&Namespace, String)>> {
+        let stranger = self.stranger.iter().map(|(namespace, _)| namespace);
+        let mut wires: Vec<_> = self
+            .machines
+            .iter()
+            .map(|machine| &machine.namespace)
+            .chain(stranger)
+            .map(|namespace| (namespace, UPLINK.to_owned()))
+            .collect();
+        for router in &self.routers {
+            let devices = router.links()?.into_iter().filter(|link| link.kind == "veth");
+            wires.extend(devices.map(|link| (router, link.name)));
+        }
+        Ok(wires)
+    }
+}
+
+fn machine(lab: &Lab, number: u8) -> Result<Machine> {
+    let name = format!("h{number}");
+    let namespace = lab.router(&name)?;
+    Ok(Machine { name, namespace, vtep: Vtep::new(IpAddr::from([192, 0, 2, number]))? })
+}
+
+/// Wires a host to its router, which is its default gateway; the host's address on the wire.
+fn attach(wire: Wire, host: &Namespace, router: &Namespace, number: u8) -> Result<Ipv4Addr> {
+    let base = (number - 1) * 4;
+    let gateway = [198, 51, 100, base + 1];
+    let address = [198, 51, 100, base + 2];
+    wire.lay(
+        End { namespace: host, device: UPLINK, addresses: &[net(address, 30)] },
+        End { namespace: router, device: &format!("port{number}"), addresses: &[net(gateway, 30)] },
+    )?;
+    host.add_route(net([0, 0, 0, 0], 0), gateway.into())?;
+    Ok(address.into())
+}
+
+/// An address of a device, with the length of its prefix, which is at most 32 here.
+fn net(address: [u8; 4], length: u8) -> IpNet {
+    Ipv4Net::new_assert(address.into(), length).into()
+}

@@ -1,0 +1,51 @@
+//! Waiting for a condition with a deadline: the only place of this crate that sleeps.
+
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+/// How long a condition that needs no traffic may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long to leave the machine alone between two looks.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Looks until `look` gives a value; tells what it saw last if that does not happen within `patience`.
+///
+/// `look` answers `Ok(value)` when the condition holds and `Err(what it saw)` when it does not yet.
+///
+/// # Errors
+/// The deadline passed.
+pub fn wait_for<T, Seen: Debug>(
+    patience: Duration,
+    what: &str,
+    mut look: impl FnMut() -> std::result::Result<T, Seen>,
+) -> Result<T> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match look() {
+            Ok(value) => return Ok(value),
+            Err(seen) if Instant::now() >= deadline => {
+                bail!("{what}: not within {patience:?}; last seen: {seen:?}")
+            }
+            Err(_) => pause(),
+        }
+    }
+}
+
+/// Looks until `condition` is true.
+///
+/// # Errors
+/// The deadline passed.
+pub fn wait_until(patience: Duration, what: &str, mut condition: impl FnMut() -> bool) -> Result<()> {
+    wait_for(patience, what, || if condition() { Ok(()) } else { Err("not yet") })
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one poll loop: there is no event for most of what tests wait for"
+)]
+fn pause() {
+    std::thread::sleep(PAUSE);
+}

@@ -1,0 +1,116 @@
+//! The `weft` command, as a person or a script uses it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, ensure};
+use weft_api::view::{Counters, Status};
+use weft_dataplane_abi::DropReason;
+
+use crate::Namespace;
+use crate::process::{Lifetime, binary, start};
+
+/// `weft --socket …`
+#[derive(Debug, Clone)]
+pub struct Weft {
+    program: PathBuf,
+    socket: PathBuf,
+    namespace: Arc<File>,
+}
+
+/// How a call ended and what it said.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Whether it ended with success.
+    pub success: bool,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained about.
+    pub stderr: String,
+}
+
+impl Weft {
+    /// The command for the weftd behind `socket`, run in `namespace` as on the host itself.
+    ///
+    /// # Errors
+    /// It was not built.
+    pub fn new(socket: &Path, namespace: &Namespace) -> Result<Self> {
+        let namespace = Arc::new(namespace.file().try_clone()?);
+        Ok(Self { program: binary("weft")?, socket: socket.to_owned(), namespace })
+    }
+
+    /// Its path, to show to people.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Runs it, whatever comes of it.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub fn run(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(&self.program);
+        command.arg("--socket").arg(&self.socket).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = start(command, &self.namespace, Lifetime::Ours)?
+            .wait_with_output()
+            .with_context(|| format!("running {}", self.program.display()))?;
+        Ok(Output {
+            success: output.status.success(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// Runs it and gives what it printed.
+    ///
+    /// # Errors
+    /// It failed; what it complained about.
+    pub fn must(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.run(arguments)?;
+        ensure!(output.success, "weft {}: {}{}", arguments.join(" "), output.stdout, output.stderr);
+        Ok(output.stdout)
+    }
+
+    /// `weft status -o json`
+    ///
+    /// # Errors
+    /// weftd does not answer.
+    pub fn status(&self) -> Result<Status> {
+        let text = self.must(&["status", "-o", "json"])?;
+        serde_json::from_str(&text).with_context(|| format!("reading the status {text}"))
+    }
+
+    /// `weft counters -o json`
+    ///
+    /// # Errors
+    /// weftd does not answer.
+    pub fn counters(&self) -> Result<Vec<Counters>> {
+        let text = self.must(&["counters", "-o", "json"])?;
+        serde_json::from_str(&text).with_context(|| format!("reading the counters {text}"))
+    }
+
+    /// Drops for `reason`, of all ports and of none.
+    ///
+    /// # Errors
+    /// weftd does not answer.
+    pub fn drops(&self, reason: DropReason) -> Result<u64> {
+        Ok(self.all_drops()?.get(reason.name()).copied().unwrap_or_default())
+    }
+
+    /// Drops by reason, of all ports and of none.
+    ///
+    /// # Errors
+    /// weftd does not answer.
+    pub fn all_drops(&self) -> Result<BTreeMap<String, u64>> {
+        let mut drops = BTreeMap::new();
+        for (reason, count) in self.counters()?.into_iter().flat_map(|port| port.drops) {
+            *drops.entry(reason).or_default() += count;
+        }
+        Ok(drops)
+    }
+}

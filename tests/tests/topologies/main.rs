@@ -1,0 +1,13 @@
+//! Topologies in real network namespaces, with real weftds on them; each file opens with its drawing.
+
+mod bad_input;
+mod foreign;
+mod forged;
+mod harness;
+mod overlapping_tenants;
+mod restart;
+mod same_host;
+mod spoofing;
+mod transfers;
+mod two_data_centres;
+mod two_hosts;
