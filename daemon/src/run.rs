@@ -89,6 +89,10 @@ pub async fn teardown(config: &Config, purge: bool) -> anyhow::Result<Vec<String
         let lines: Vec<_> = failures.iter().map(|failure| format!("  {failure}")).collect();
         anyhow::anyhow!("not everything could be removed; mend this and run it again:\n{}", lines.join("\n"))
     })?;
+    // A weftd that was killed leaves its socket behind; that nobody answers on it was seen above.
+    if server::remove_stale(socket).with_context(|| format!("socket {}", socket.display()))? {
+        removed.push(format!("socket {}", socket.display()));
+    }
     if purge && config.database().exists() {
         purge_database(config, &mut removed)?;
     }

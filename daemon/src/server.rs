@@ -22,7 +22,7 @@ use tokio::sync::watch as signal;
 
 use crate::engine::Handle;
 pub use peer::{Allowed, Peer};
-pub use socket::{SocketError, answers, bind};
+pub use socket::{SocketError, answers, bind, remove_stale};
 
 /// Bytes of the largest request: some hundred thousand ports in one file.
 const LARGEST_BODY: usize = 64 << 20;

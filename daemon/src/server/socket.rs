@@ -45,6 +45,17 @@ pub fn answers(path: &Path) -> bool {
     UnixStream::connect(path).is_ok()
 }
 
+/// Removes a socket that nobody answers on. Whether there was one; a file that is no socket stays.
+///
+/// # Errors
+/// If it cannot be removed.
+pub fn remove_stale(path: &Path) -> io::Result<bool> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => std::fs::remove_file(path).map(|()| true),
+        Ok(_) | Err(_) => Ok(false),
+    }
+}
+
 /// Listens on the config file's socket; replaces one that nobody answers on.
 ///
 /// # Errors
