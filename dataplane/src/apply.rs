@@ -45,7 +45,7 @@ impl<'a> Hands<'a> {
             Change::CreatePort { port, device, netns, inside, mac, mtu } => {
                 self.create_port(port, device, netns, inside, *mac, *mtu)
             }
-            Change::SetDevice { ifindex, setting, .. } => self.set_device(*ifindex, *setting),
+            Change::SetDevice { device, ifindex, setting, .. } => self.set_device(device, *ifindex, *setting),
             Change::SetPort { netns, ifindex, setting, .. } => self.set_port(netns, *ifindex, *setting),
             Change::RemoveDevice { ifindex, .. } => {
                 gone_is_removed(self.netlink.delete_link(*ifindex), libc::ENODEV)
@@ -101,21 +101,17 @@ impl<'a> Hands<'a> {
 
     /// The alias comes last: with it a new device is complete.
     fn finish(&mut self, device: &str, alias: String) -> Result<(), String> {
-        let finished = self.netlink.index_of(device).and_then(|index| {
-            // A kernel without IPv6 gives no link-local address either.
-            match self.netlink.set_link_local(index, In6AddrGenMode::None) {
-                Err(error) if error.errno() != Some(libc::EAFNOSUPPORT) => return Err(error),
-                Ok(()) | Err(_) => {}
-            }
-            self.netlink.set_link(index, vec![LinkAttribute::IfAlias(alias)])
-        });
+        let finished = self
+            .netlink
+            .index_of(device)
+            .and_then(|index| self.netlink.set_link(index, vec![LinkAttribute::IfAlias(alias)]));
         finished.map_err(|error| chain(&error))
     }
 
-    fn set_device(&mut self, ifindex: u32, setting: DeviceSetting) -> Result<(), String> {
+    fn set_device(&mut self, device: &str, ifindex: u32, setting: DeviceSetting) -> Result<(), String> {
         let done = match setting {
             DeviceSetting::Mtu(mtu) => self.netlink.set_link(ifindex, vec![LinkAttribute::Mtu(mtu)]),
-            DeviceSetting::NoLinkLocal => self.netlink.set_link_local(ifindex, In6AddrGenMode::None),
+            DeviceSetting::NoIpv6 => return no_ipv6(device),
             DeviceSetting::Up => self.netlink.set_up(ifindex, true),
             DeviceSetting::Down => self.netlink.set_up(ifindex, false),
         };
@@ -133,6 +129,7 @@ impl<'a> Hands<'a> {
         let done = match setting {
             PortSetting::Mac { from, to } => set_mac(netlink, ifindex, from, to),
             PortSetting::Mtu(mtu) => netlink.set_link(ifindex, vec![LinkAttribute::Mtu(mtu)]),
+            PortSetting::GsoMaxSize(size) => netlink.set_link(ifindex, vec![LinkAttribute::GsoMaxSize(size)]),
             PortSetting::LinkLocalFromMac => netlink.set_link_local(ifindex, In6AddrGenMode::Eui64),
             PortSetting::RemoveAddress(address) => netlink.delete_address(ifindex, address),
             PortSetting::AddAddress(address) => netlink.add_address(ifindex, address, PROTOCOL),
@@ -154,6 +151,12 @@ impl<'a> Hands<'a> {
         let (_, netns) = self.inside.as_mut().ok_or("the namespace is not open")?;
         Ok(&mut netns.netlink)
     }
+}
+
+/// Has no netlink message. The file is of the thread's own network namespace.
+fn no_ipv6(device: &str) -> Result<(), String> {
+    let file = format!("/proc/sys/net/ipv6/conf/{device}/disable_ipv6");
+    fs::write(&file, "1").map_err(|error| format!("{file}: {error}"))
 }
 
 /// Sets a MAC, and on a device that is up the link-local address that the kernel made from the old one.

@@ -111,8 +111,8 @@ pub enum Change {
 pub enum DeviceSetting {
     /// Its MTU.
     Mtu(u32),
-    /// No IPv6 link-local address: nothing of the host's may answer on it.
-    NoLinkLocal,
+    /// No IPv6 of the host's own on it: the host's stack neither speaks to the workload nor answers it.
+    NoIpv6,
     /// Administratively up.
     Up,
     /// Administratively down: its program could not be attached, and without it nothing keeps the workload's
@@ -132,6 +132,9 @@ pub enum PortSetting {
     },
     /// Its MTU.
     Mtu(u32),
+    /// Super-packets (GSO) of so many bytes are segmented before they enter it: larger ones would not fit into an
+    /// outer packet, whose length has 16 bits.
+    GsoMaxSize(u32),
     /// An IPv6 link-local address made from its MAC.
     LinkLocalFromMac,
     /// Take an address that the port no longer has.
@@ -228,7 +231,7 @@ impl fmt::Display for DeviceSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Mtu(mtu) => write!(f, "set MTU {mtu}"),
-            Self::NoLinkLocal => f.write_str("give it no IPv6 link-local address"),
+            Self::NoIpv6 => f.write_str("keep the host's IPv6 off it"),
             Self::Up => f.write_str("bring up"),
             Self::Down => f.write_str("bring down, because its program is not attached"),
         }
@@ -240,6 +243,7 @@ impl fmt::Display for PortSetting {
         match self {
             Self::Mac { to, .. } => write!(f, "set MAC {to}"),
             Self::Mtu(mtu) => write!(f, "set MTU {mtu}"),
+            Self::GsoMaxSize(size) => write!(f, "have super-packets of {size} bytes segmented"),
             Self::LinkLocalFromMac => f.write_str("make its IPv6 link-local address from its MAC"),
             Self::RemoveAddress(address) => write!(f, "remove address {address}"),
             Self::AddAddress(address) => write!(f, "add address {address}"),

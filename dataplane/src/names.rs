@@ -113,6 +113,8 @@ mod tests {
             up: true,
             arp: true,
             link_local: None,
+            ipv6: false,
+            gso_max_size: 0,
         }
     }
 

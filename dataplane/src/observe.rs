@@ -145,6 +145,8 @@ impl Observed {
             up: false,
             arp: true,
             link_local: None,
+            ipv6: true,
+            gso_max_size: 0,
         }
     }
 }

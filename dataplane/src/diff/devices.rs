@@ -1,7 +1,6 @@
 //! What must change of devices, programs and neighbours, in stages: a later stage needs what an earlier one made,
 //! and no device comes up before its program and the maps are in place.
 
-use netlink_packet_route::link::In6AddrGenMode;
 use weft_dataplane_abi::programs;
 
 use super::inside::inside;
@@ -166,10 +165,9 @@ fn prepare(wanted: &Devices, observed: &Observed) -> Vec<Change> {
 }
 
 fn settings(link: &Link, mtu: Option<u32>) -> Vec<Change> {
-    let none = link.link_local.is_none_or(|mode| mode == In6AddrGenMode::None);
-    let link_local = (!none).then_some(DeviceSetting::NoLinkLocal);
+    let ipv6 = link.ipv6.then_some(DeviceSetting::NoIpv6);
     let mtu = mtu.filter(|mtu| *mtu != link.mtu).map(DeviceSetting::Mtu);
-    link_local.into_iter().chain(mtu).map(|setting| set(link, setting)).collect()
+    ipv6.into_iter().chain(mtu).map(|setting| set(link, setting)).collect()
 }
 
 fn open(wanted: &Devices, observed: &Observed) -> Vec<Change> {

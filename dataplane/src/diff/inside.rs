@@ -32,9 +32,11 @@ pub(super) fn inside(name: &str, port: &WantedPort, link: &Link, namespace: &Nam
 fn device(port: &WantedPort, link: &Link) -> Vec<PortSetting> {
     let mac = (link.mac != Some(port.mac)).then_some(PortSetting::Mac { from: link.mac, to: port.mac });
     let mtu = port.mtu.filter(|mtu| *mtu != link.mtu).map(PortSetting::Mtu);
+    let gso = port.gso_max_size;
+    let gso_max_size = (gso != link.gso_max_size).then_some(PortSetting::GsoMaxSize(gso));
     let other_mode = link.link_local.filter(|mode| *mode != In6AddrGenMode::Eui64);
     let link_local = other_mode.map(|_| PortSetting::LinkLocalFromMac);
-    mac.into_iter().chain(mtu).chain(link_local).collect()
+    mac.into_iter().chain(mtu).chain(gso_max_size).chain(link_local).collect()
 }
 
 fn addresses(port: &WantedPort, link: &Link, namespace: &Namespace) -> Vec<PortSetting> {

@@ -27,6 +27,10 @@ pub(crate) struct Link {
     pub(crate) arp: bool,
     /// What IPv6 link-local address the kernel gives it; `None` if it has no IPv6.
     pub(crate) link_local: Option<In6AddrGenMode>,
+    /// Its namespace's stack speaks IPv6 on it.
+    pub(crate) ipv6: bool,
+    /// Frames of at least so many bytes are segmented before they enter it, whatever it offers.
+    pub(crate) gso_max_size: u32,
 }
 
 /// What a device is, as far as weft cares.
@@ -184,6 +188,8 @@ impl Link {
             up: flags.contains(LinkFlags::Up),
             arp: !flags.intersects(LinkFlags::Noarp | LinkFlags::Loopback),
             link_local: None,
+            ipv6: false,
+            gso_max_size: 0,
         };
         let mut info = Vec::new();
         let mut peer = Peer { index: 0, nsid: None };
@@ -198,12 +204,27 @@ impl Link {
                 LinkAttribute::Link(index) => peer.index = index,
                 LinkAttribute::LinkNetNsId(nsid) => peer.nsid = Some(nsid),
                 LinkAttribute::LinkInfo(parts) => info = parts,
-                LinkAttribute::AfSpecUnspec(specs) => link.link_local = link_local(&specs),
+                LinkAttribute::GsoMaxSize(size) => link.gso_max_size = size,
+                LinkAttribute::AfSpecUnspec(specs) => link.parse_inet6(&specs),
                 _ => {}
             }
         }
         link.kind = kind(&info, peer);
         link
+    }
+
+    fn parse_inet6(&mut self, specs: &[AfSpecUnspec]) {
+        let inet6 = specs
+            .iter()
+            .filter_map(|spec| if let AfSpecUnspec::Inet6(settings) = spec { Some(settings) } else { None });
+        for setting in inet6.flatten() {
+            if let AfSpecInet6::AddrGenMode(mode) = setting {
+                self.link_local = Some(*mode);
+            }
+            if let AfSpecInet6::DevConf(configuration) = setting {
+                self.ipv6 = configuration.disable_ipv6 == 0;
+            }
+        }
     }
 }
 
@@ -222,15 +243,4 @@ fn kind(info: &[LinkInfo], peer: Peer) -> Kind {
         }
     }
     kind
-}
-
-fn link_local(specs: &[AfSpecUnspec]) -> Option<In6AddrGenMode> {
-    let inet6 = specs
-        .iter()
-        .find_map(|spec| if let AfSpecUnspec::Inet6(settings) = spec { Some(settings) } else { None })?;
-    inet6.iter().find_map(
-        |setting| {
-            if let AfSpecInet6::AddrGenMode(mode) = setting { Some(*mode) } else { None }
-        },
-    )
 }

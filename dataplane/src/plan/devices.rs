@@ -37,6 +37,7 @@ pub(crate) struct WantedPort {
     pub(crate) mac: MacAddr,
     /// `None` while the underlay cannot say.
     pub(crate) mtu: Option<u32>,
+    pub(crate) gso_max_size: u32,
     pub(crate) addresses: Vec<IpNet>,
     pub(crate) gateways: Vec<IpAddr>,
 }
@@ -67,7 +68,7 @@ impl Devices {
         }
         let ports = desired.ports.iter().map(|(name, port)| {
             let subnet = desired.subnets.get(&port.subnet);
-            (name.clone(), WantedPort::plan(name, port, subnet, mtu))
+            (name.clone(), WantedPort::plan(name, port, subnet, mtu, gso_max_size(host)))
         });
         let devices = Self {
             udp_port: host.udp_port,
@@ -89,7 +90,7 @@ impl Devices {
 }
 
 impl WantedPort {
-    fn plan(name: &str, port: &Port, subnet: Option<&Subnet>, mtu: Option<u32>) -> Self {
+    fn plan(name: &str, port: &Port, subnet: Option<&Subnet>, mtu: Option<u32>, gso_max_size: u32) -> Self {
         let v4 = subnet.and_then(|subnet| subnet.ipv4);
         let v6 = subnet.and_then(|subnet| subnet.ipv6);
         let address4 = v4.zip(port.ipv4).and_then(|((prefix, _), address)| {
@@ -107,10 +108,17 @@ impl WantedPort {
             device: port.device.clone(),
             mac: port.mac,
             mtu,
+            gso_max_size,
             addresses: address4.into_iter().chain(address6).collect(),
             gateways: gateway4.into_iter().chain(gateway6).collect(),
         }
     }
+}
+
+/// The first frame length at which a super-packet, once encapsulated, would be longer than an IP packet can say.
+fn gso_max_size(host: &Host) -> u32 {
+    const ETHERNET_LEN: u32 = 14;
+    u32::from(u16::MAX - overhead(host.vtep)) + ETHERNET_LEN + 1
 }
 
 /// MTU of the workloads' ends: what fits into the underlay's.

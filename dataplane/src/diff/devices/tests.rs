@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use netlink_packet_route::link::In6AddrGenMode;
 use weft_vxlan::MacAddr;
 
 use super::*;
@@ -23,7 +24,9 @@ fn link(index: u32, name: &str, kind: Kind, alias: Option<&str>) -> Link {
         mac: Some(MacAddr::new([2; 6])),
         up: true,
         arp: true,
-        link_local: Some(In6AddrGenMode::None),
+        link_local: None,
+        ipv6: false,
+        gso_max_size: 65_500,
     }
 }
 
@@ -43,7 +46,7 @@ fn host_end() -> Link {
 
 fn far_end() -> Link {
     let kind = Kind::Veth(Peer { index: 3, nsid: Some(0) });
-    Link { link_local: Some(In6AddrGenMode::Eui64), ..link(30, "eth0", kind, None) }
+    Link { link_local: Some(In6AddrGenMode::Eui64), ipv6: true, ..link(30, "eth0", kind, None) }
 }
 
 fn wanted() -> Devices {
@@ -53,6 +56,7 @@ fn wanted() -> Devices {
         device: "eth0".to_owned(),
         mac: MacAddr::new([2; 6]),
         mtu: Some(1450),
+        gso_max_size: 65_500,
         addresses: Vec::new(),
         gateways: Vec::new(),
     };
@@ -137,13 +141,16 @@ fn an_empty_host_gets_everything_once() {
     let expected = [
         "create device weft-vxlan for VXLAN on UDP port 4789".to_owned(),
         create(),
+        "device weft-vxlan: keep the host's IPv6 off it".to_owned(),
         "device weft-vxlan: set MTU 65000".to_owned(),
+        format!("device {host_end}: keep the host's IPv6 off it"),
         format!("attach program from_pod to device {host_end}"),
         "attach program from_underlay to device under0".to_owned(),
         "attach program from_vxlan to device weft-vxlan".to_owned(),
         "keep next hop 192.0.2.9 resolved".to_owned(),
         "device weft-vxlan: bring up".to_owned(),
         format!("device {host_end}: bring up"),
+        "port a: have super-packets of 65500 bytes segmented".to_owned(),
         "port a: bring up".to_owned(),
     ];
     assert_eq!(seen, expected);

@@ -15,6 +15,7 @@ fn wanted() -> WantedPort {
         device: "eth0".to_owned(),
         mac: MacAddr::new([2; 6]),
         mtu: Some(1450),
+        gso_max_size: 65_500,
         addresses: vec![net("10.0.0.10/24"), net("2001:db8::a/64")],
         gateways: vec!["10.0.0.1".parse().unwrap(), "2001:db8::1".parse().unwrap()],
     }
@@ -32,6 +33,8 @@ fn link(name: &str, index: u32) -> Link {
         up: true,
         arp: true,
         link_local: Some(In6AddrGenMode::Eui64),
+        ipv6: true,
+        gso_max_size: 65_500,
     }
 }
 
@@ -95,10 +98,12 @@ fn device_properties_are_set_where_they_differ() {
     let mut other = link("eth0", INDEX);
     other.mac = Some(MacAddr::new([4; 6]));
     other.mtu = 1500;
+    other.gso_max_size = 65_536;
     other.link_local = Some(In6AddrGenMode::Random);
     let expected = [
         PortSetting::Mac { from: other.mac, to: MacAddr::new([2; 6]) },
         PortSetting::Mtu(1450),
+        PortSetting::GsoMaxSize(65_500),
         PortSetting::LinkLocalFromMac,
     ];
     assert_eq!(settings(&wanted(), &other, &settled()), expected);

@@ -51,6 +51,8 @@ fn observed(mtu: u32) -> Observed {
         up: true,
         arp: true,
         link_local: None,
+        ipv6: false,
+        gso_max_size: 0,
     };
     let addresses = BTreeSet::from(["192.0.2.1".parse().unwrap()]);
     Observed { links: vec![underlay], addresses, ..Observed::default() }
@@ -69,6 +71,8 @@ fn a_port_has_the_subnets_prefix_length_and_the_gateways_of_its_families() {
     assert_eq!(port.addresses, ["10.0.0.10/24".parse().unwrap()]);
     assert_eq!(port.gateways, [IpAddr::from([10, 0, 0, 1])], "no IPv6 address, no IPv6 gateway");
     assert_eq!((port.mtu, devices.underlay), (Some(1450), Some(3)));
+    // The largest frame below it: Ethernet, and an IP packet that with 50 bytes more is as long as one can be.
+    assert_eq!(port.gso_max_size - 1, 14 + 65_535 - 50);
 }
 
 #[test]

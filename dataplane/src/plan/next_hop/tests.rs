@@ -38,6 +38,8 @@ fn eth0() -> Link {
         up: true,
         arp: true,
         link_local: None,
+        ipv6: false,
+        gso_max_size: 0,
     }
 }
 
