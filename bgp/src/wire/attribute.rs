@@ -49,7 +49,7 @@ pub struct Attributes {
     pub origin: Option<Origin>,
     /// 2, mandatory with routes.
     pub as_path: Option<AsPath>,
-    /// 3, mandatory with IPv4 routes outside of MP_REACH_NLRI.
+    /// 3, mandatory with IPv4 routes outside of MP_REACH_NLRI, and ignored without.
     pub next_hop: Option<Ipv4Addr>,
     /// 4
     pub med: Option<u32>,

@@ -22,8 +22,8 @@
 //!
 //! The group of a port is transitive opaque (0x03). The security identity must reach whoever gets the route,
 //! also in another AS: a non-transitive one (0x43) would be removed between data centres, and the routes behind
-//! it would match no rule. Routers that do not know it pass it on. The existing group policy id of type 0x03 has
-//! 16 bits only. The domain tells apart group numbers of installations that do not share their intent; 0 is an
+//! it would match no rule. Routers that do not know it pass it on. The subtype is not assigned to anyone; the group
+//! policy id that is (0x17) has 16 bits only. The domain tells apart group numbers of installations that do not share their intent; 0 is an
 //! installation that never meets another.
 
 use std::fmt;

@@ -15,9 +15,9 @@ use super::{EncodeError, HeaderError};
 
 /// Bytes of the header, which the length field counts too.
 pub const HEADER_LEN: usize = 19;
-/// The longest message between peers that did not agree on more.
+/// The longest message to a peer that announced nothing.
 pub const MAX_LEN: usize = 4096;
-/// The longest message between peers that both announced extended messages (RFC 8654 section 3).
+/// The longest message to a peer that announced extended messages (RFC 8654 section 2).
 pub const MAX_EXTENDED_LEN: usize = 65535;
 
 const MARKER: [u8; 16] = [0xff; 16];
@@ -91,7 +91,8 @@ pub struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     /// The message at the start of `stream`, or `None` while more bytes must come. Whoever calls it removes
-    /// [`Frame::len`] bytes afterwards. A bad header is seen as soon as its bytes are there.
+    /// [`Frame::len`] bytes afterwards. A bad header is seen as soon as its bytes are there. `extended` is
+    /// [`Dialect::receive_extended`](super::Dialect::receive_extended).
     ///
     /// # Errors
     /// [`HeaderError`]: the session cannot go on.

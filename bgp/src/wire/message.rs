@@ -10,8 +10,11 @@ pub struct Dialect {
     pub internal: bool,
     /// Both announced four-byte AS numbers.
     pub four_octet_as: bool,
-    /// Both announced extended messages.
-    pub extended_message: bool,
+    /// weft announced extended messages: the peer may send them, whether it announced them itself or not
+    /// (RFC 8654 section 4).
+    pub receive_extended: bool,
+    /// The peer announced extended messages.
+    pub send_extended: bool,
     /// IPv4 routes may have IPv6 next hops.
     pub extended_next_hop: bool,
     /// Families whose routes the peer sends with path identifiers.
@@ -39,7 +42,8 @@ impl Dialect {
         Self {
             internal: false,
             four_octet_as: false,
-            extended_message: false,
+            receive_extended: false,
+            send_extended: false,
             extended_next_hop: false,
             receive_path_ids: none,
             send_path_ids: none,
@@ -118,7 +122,7 @@ impl Message {
     /// # Errors
     /// [`EncodeError`] if the message is too long or a value has no form on the wire.
     pub fn encode(&self, dialect: &Dialect, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        header::encode(self.kind(), dialect.extended_message, out, |out| {
+        header::encode(self.kind(), dialect.send_extended, out, |out| {
             match self {
                 Self::Open(open) => open.encode(out)?,
                 Self::Update(update) => update.encode(dialect, out)?,

@@ -26,7 +26,7 @@ fn answer(frame: Frame<'_>, dialect: &Dialect, what: &dyn Fn() -> String) {
     if nothing || received.message.encode(dialect, &mut out).is_err() {
         return;
     }
-    let again = Received::decode(Frame::next(&out, dialect.extended_message).unwrap().unwrap(), dialect);
+    let again = Received::decode(Frame::next(&out, dialect.receive_extended).unwrap().unwrap(), dialect);
     assert_eq!(again.map(|again| again.message), Ok(received.message), "{}", what());
 }
 

@@ -64,7 +64,7 @@ fn route(kind: u8, value: &[&[u8]]) -> Vec<u8> {
 }
 
 fn reaction(bytes: &[u8], dialect: &Dialect) -> Reaction {
-    let read = Frame::next(bytes, dialect.extended_message)
+    let read = Frame::next(bytes, dialect.receive_extended)
         .map_err(MessageError::from)
         .and_then(|frame| Received::decode(frame.expect("a whole message"), dialect));
     let received = match read {
@@ -120,7 +120,7 @@ fn headers() {
     ];
     check(rows, &EXTERNAL);
     let long = message(1, &[4; 4078]);
-    let extended = Dialect { extended_message: true, ..EXTERNAL };
+    let extended = Dialect { receive_extended: true, ..EXTERNAL };
     check(vec![("OPEN of 4097 bytes", "RFC 8654 4", long, Reset(1, 2))], &extended);
 }
 
@@ -161,8 +161,7 @@ fn attribute_by_attribute() {
         ("AS_PATH segment of no AS", "RFC 7606 7.2", as_path(&[2, 0]), Withdraw),
         ("AS_PATH with a byte too many", "RFC 7606 7.2", as_path(&[2, 1, 0, 0, 0, 1, 2]), Withdraw),
         ("AS_PATH with AS 0", "RFC 7607 2", as_path(&[2, 1, 0, 0, 0, 0]), Withdraw),
-        ("NEXT_HOP of 3 bytes", "RFC 7606 7.3", with(&at(0x40, 3, &[10, 0, 0])), Withdraw),
-        ("NEXT_HOP 255.255.255.255", "RFC 4271 6.3", with(&at(0x40, 3, &[255; 4])), Withdraw),
+        ("NEXT_HOP without routes for it", "RFC 4760 3", with(&at(0x40, 3, &[10, 0, 0])), Nothing),
         ("MED of 3 bytes", "RFC 7606 7.4", with(&at(0x80, 4, &[0; 3])), Withdraw),
         ("ATOMIC_AGGREGATE of 1 byte", "RFC 7606 7.6", with(&at(0x40, 6, &[0])), DropAttribute),
         ("AGGREGATOR of 6 bytes", "RFC 7606 7.7", with(&at(0xc0, 7, &[1; 6])), DropAttribute),
@@ -272,6 +271,45 @@ fn routes() {
         ("type 5 of 35 bytes", "RFC 9136 3.1", route(5, &[RD, esi, tag, &[24], &[10; 12]]), DropRoute),
     ];
     check(rows, &INTERNAL);
+}
+
+#[test]
+fn ipv4_routes() {
+    let base: &[&[u8]] = &[ORIGIN, AS_PATH, LOCAL_PREF];
+    let classic = |withdrawn: &[u8], next_hop: &[u8], announced: &[u8]| {
+        let attributes = [&base.concat(), next_hop].concat();
+        let len = |bytes: &[u8]| u16::try_from(bytes.len()).unwrap().to_be_bytes();
+        message(2, &[&len(withdrawn), withdrawn, &len(&attributes), &attributes, announced].concat())
+    };
+    let hop = |value: &[u8]| attribute(0x40, 3, value);
+    let good: &[u8] = &[10, 250, 0, 1];
+    let net: &[u8] = &[24, 10, 1, 2];
+    for (what, section, bytes, wanted) in [
+        ("nothing wrong", "RFC 4271 4.3", classic(&[], &hop(good), net), Ok((1, 0))),
+        ("bits behind the length", "RFC 4271 4.3", classic(&[], &hop(good), &[23, 10, 1, 3]), Ok((1, 0))),
+        ("the same route twice", "RFC 4271 4.3", classic(net, &hop(good), net), Ok((1, 1))),
+        ("NEXT_HOP of 3 bytes", "RFC 7606 7.3", classic(&[], &hop(&[10, 0, 0]), net), Ok((0, 1))),
+        ("NEXT_HOP 255.255.255.255", "RFC 4271 6.3", classic(&[], &hop(&[255; 4]), net), Ok((0, 1))),
+        ("NEXT_HOP missing", "RFC 7606 3 d", classic(&[], &[], net), Ok((0, 1))),
+        ("prefix length 33", "RFC 7606 5.3", classic(&[], &hop(good), &[33, 10, 1, 2, 3, 4]), Err((3, 10))),
+        ("prefix crosses the end", "RFC 7606 5.3", classic(&[], &hop(good), &[24, 10]), Err((3, 10))),
+        ("withdrawn length 33", "RFC 7606 5.3", classic(&[33, 1, 2, 3, 4, 5], &hop(good), net), Err((3, 10))),
+        ("withdrawn routes cross the end", "RFC 4271 6.3", message(2, &[0, 9, 0, 0]), Err((3, 1))),
+        ("attributes cross the end", "RFC 4271 6.3", message(2, &[0, 0, 0, 9]), Err((3, 1))),
+    ] {
+        let frame = Frame::next(&bytes, false).unwrap().unwrap();
+        let found = match Received::decode(frame, &INTERNAL) {
+            Ok(Received { message: Message::Update(update), .. }) => {
+                Ok((update.announced.len(), update.withdrawn.len()))
+            }
+            Ok(received) => panic!("{what}: {received:?}"),
+            Err(error) => {
+                let notification = error.notification();
+                Err((notification.code.0, notification.subcode))
+            }
+        };
+        assert_eq!(found, wanted, "{what} ({section})");
+    }
 }
 
 #[test]

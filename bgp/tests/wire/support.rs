@@ -51,7 +51,7 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// The whole message in `bytes`, or why not.
 pub fn decode(bytes: &[u8], dialect: &Dialect) -> Result<Received, weft_bgp::wire::MessageError> {
-    let frame = Frame::next(bytes, dialect.extended_message)?.expect("a whole message");
+    let frame = Frame::next(bytes, dialect.receive_extended)?.expect("a whole message");
     assert_eq!(frame.len(), bytes.len());
     Received::decode(frame, dialect)
 }

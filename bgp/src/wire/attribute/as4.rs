@@ -45,19 +45,22 @@ fn merge_paths(path: &mut AsPath, real: AsPath) {
             break;
         }
     }
-    for segment in real.segments {
-        match segments.last_mut() {
-            Some(last)
-                if last.kind == SegmentKind::Sequence
-                    && segment.kind == SegmentKind::Sequence
-                    && last.asns.len() + segment.asns.len() <= MAX_SEGMENT =>
-            {
-                last.asns.extend(segment.asns);
-            }
-            _ => segments.push(segment),
-        }
+    let mut real = real.segments.into_iter().peekable();
+    if let Some(last) = segments.last_mut()
+        && let Some(next) = real.next_if(|next| last.takes(next))
+    {
+        last.asns.extend(next.asns);
     }
+    segments.extend(real);
     path.segments = segments;
+}
+
+impl Segment {
+    /// Whether `next` can become a part of this segment.
+    fn takes(&self, next: &Self) -> bool {
+        let sequences = self.kind == SegmentKind::Sequence && next.kind == SegmentKind::Sequence;
+        sequences && self.asns.len() + next.asns.len() <= MAX_SEGMENT
+    }
 }
 
 /// The AS4_PATH that must go with `path` to a peer of two-byte numbers, if any (RFC 6793 section 4.2.2).

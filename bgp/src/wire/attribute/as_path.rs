@@ -169,21 +169,32 @@ impl Segment {
     }
 }
 
+impl fmt::Display for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (open, between, close) = match self.kind {
+            SegmentKind::Sequence => ("", " ", ""),
+            SegmentKind::Set => ("{", ",", "}"),
+            SegmentKind::ConfederationSequence => ("(", " ", ")"),
+            SegmentKind::ConfederationSet => ("[", ",", "]"),
+        };
+        f.write_str(open)?;
+        for (index, asn) in self.asns.iter().enumerate() {
+            write!(f, "{}{asn}", if index == 0 { "" } else { between })?;
+        }
+        f.write_str(close)
+    }
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl fmt::Display for AsPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Segment { kind, asns }) in self.segments.iter().enumerate() {
-            let (open, between, close) = match kind {
-                SegmentKind::Sequence => ("", " ", ""),
-                SegmentKind::Set => ("{", ",", "}"),
-                SegmentKind::ConfederationSequence => ("(", " ", ")"),
-                SegmentKind::ConfederationSet => ("[", ",", "]"),
-            };
-            let space = if index == 0 { "" } else { " " };
-            write!(f, "{space}{open}")?;
-            for (index, asn) in asns.iter().enumerate() {
-                write!(f, "{}{asn}", if index == 0 { "" } else { between })?;
-            }
-            f.write_str(close)?;
+        for (index, segment) in self.segments.iter().enumerate() {
+            write!(f, "{}{segment}", if index == 0 { "" } else { " " })?;
         }
         Ok(())
     }

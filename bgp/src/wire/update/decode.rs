@@ -112,6 +112,10 @@ impl<'a> Walk<'a> {
 
     fn attribute(&mut self, raw: &Raw<'_>) -> Result<(), UpdateError> {
         const KIND: u8 = 0xc0;
+        // It is for the IPv4 routes outside of MP_REACH_NLRI; without them it is ignored (RFC 4760 section 3).
+        if raw.code == AttributeCode::NEXT_HOP && self.update.announced.is_empty() {
+            return Ok(());
+        }
         match (raw.code.expected_flags(), raw.flags & KIND) {
             (Some(expected), flags) if expected == flags => {}
             (Some(_), _) if self.is_multiprotocol(raw.code) => {

@@ -152,9 +152,8 @@ fn nothing_to_withdraw_ends_the_session() {
     for (attributes, code) in [
         (&[&[0x40, 1, 1, 9][..], AS_PATH][..], 6),
         (&[&[0xc0, 1, 1, 0][..]], 4),
-        (&[&[0x40, 3, 1, 0][..]], 5),
+        (&[&[0x80, 4, 1, 0][..]], 5),
         (&[&[0x40, 2, 1, 9][..]], 11),
-        (&[&[0x40, 3, 4, 0, 0, 0, 0][..]], 8),
         (&[ORIGIN, &[0x40, 5]], 1),
     ] {
         let error = decode(&body(&[], attributes, &[]), &EXTERNAL).unwrap_err();
