@@ -133,8 +133,8 @@ pub enum RouteRefreshError {
 pub enum Treatment {
     /// The attribute is dropped, the routes stay.
     AttributeDiscard,
-    /// The one route is dropped, the others stay (RFC 7606 section 5.4: typed NLRI).
-    RouteDiscard,
+    /// The one route is withdrawn as far as its key can be read, the others stay.
+    RouteWithdraw,
     /// All routes of the message are withdrawn.
     TreatAsWithdraw,
 }
@@ -149,7 +149,7 @@ pub enum Fault {
     #[error("the last attribute crosses the end of the attributes")]
     Overrun,
     /// An EVPN route whose type and length can be read and whose content cannot.
-    #[error("EVPN route dropped: {0}")]
+    #[error("EVPN route withdrawn: {0}")]
     Route(#[from] EvpnError),
 }
 
@@ -239,7 +239,7 @@ impl Fault {
         match self {
             Self::Attribute(error) => error.treatment(),
             Self::Overrun => Treatment::TreatAsWithdraw,
-            Self::Route(_) => Treatment::RouteDiscard,
+            Self::Route(_) => Treatment::RouteWithdraw,
         }
     }
 }

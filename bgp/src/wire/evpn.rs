@@ -86,17 +86,21 @@ pub enum EvpnError {
 
 impl EvpnRoute {
     /// Reads one route; `None` if it crosses the end.
-    pub(super) fn decode(reader: &mut Reader<'_>) -> Option<Result<Self, EvpnError>> {
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Option<Result<Self, Unreadable>> {
         let kind = reader.u8()?;
         let value = reader.counted_u8()?;
-        Some(match kind {
+        Some(Self::decode_value(kind, value).map_err(|error| Unreadable { error, key: key(kind, value) }))
+    }
+
+    fn decode_value(kind: u8, value: &[u8]) -> Result<Self, EvpnError> {
+        match kind {
             ethernet_ad::KIND => EthernetAd::decode(value).map(Self::EthernetAd),
             mac_ip::KIND => MacIp::decode(value).map(Self::MacIp),
             multicast::KIND => InclusiveMulticast::decode(value).map(Self::InclusiveMulticast),
             segment::KIND => EthernetSegment::decode(value).map(Self::EthernetSegment),
             prefix_route::KIND => IpPrefixRoute::decode(value).map(Self::IpPrefix),
             _ => Ok(Self::Unknown(UnknownRoute { kind, value: value.to_vec() })),
-        })
+        }
     }
 
     /// Writes type, length and value.
@@ -130,6 +134,27 @@ impl EvpnRoute {
             Self::Unknown(route) => route.kind,
         }
     }
+}
+
+/// A route that cannot be read. What the peer announced before under the same key is not what it means now:
+/// the key is withdrawn if it can be read (RFC 7606 section 2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unreadable {
+    pub(super) error: EvpnError,
+    /// With a label of zero, as in a withdrawal.
+    pub(super) key: Option<EvpnRoute>,
+}
+
+/// The key of a route of which only the labels behind it are wrong. The other types have nothing behind their
+/// key, or do not say how long it is when their length is wrong.
+fn key(kind: u8, value: &[u8]) -> Option<EvpnRoute> {
+    let len = match kind {
+        ethernet_ad::KIND => ethernet_ad::KEY_LEN,
+        mac_ip::KIND => mac_ip::key_len(value)?,
+        _ => return None,
+    };
+    let with_label = [value.get(..len)?, &Label::ZERO.to_bytes()].concat();
+    EvpnRoute::decode_value(kind, &with_label).ok()
 }
 
 /// Reads the fields that the route types share; a field that is not there is a wrong length of the route.

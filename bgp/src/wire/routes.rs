@@ -12,8 +12,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{Ipv4Net, Ipv6Net};
 use weft_vxlan::{Vtep, VtepError};
 
+use super::evpn::{self, Unreadable};
 use super::reader::Reader;
-use super::{AddPathFamilies, EncodeError, EvpnError, EvpnRoute, Family, evpn, prefix};
+use super::{AddPathFamilies, EncodeError, EvpnRoute, Family, prefix};
 
 /// A route, and which of its paths.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -95,15 +96,15 @@ impl Routes {
         self.len() == 0
     }
 
-    /// Fills itself from `bytes`. EVPN routes that cannot be read are skipped and returned as errors, for
-    /// their own length says where the next one starts (RFC 7606 sections 3 j and 5.4).
+    /// Fills itself from `bytes`. EVPN routes that cannot be read are left out and returned, for their own
+    /// length says where the next one starts (RFC 7606 sections 3 j and 5.4).
     pub(super) fn decode(
         &mut self,
         bytes: &[u8],
         path_ids: AddPathFamilies,
-    ) -> Result<Vec<EvpnError>, RoutesError> {
+    ) -> Result<Vec<Nlri<Unreadable>>, RoutesError> {
         let with_id = path_ids.has(self.family());
-        let mut errors = Vec::new();
+        let mut unreadable = Vec::new();
         match self {
             Self::Ipv4(routes) => *routes = decode_row(bytes, with_id, prefix::decode_v4)?,
             Self::Ipv6(routes) => *routes = decode_row(bytes, with_id, prefix::decode_v6)?,
@@ -115,12 +116,12 @@ impl Routes {
                     let path_id = decode_path_id(&mut reader, with_id)?;
                     match EvpnRoute::decode(&mut reader).ok_or(RoutesError::Truncated)? {
                         Ok(route) => routes.push(Nlri { path_id, route }),
-                        Err(error) => errors.push(error),
+                        Err(route) => unreadable.push(Nlri { path_id, route }),
                     }
                 }
             }
         }
-        Ok(errors)
+        Ok(unreadable)
     }
 
     /// Writes the routes.

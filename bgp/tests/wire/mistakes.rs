@@ -12,14 +12,16 @@ enum Reaction {
     Reset(u8, u8),
     /// Every route of the message is withdrawn.
     Withdraw,
-    /// One route is dropped, the other stays.
+    /// One route is dropped, for its key cannot be read; the other stays.
     DropRoute,
+    /// One route is withdrawn, the other stays.
+    WithdrawRoute,
     /// An attribute is dropped, the routes stay.
     DropAttribute,
     /// It is no mistake.
     Nothing,
 }
-use Reaction::{DropAttribute, DropRoute, Nothing, Reset, Withdraw};
+use Reaction::{DropAttribute, DropRoute, Nothing, Reset, Withdraw, WithdrawRoute};
 
 const INTERNAL: Dialect = Dialect { internal: true, four_octet_as: true, ..Dialect::plain() };
 const EXTERNAL: Dialect = Dialect { four_octet_as: true, ..Dialect::plain() };
@@ -75,16 +77,23 @@ fn reaction(bytes: &[u8], dialect: &Dialect) -> Reaction {
         }
     };
     let worst = received.faults.iter().map(Fault::treatment).max();
+    let mut withdrawn = 0;
     if let Message::Update(update) = &received.message {
         let announced = update.reachable.as_ref().map_or(0, |reachable| reachable.routes.len());
-        let withdrawn: usize = update.unreachable.iter().map(|routes| routes.len()).sum();
-        let expected = if worst == Some(Treatment::TreatAsWithdraw) { (0, 1) } else { (1, 0) };
-        assert_eq!((announced, withdrawn), expected, "{received:?}");
+        withdrawn = update.unreachable.iter().map(|routes| routes.len()).sum();
+        match worst {
+            Some(Treatment::TreatAsWithdraw) => assert_eq!((announced, withdrawn), (0, 1), "{received:?}"),
+            Some(Treatment::RouteWithdraw) => assert!(announced == 1 && withdrawn <= 1, "{received:?}"),
+            Some(Treatment::AttributeDiscard) | None => {
+                assert_eq!((announced, withdrawn), (1, 0), "{received:?}");
+            }
+        }
     }
     match worst {
         None => Nothing,
         Some(Treatment::AttributeDiscard) => DropAttribute,
-        Some(Treatment::RouteDiscard) => DropRoute,
+        Some(Treatment::RouteWithdraw) if withdrawn == 0 => DropRoute,
+        Some(Treatment::RouteWithdraw) => WithdrawRoute,
         Some(Treatment::TreatAsWithdraw) => Withdraw,
     }
 }
@@ -235,7 +244,7 @@ fn routes() {
         ("half a route header", "RFC 7606 5.3", reach(&[REACH, GOOD, &[2]]), Reset(3, 9)),
         ("short type 1", "RFC 7432 7.1", route(1, &[RD, esi]), DropRoute),
         ("short type 2", "RFC 7432 7.2", route(2, &[RD, esi, tag, &[48, 2]]), DropRoute),
-        ("type 2 without a label", "RFC 7432 7.2", route(2, &[RD, esi, tag, mac, &[0]]), DropRoute),
+        ("type 2 without a label", "RFC 7432 7.2", route(2, &[RD, esi, tag, mac, &[0]]), WithdrawRoute),
         (
             "type 2, IPv6 length and IPv4 address",
             "RFC 7432 7.2",
@@ -253,6 +262,18 @@ fn routes() {
             "RFC 7432 7.2",
             route(2, &[RD, esi, tag, &[64, 2, 0, 0, 0, 1, 1, 0, 0], &[0, 0, 0, 100]]),
             DropRoute,
+        ),
+        (
+            "type 2 with three labels",
+            "RFC 7432 7.2",
+            route(2, &[RD, esi, tag, mac, &[0], &[0; 9]]),
+            WithdrawRoute,
+        ),
+        (
+            "type 5 with a segment and a gateway",
+            "RFC 9136 3.2",
+            route(5, &[RD, &[1; 10], tag, &[24], &[10, 1, 2, 0], &[10; 4], &[0, 0, 1]]),
+            WithdrawRoute,
         ),
         ("type 3, IP length 0", "RFC 7432 7.3", route(3, &[RD, tag, &[0]]), DropRoute),
         ("type 4, IP length 24", "RFC 7432 7.4", route(4, &[RD, esi, &[24, 10, 0, 0]]), DropRoute),

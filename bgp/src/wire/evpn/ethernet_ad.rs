@@ -8,6 +8,9 @@ use super::{EthernetSegmentId, EthernetTag, EvpnError, Fields, Label, RouteDisti
 
 pub(super) const KIND: u8 = 1;
 
+/// Bytes before the label.
+pub(super) const KEY_LEN: usize = 22;
+
 /// A type 1 route. Its key is everything but the label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EthernetAd {

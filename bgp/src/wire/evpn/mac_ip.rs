@@ -13,6 +13,13 @@ use super::{EthernetSegmentId, EthernetTag, EvpnError, Fields, Label, RouteDisti
 pub(super) const KIND: u8 = 2;
 
 const MAC_BITS: u8 = 48;
+/// Where the length of the IP address stands.
+const IP_BITS_AT: usize = 29;
+
+/// Bytes before the labels; `None` if the length of the IP address is not there.
+pub(super) fn key_len(value: &[u8]) -> Option<usize> {
+    value.get(IP_BITS_AT).map(|&bits| IP_BITS_AT + 1 + usize::from(bits) / 8)
+}
 
 /// A type 2 route. Its key is distinguisher, tag, MAC and IP address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

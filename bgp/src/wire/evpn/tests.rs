@@ -14,7 +14,7 @@ fn row(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
 }
 
 fn decode(bytes: &[u8]) -> Option<Result<EvpnRoute, EvpnError>> {
-    EvpnRoute::decode(&mut Reader::new(bytes))
+    Some(EvpnRoute::decode(&mut Reader::new(bytes))?.map_err(|unreadable| unreadable.error))
 }
 
 fn label(vni: u32) -> Label {
@@ -108,6 +108,24 @@ fn what_no_route_can_be() {
     ] {
         assert_eq!(decode(&bytes), Some(Err(error)), "{bytes:?}");
     }
+}
+
+#[test]
+fn the_key_of_an_unreadable_route() {
+    let mac_row: &[u8] = &[48, 2, 0, 0, 0, 1, 1];
+    let key = |bytes: &[u8]| EvpnRoute::decode(&mut Reader::new(bytes)).unwrap().unwrap_err().key;
+    let zero = |bytes: &[u8]| decode(bytes).unwrap().ok();
+    let ad: [&[u8]; 3] = [&RD, &ESI, &TAG];
+    assert_eq!(key(&row(1, &ad)), zero(&row(1, &[&ad.concat(), &[0; 3]])));
+    let host: [&[u8]; 5] = [&RD, &ESI, &TAG, mac_row, &[32, 10, 0, 0, 1]];
+    for labels in [&[][..], &[0, 0], &[0, 0, 100, 0], &[9; 9]] {
+        let expected = zero(&row(2, &[&host.concat(), &[0; 3]]));
+        assert!(expected.is_some());
+        assert_eq!(key(&row(2, &[&host.concat(), labels])), expected, "{labels:?}");
+    }
+    assert_eq!(key(&row(2, &[&RD, &ESI, &TAG, mac_row, &[128, 10, 0, 0, 1, 0, 0, 100]])), None);
+    assert_eq!(key(&row(2, &[&RD, &ESI, &TAG, mac_row, &[33, 10, 0, 0, 1, 0, 0, 100]])), None);
+    assert_eq!(key(&row(5, &[&RD, &ESI, &TAG, &[33], &[10; 4], &[0; 7]])), None);
 }
 
 #[test]

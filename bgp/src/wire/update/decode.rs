@@ -4,8 +4,8 @@ use super::super::attribute::{EXTENDED, PARTIAL, TwoOctet, decode_value};
 use super::super::error::MultiprotocolProblem;
 use super::super::reader::Reader;
 use super::super::{
-    AttributeCode, AttributeError, AttributeProblem, Attributes, Dialect, EvpnError, EvpnRoute, Family,
-    Fault, NextHop, Nlri, Routes, RoutesError, Treatment, UnknownAttribute, UpdateError,
+    AttributeCode, AttributeError, AttributeProblem, Attributes, Dialect, EvpnRoute, Family, Fault, NextHop,
+    Nlri, Routes, Treatment, UnknownAttribute, UpdateError,
 };
 use super::{Reachable, Update};
 
@@ -171,9 +171,12 @@ impl<'a> Walk<'a> {
         if let Err(error) = next_hop.check() {
             self.fault(raw.code, error.into());
         }
-        self.routes(raw, &mut routes, reader.rest())?;
-        if let Some(refused) = take_refused(&mut routes, &mut self.faults) {
-            self.update.unreachable.push(refused);
+        let mut withdrawn = self.routes(raw, &mut routes, reader.rest())?;
+        if let Routes::Evpn(routes) = &mut routes {
+            withdrawn.extend(take_refused(routes, &mut self.faults));
+        }
+        if !withdrawn.is_empty() {
+            self.update.unreachable.push(Routes::Evpn(withdrawn));
         }
         self.update.reachable = Some(Reachable { next_hop, routes });
         Ok(())
@@ -187,16 +190,29 @@ impl<'a> Walk<'a> {
             self.fault(raw.code, AttributeProblem::Family(family));
             return Ok(());
         };
-        self.routes(raw, &mut routes, reader.rest())?;
+        let withdrawn = self.routes(raw, &mut routes, reader.rest())?;
+        if let Routes::Evpn(routes) = &mut routes {
+            routes.extend(withdrawn);
+        }
         self.update.unreachable.push(routes);
         Ok(())
     }
 
-    fn routes(&mut self, raw: &Raw<'_>, routes: &mut Routes, bytes: &[u8]) -> Result<(), UpdateError> {
-        let skipped = routes.decode(bytes, self.dialect.receive_path_ids);
-        let skipped = skipped.map_err(|error: RoutesError| raw.fatal(MultiprotocolProblem::Routes(error)))?;
-        self.faults.extend(skipped.into_iter().map(Fault::Route));
-        Ok(())
+    /// Fills `routes`, and returns the keys of those that could not be read.
+    fn routes(
+        &mut self,
+        raw: &Raw<'_>,
+        routes: &mut Routes,
+        bytes: &[u8],
+    ) -> Result<Vec<Nlri<EvpnRoute>>, UpdateError> {
+        let unreadable = routes.decode(bytes, self.dialect.receive_path_ids);
+        let unreadable = unreadable.map_err(|error| raw.fatal(MultiprotocolProblem::Routes(error)))?;
+        let mut keys = Vec::new();
+        for Nlri { path_id, route } in unreadable {
+            self.faults.push(Fault::Route(route.error));
+            keys.extend(route.key.map(|route| Nlri { path_id, route }));
+        }
+        Ok(keys)
     }
 
     /// Looks for what is missing, then does to the message what its worst fault wants.
@@ -234,20 +250,15 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Takes out the routes that can be read and must not be announced; they are withdrawn.
-fn take_refused(routes: &mut Routes, faults: &mut Vec<Fault>) -> Option<Routes> {
-    let Routes::Evpn(routes) = routes else { return None };
-    let check = |nlri: &Nlri<EvpnRoute>| -> Result<(), EvpnError> {
-        if let EvpnRoute::IpPrefix(route) = &nlri.route { route.check_announced() } else { Ok(()) }
-    };
-    let before = faults.len();
-    faults.extend(routes.iter().filter_map(|nlri| check(nlri).err()).map(Fault::Route));
-    if faults.len() == before {
-        return None;
-    }
-    let (good, refused) = std::mem::take(routes).into_iter().partition(|nlri| check(nlri).is_ok());
-    *routes = good;
-    Some(Routes::Evpn(refused))
+/// Takes out the routes that can be read and must not be announced.
+fn take_refused(routes: &mut Vec<Nlri<EvpnRoute>>, faults: &mut Vec<Fault>) -> Vec<Nlri<EvpnRoute>> {
+    let refused = routes.extract_if(.., |nlri| {
+        let EvpnRoute::IpPrefix(route) = &nlri.route else { return false };
+        let checked = route.check_announced();
+        faults.extend(checked.err().map(Fault::Route));
+        checked.is_err()
+    });
+    refused.collect()
 }
 
 /// The message as if all of its routes had been withdrawn (RFC 7606 section 2).

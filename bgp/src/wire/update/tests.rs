@@ -235,7 +235,7 @@ fn an_evpn_route_that_cannot_be_read_costs_itself_alone() {
     reach.extend([2, 3, 1, 2, 3]);
     let (update, faults) = decode(&body(&[], &[ORIGIN, AS_PATH, &reach], &[]), &EXTERNAL).unwrap();
     assert_eq!(faults.len(), 1);
-    assert_eq!(faults[0].treatment(), Treatment::RouteDiscard);
+    assert_eq!(faults[0].treatment(), Treatment::RouteWithdraw);
     assert_eq!(update.reachable.map(|reachable| reachable.routes.len()), Some(1));
 }
 
