@@ -178,6 +178,14 @@ pub struct RouteTarget(pub Administered);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteOrigin(pub Administered);
 
+impl FromStr for RouteDistinguisher {
+    type Err = ParseAdministeredError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Administered::into)
+    }
+}
+
 impl fmt::Display for RouteTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
@@ -210,6 +218,7 @@ mod tests {
             assert_eq!(value.to_string(), text);
             let rd = RouteDistinguisher::from(value);
             assert_eq!((rd.value(), rd.to_string()), (Some(value), text.to_owned()));
+            assert_eq!(text.parse(), Ok(rd));
         }
     }
 

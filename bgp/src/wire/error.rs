@@ -3,7 +3,7 @@
 
 use super::{
     AttributeCode, EvpnError, Family, MessageKind, NextHopError, Notification, NotificationCode, RoutesError,
-    header,
+    header, open_error,
 };
 
 /// A message that ends the session.
@@ -291,12 +291,12 @@ impl OpenError {
         match self {
             // The data is the largest version below the peer's that we speak.
             Self::Version(_) => (1, vec![0, 4]),
-            Self::ZeroAs => (2, Vec::new()),
-            Self::ZeroRouterId => (3, Vec::new()),
+            Self::ZeroAs => (open_error::BAD_PEER_AS, Vec::new()),
+            Self::ZeroRouterId => (open_error::BAD_IDENTIFIER, Vec::new()),
             Self::Parameter(_) => (4, Vec::new()),
-            Self::HoldTime(_) => (6, Vec::new()),
+            Self::HoldTime(_) => (open_error::UNACCEPTABLE_HOLD_TIME, Vec::new()),
             Self::Malformed | Self::Capability(_) => (0, Vec::new()),
-            Self::Roles => (11, Vec::new()),
+            Self::Roles => (open_error::ROLE_MISMATCH, Vec::new()),
         }
     }
 }

@@ -53,7 +53,7 @@ pub use family::{Afi, Family, Safi};
 pub use header::{Frame, HEADER_LEN, MAX_EXTENDED_LEN, MAX_LEN, MessageKind};
 pub use label::Label;
 pub use message::{AddPathFamilies, Dialect, Message, Received};
-pub use notification::{Notification, NotificationCode, cease};
+pub use notification::{Notification, NotificationCode, cease, fsm, open_error};
 pub use open::Open;
 pub use route_refresh::{RouteRefresh, RouteRefreshKind};
 pub use routes::{NextHop, NextHopError, Nlri, Routes, RoutesError};

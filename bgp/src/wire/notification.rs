@@ -34,6 +34,31 @@ impl NotificationCode {
     pub const ROUTE_REFRESH: Self = Self(7);
 }
 
+/// Subcodes of an OPEN error that only the session can find (RFC 4271 section 6.2, RFC 5492 section 5, RFC 9234
+/// section 4.2).
+pub mod open_error {
+    /// Not the AS that was configured.
+    pub const BAD_PEER_AS: u8 = 2;
+    /// The own identifier, or one that cannot be.
+    pub const BAD_IDENTIFIER: u8 = 3;
+    /// A hold time shorter than is accepted.
+    pub const UNACCEPTABLE_HOLD_TIME: u8 = 6;
+    /// A capability that must be there is not; the data are the missing ones.
+    pub const UNSUPPORTED_CAPABILITY: u8 = 7;
+    /// The two roles do not fit each other.
+    pub const ROLE_MISMATCH: u8 = 11;
+}
+
+/// Subcodes of a state machine error (RFC 6608 section 3).
+pub mod fsm {
+    /// A message that OpenSent does not expect; its type is the data.
+    pub const OPEN_SENT: u8 = 1;
+    /// A message that OpenConfirm does not expect; its type is the data.
+    pub const OPEN_CONFIRM: u8 = 2;
+    /// A message that Established does not expect; its type is the data.
+    pub const ESTABLISHED: u8 = 3;
+}
+
 /// Subcodes of Cease (RFC 4486 section 4, RFC 8538 section 3.1, RFC 9384).
 pub mod cease {
     /// More prefixes than the neighbour may announce.

@@ -109,8 +109,9 @@ impl Routes {
             Self::Ipv4(routes) => *routes = decode_row(bytes, with_id, prefix::decode_v4)?,
             Self::Ipv6(routes) => *routes = decode_row(bytes, with_id, prefix::decode_v6)?,
             Self::Evpn(routes) => {
-                // What most messages hold at most: the shortest known route has 19 bytes.
-                routes.reserve(bytes.len() / evpn::SHORTEST);
+                // Most messages hold routes of one kind: as many as would fit of the first one's length.
+                let first = bytes.get(if with_id { 5 } else { 1 }).map_or(0, |&len| usize::from(len) + 2);
+                routes.reserve(bytes.len() / first.max(evpn::SHORTEST));
                 let mut reader = Reader::new(bytes);
                 while !reader.is_empty() {
                     let path_id = decode_path_id(&mut reader, with_id)?;

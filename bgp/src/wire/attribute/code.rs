@@ -115,6 +115,8 @@ pub struct PartialBits(u64);
 impl PartialBits {
     const fn bit(code: AttributeCode) -> u64 {
         match code.expected_flags() {
+            // These two are merged away.
+            Some(_) if matches!(code, AttributeCode::AS4_PATH | AttributeCode::AS4_AGGREGATOR) => 0,
             Some(flags) if flags & OPTIONAL != 0 && flags & TRANSITIVE != 0 && code.0 < 64 => 1 << code.0,
             _ => 0,
         }

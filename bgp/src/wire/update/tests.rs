@@ -66,6 +66,35 @@ fn bytes_and_value() {
 }
 
 #[test]
+fn four_byte_numbers_to_a_peer_of_two() {
+    let rows: &[&[u8]] = &[
+        ORIGIN,
+        &[0x40, 2, 6, 2, 2, 0x5b, 0xa0, 0xfd, 0xe8],
+        NEXT_HOP,
+        &[0xc0, 7, 6, 0x5b, 0xa0, 10, 0, 0, 1],
+        &[0xc0, 17, 10, 2, 2, 0xfa, 0x56, 0xea, 1, 0, 0, 0xfd, 0xe8],
+        &[0xc0, 18, 8, 0xfa, 0x56, 0xea, 1, 10, 0, 0, 1],
+        &[0xe0, 20, 0],
+        &[0xc0, 32, 12, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3],
+        &[0xe0, 33, 0],
+        &[0xc0, 35, 4, 0, 0, 0xfd, 0xe8],
+    ];
+    let bytes = body(&[], rows, NET);
+    let (update, faults) = decode(&bytes, &EXTERNAL).unwrap();
+    assert_eq!(faults, []);
+    let asn = Asn::new(4_200_000_001);
+    let attributes = &update.attributes;
+    assert_eq!(attributes.as_path, Some(AsPath::sequence([asn, Asn::new(65000)])));
+    assert_eq!(attributes.aggregator.map(|aggregator| aggregator.asn), Some(asn));
+    let mut out = Vec::new();
+    update.encode(&EXTERNAL, &mut out).unwrap();
+    assert_eq!(out, bytes);
+    let mut four = Vec::new();
+    update.encode(&Dialect { four_octet_as: true, ..EXTERNAL }, &mut four).unwrap();
+    assert!(!four.windows(2).any(|header| matches!(header, [0xc0, 17 | 18])));
+}
+
+#[test]
 fn lengths_that_exceed_the_message_end_the_session() {
     for bytes in [&[][..], &[0, 1, 0, 0], &[0, 0, 0, 1], &[0, 0, 0], &[0xff, 0xff, 0, 0]] {
         assert_eq!(decode(bytes, &EXTERNAL), Err(UpdateError::Lengths));
