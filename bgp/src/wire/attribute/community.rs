@@ -1,0 +1,99 @@
+//! Communities of four bytes (RFC 1997) and of twelve (RFC 8092).
+//!
+//! ```text
+//! community:        | AS (2) | value (2) |
+//! large community:  | global administrator (4) | local data (4) | local data (4) |
+//! ```
+
+use std::fmt;
+
+/// A community.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Community(pub u32);
+
+impl Community {
+    /// Not beyond a confederation (RFC 1997).
+    pub const NO_EXPORT: Self = Self(0xffff_ff01);
+    /// To nobody (RFC 1997).
+    pub const NO_ADVERTISE: Self = Self(0xffff_ff02);
+    /// Stale, kept by long-lived graceful restart (RFC 9494).
+    pub const LLGR_STALE: Self = Self(0xffff_0006);
+    /// Not to be kept by long-lived graceful restart (RFC 9494).
+    pub const NO_LLGR: Self = Self(0xffff_0007);
+    /// About to go away (RFC 8326).
+    pub const GRACEFUL_SHUTDOWN: Self = Self(0xffff_0000);
+
+    pub(super) const fn from_bytes(bytes: [u8; 4]) -> Self {
+        Self(u32::from_be_bytes(bytes))
+    }
+
+    pub(super) const fn to_bytes(self) -> [u8; 4] {
+        self.0.to_be_bytes()
+    }
+}
+
+impl fmt::Display for Community {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.0 >> 16, self.0 & 0xffff)
+    }
+}
+
+impl fmt::Debug for Community {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A large community.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LargeCommunity {
+    /// The AS that gives the rest a meaning.
+    pub administrator: u32,
+    /// The first of its two parts.
+    pub first: u32,
+    /// The second.
+    pub second: u32,
+}
+
+impl LargeCommunity {
+    pub(super) const fn from_bytes([a, b, c, d, e, f, g, h, i, j, k, l]: [u8; 12]) -> Self {
+        Self {
+            administrator: u32::from_be_bytes([a, b, c, d]),
+            first: u32::from_be_bytes([e, f, g, h]),
+            second: u32::from_be_bytes([i, j, k, l]),
+        }
+    }
+
+    pub(super) const fn to_bytes(self) -> [u8; 12] {
+        let [a, b, c, d] = self.administrator.to_be_bytes();
+        let [e, f, g, h] = self.first.to_be_bytes();
+        let [i, j, k, l] = self.second.to_be_bytes();
+        [a, b, c, d, e, f, g, h, i, j, k, l]
+    }
+}
+
+impl fmt::Display for LargeCommunity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.administrator, self.first, self.second)
+    }
+}
+
+impl fmt::Debug for LargeCommunity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_and_values() {
+        let community = Community::from_bytes([0xfd, 0xe8, 0, 100]);
+        assert_eq!((community.to_bytes(), community.to_string()), ([0xfd, 0xe8, 0, 100], "65000:100".into()));
+        let bytes = [0xfa, 0x56, 0xea, 1, 0, 0, 0, 2, 0, 0, 0, 3];
+        let large = LargeCommunity::from_bytes(bytes);
+        assert_eq!((large.to_bytes(), large.to_string()), (bytes, "4200000001:2:3".into()));
+    }
+}
