@@ -93,7 +93,7 @@ fn udp_segmentation() -> Result<()> {
         let from = cloud.pod("red-1");
         for to in ["red-2", "red-3"].map(|name| cloud.pod(name)) {
             for address in to.addresses() {
-                for (count, length, at_once) in [(400_u32, 1000, 40), (440, 1191, 55)] {
+                for (count, length, at_once) in [(400_u32, 1000, 40), (448, 1169, 56)] {
                     let arrived = from.namespace.segmented(&to.namespace, address, count, length, at_once)?;
                     ensure!(arrived == usize::try_from(count)?, "{arrived} of {count} datagrams reached {address}");
                 }
