@@ -268,7 +268,8 @@ impl MessageError {
                     out.extend(body);
                     Ok(())
                 });
-                debug_assert_eq!(whole, Ok(()), "it came in a message");
+                // Nothing that came in a message is too long for one.
+                whole.unwrap_or_default();
                 (NotificationCode::ROUTE_REFRESH, 1, data)
             }
         };
