@@ -95,7 +95,10 @@ fn udp_segmentation() -> Result<()> {
             for address in to.addresses() {
                 for (count, length, at_once) in [(400_u32, 1000, 40), (448, 1169, 56)] {
                     let arrived = from.namespace.segmented(&to.namespace, address, count, length, at_once)?;
-                    ensure!(arrived == usize::try_from(count)?, "{arrived} of {count} datagrams reached {address}");
+                    ensure!(
+                        arrived == usize::try_from(count)?,
+                        "{arrived} of {count} datagrams reached {address}"
+                    );
                 }
             }
         }
