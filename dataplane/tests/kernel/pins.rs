@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -71,19 +71,23 @@ fn the_next_adopts_maps_and_links_and_only_the_programs_are_new() {
     });
 }
 
-/// Where the victim of [`whenever_it_is_killed_the_next_goes_on`] finds its pin folder and its port's namespace.
+/// Where the victim of [`whenever_it_is_killed_the_next_goes_on`], which is the same test in a process of its own, finds
+/// its pin folder and its port's namespace.
 const VICTIM_FOLDER: &str = "WEFT_TEST_VICTIM_FOLDER";
 const VICTIM_NETNS: &str = "WEFT_TEST_VICTIM_NETNS";
 
 #[test]
 fn whenever_it_is_killed_the_next_goes_on() {
+    if let (Some(folder), Some(netns)) = (std::env::var_os(VICTIM_FOLDER), std::env::var_os(VICTIM_NETNS)) {
+        victim(folder.into(), Path::new(&netns));
+    }
     on_host("killed", async |host| {
         let pod = Pod::new();
         let desired = desired_with_port(&pod);
         for round in 0..15 {
             // A new process, but in this thread's network namespace.
             let mut victim = Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "pins::victim", "--ignored", "--nocapture"])
+                .args(["--exact", "pins::whenever_it_is_killed_the_next_goes_on", "--nocapture"])
                 .env(VICTIM_FOLDER, &host.options.pin_folder)
                 .env(VICTIM_NETNS, &pod.path)
                 .stdout(Stdio::null())
@@ -102,17 +106,12 @@ fn whenever_it_is_killed_the_next_goes_on() {
     });
 }
 
-#[tokio::test]
-#[ignore = "it never ends: whenever_it_is_killed_the_next_goes_on starts and kills it"]
-async fn victim() {
-    let pin_folder = std::env::var_os(VICTIM_FOLDER).unwrap().into();
+/// Opens, reconciles and tears down until it is killed.
+#[tokio::main(flavor = "current_thread")]
+async fn victim(pin_folder: PathBuf, netns: &Path) -> ! {
     let options = Options { pin_folder, sizes: crate::host::SIZES };
-    let with_port = {
-        let mut desired = desired();
-        let netns = std::env::var_os(VICTIM_NETNS).unwrap();
-        desired.ports.insert("a".to_owned(), port(10, Path::new(&netns)));
-        desired
-    };
+    let mut with_port = desired();
+    with_port.ports.insert("a".to_owned(), port(10, netns));
     loop {
         let mut dataplane = Dataplane::open(options.clone()).await.unwrap();
         for desired in [&with_port, &desired()] {
