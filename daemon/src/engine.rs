@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 use weft_api::kind::{Kind, Reference};
 use weft_api::resource::Attachment;
 use weft_api::view::{Action, Event, Outcome, Problem, ResourceChange, Stored};
-use weft_dataplane::{Dataplane, Options, Report};
+use weft_dataplane::{Dataplane, Options, Owner, Report};
 
 use crate::change::{Candidate, Change, Refused};
 use crate::config::Config;
@@ -100,7 +100,8 @@ impl Engine {
         let intent: Intent = stored.into_iter().map(|stored| stored.resource).collect();
         let model = Model::build(&intent, &host, &[]).map_err(StartError::Unfit)?;
         let options = config.dataplane_options();
-        let dataplane = Dataplane::open(options.clone()).await?;
+        let owner = Owner { store: "0".to_owned(), take_over: false };
+        let dataplane = Dataplane::open(options.clone(), owner).await?;
         let (sender, commands) = mpsc::channel(QUEUE);
         let mut engine = Self {
             name: config.host_name(),

@@ -17,7 +17,7 @@ use crate::desired::Desired;
 use crate::error::{ObserveError, OpenError, chain};
 use crate::kernel::Kernel;
 use crate::watch::Watch;
-use crate::{Failure, Options, Report, teardown};
+use crate::{Failure, Options, Owner, Report, teardown};
 
 /// The data plane of one host.
 pub struct Dataplane {
@@ -40,14 +40,14 @@ impl Dataplane {
     ///
     /// # Errors
     /// [`OpenError`]; the kernel is then as it was.
-    pub async fn open(options: Options) -> Result<Self, OpenError> {
+    pub async fn open(options: Options, owner: Owner) -> Result<Self, OpenError> {
         let watch = Watch::open().map_err(socket)?;
         let (commands, inbox) = mpsc::channel(1);
         let (opened, answer) = oneshot::channel();
         let folder = options.pin_folder.clone();
         let thread = Builder::new()
             .name("weft-dataplane".to_owned())
-            .spawn(move || match Kernel::open(&options) {
+            .spawn(move || match Kernel::open(&options, &owner) {
                 Ok(kernel) => {
                     // Whoever opened may have gone; then the inbox is closed too.
                     let _ = opened.send(Ok(()));

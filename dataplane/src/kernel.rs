@@ -14,7 +14,7 @@ use crate::error::{ObserveError, OpenError, chain};
 use crate::netlink::Netlink;
 use crate::observe::Observed;
 use crate::plan::{Devices, LocalPort, NextHops, Slots, Tables};
-use crate::{Failure, Options, PortState, Report};
+use crate::{Failure, Options, Owner, PortState, Report};
 
 /// The kernel, with weft's programs in it.
 pub(crate) struct Kernel {
@@ -33,7 +33,7 @@ const AFTER_MAPS: [Stage; 4] = [Stage::Open, Stage::Open, Stage::Remove, Stage::
 
 impl Kernel {
     /// As [`Dataplane::open`](crate::Dataplane::open).
-    pub(crate) fn open(options: &Options) -> Result<Self, OpenError> {
+    pub(crate) fn open(options: &Options, _owner: &Owner) -> Result<Self, OpenError> {
         let netlink = Netlink::open();
         let netlink =
             netlink.map_err(|error| ObserveError::Netlink { what: "socket", cause: chain(&error) })?;

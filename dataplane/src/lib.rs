@@ -37,6 +37,16 @@ pub struct Options {
     pub sizes: Sizes,
 }
 
+/// Whose intent the kernel is made to follow: a data plane that follows one store is not taken over by another, for
+/// example an empty one, unless that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The store's id: lower-case hexadecimal digits.
+    pub store: String,
+    /// Take over what follows another store. What that one wanted and this one does not is removed.
+    pub take_over: bool,
+}
+
 /// How many entries the maps have room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {

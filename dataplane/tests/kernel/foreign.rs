@@ -13,7 +13,7 @@ use rtnetlink::{LinkUnspec, LinkVeth, LinkVxlan};
 use weft_dataplane::Dataplane;
 use weft_dataplane_abi::maps;
 
-use crate::host::{Pod, desired, desired_with_port, eventually, index, links, on_host, reconcile};
+use crate::host::{Pod, desired, desired_with_port, eventually, index, links, on_host, owner, reconcile};
 
 /// Neighbours of IPv4 by address.
 async fn neighbours(netlink: &rtnetlink::Handle) -> BTreeMap<IpAddr, NeighbourMessage> {
@@ -56,7 +56,7 @@ fn teardown_removes_ours_and_nothing_else() {
         let pod = Pod::new();
         let mut desired = desired_with_port(&pod);
         desired.remote_hosts = crate::next_hops::remote("192.0.2.2");
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let report = reconcile(&mut dataplane, &desired).await;
         drop(dataplane);
         let ours = programs("under0");
@@ -104,7 +104,7 @@ fn a_foreign_vxlan_device_on_our_port_is_named_and_stays() {
     on_host("vxlan-port", async |host| {
         let vxlan = LinkVxlan::new("vxlan9", 9).port(4789).build();
         host.netlink.link().add(vxlan).execute().await.unwrap();
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let report = dataplane.reconcile(&desired()).await;
         assert_eq!(report.failures.len(), 1, "{:#?}", report.failures);
         assert_eq!(
@@ -122,7 +122,7 @@ fn a_foreign_vxlan_device_on_our_port_is_named_and_stays() {
 fn a_program_that_has_our_udp_port_open_is_hinted_at() {
     on_host("udp-port", async |host| {
         let socket = std::net::UdpSocket::bind("0.0.0.0:4789").unwrap();
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let report = dataplane.reconcile(&desired()).await;
         let failures: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
         assert!(
@@ -139,7 +139,7 @@ fn a_foreign_device_with_our_name_is_not_touched() {
     on_host("our-name", async |host| {
         let pod = Pod::new();
         let port_device = {
-            let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+            let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
             let report = reconcile(&mut dataplane, &desired_with_port(&pod)).await;
             reconcile(&mut dataplane, &desired()).await;
             report.ports["a"].device.clone()
@@ -149,7 +149,7 @@ fn a_foreign_device_with_our_name_is_not_touched() {
             let veth = LinkVeth::new(name, &format!("p{}", &name[5..])).build();
             host.netlink.link().add(veth).execute().await.unwrap();
         }
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let report = dataplane.reconcile(&desired_with_port(&pod)).await;
         let failures: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
         assert_eq!(failures.len(), 2, "{failures:#?}");
@@ -167,7 +167,7 @@ fn a_device_that_a_crash_left_without_its_alias_is_made_anew() {
         let group = u32::from_be_bytes(*b"weft");
         let unfinished = LinkVxlan::new("weft-vxlan", 9).port(4789).link_group(group).build();
         host.netlink.link().add(unfinished).execute().await.unwrap();
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         reconcile(&mut dataplane, &desired()).await;
         let vxlan = links(&host.netlink).await.remove("weft-vxlan").unwrap();
         assert!(vxlan.attributes.contains(&LinkAttribute::IfAlias("weft vxlan".to_owned())));
@@ -187,7 +187,7 @@ fn a_device_that_a_crash_left_without_its_alias_is_made_anew() {
 #[test]
 fn the_abi_map_holds_the_version() {
     on_host("abi-value", async |host| {
-        let _dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let _dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let data = MapData::from_pin(host.options.pin_folder.join("maps").join(maps::ABI)).unwrap();
         let abi: Array<_, u32> = Map::from_map_data(data).unwrap().try_into().unwrap();
         assert_eq!(abi.get(&0, 0).unwrap(), weft_dataplane_abi::ABI_VERSION);

@@ -22,7 +22,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use weft_dataplane::desired::{Desired, Host as DesiredHost, Network, Port, Subnet};
-use weft_dataplane::{Dataplane, Options, Report, Sizes};
+use weft_dataplane::{Dataplane, Options, Owner, Report, Sizes};
 use weft_vxlan::Vni;
 
 const BPF_FOLDER: &str = "/sys/fs/bpf";
@@ -269,4 +269,9 @@ pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Optio
         assert!(Instant::now() < deadline, "still waiting for: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// The store that the tests' intent comes from.
+pub fn owner() -> Owner {
+    Owner { store: "0123456789abcdef".to_owned(), take_over: false }
 }

@@ -11,7 +11,7 @@ use weft_dataplane::desired::RemoteHost;
 use weft_dataplane::{Dataplane, VtepState};
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
-use crate::host::{Pod, desired, eventually, index, links, on_host, reconcile, up, vni};
+use crate::host::{Pod, desired, eventually, index, links, on_host, owner, reconcile, up, vni};
 
 /// One address, 10.9.0.1 of network 100, behind `vtep`.
 pub fn remote(vtep: &str) -> BTreeMap<(Vni, IpAddr), RemoteHost> {
@@ -41,7 +41,7 @@ async fn mac_of(pod: &Pod, device: &'static str) -> MacAddr {
 fn a_vtep_on_the_link_and_one_behind_a_gateway_are_resolved() {
     on_host("resolve", async |host| {
         let expected = mac_of(&host.far, "eth0").await;
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         for vtep in ["192.0.2.2", "198.51.100.7"] {
             let mut desired = desired();
             desired.remote_hosts = remote(vtep);
@@ -63,7 +63,7 @@ fn resolution_wakes_whoever_waits_for_the_kernel_and_then_it_rests() {
     on_host("wake", async |host| {
         let mut desired = desired();
         desired.remote_hosts = remote("192.0.2.2");
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let vtep: Vtep = "192.0.2.2".parse().unwrap();
         // Every reconciliation but the first is called for by the kernel.
         while reconcile(&mut dataplane, &desired).await.vteps[&vtep].next_hop.is_none() {
@@ -88,7 +88,7 @@ fn a_vtep_without_a_route_is_left_to_the_kernel_and_taken_up_when_there_is_one()
         let mut desired = desired();
         desired.remote_hosts = remote("203.0.113.9");
         let vtep: Vtep = "203.0.113.9".parse().unwrap();
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let report = reconcile(&mut dataplane, &desired).await;
         assert_eq!(report.vteps[&vtep], VtepState { device: None, next_hop: None });
 
@@ -103,7 +103,7 @@ fn a_vtep_without_a_route_is_left_to_the_kernel_and_taken_up_when_there_is_one()
 #[test]
 fn what_cannot_be_a_next_hop_is_named() {
     on_host("no-next-hop", async |host| {
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let cases = [
             ("2001:db8:1::1", "VTEP 2001:db8:1::1: IPv6 underlay is not supported yet"),
             ("192.0.2.1", "VTEP 192.0.2.1: it is an address of this host"),

@@ -11,7 +11,7 @@ use aya::programs::links::{FdLink, PinnedLink};
 use weft_dataplane::{Dataplane, OpenError, Options, Sizes};
 use weft_dataplane_abi::maps;
 
-use crate::host::{Pod, desired, desired_with_port, on_host, port, reconcile};
+use crate::host::{Pod, desired, desired_with_port, on_host, owner, port, reconcile};
 
 /// Ids of the pinned links, and of the programs that they hold, by name.
 fn links(folder: &Path) -> BTreeMap<String, (u32, u32)> {
@@ -42,7 +42,7 @@ fn set_abi(folder: &Path, version: u32) {
 }
 
 async fn refusal(options: &Options) -> OpenError {
-    Dataplane::open(options.clone()).await.expect_err("opening must be refused")
+    Dataplane::open(options.clone(), owner()).await.expect_err("opening must be refused")
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn the_next_adopts_maps_and_links_and_only_the_programs_are_new() {
         let folder = &host.options.pin_folder;
         let pod = Pod::new();
         let desired = desired_with_port(&pod);
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         reconcile(&mut dataplane, &desired).await;
         let (links_before, maps_before, endpoints_before) =
             (links(folder), map_ids(folder), endpoints(folder));
@@ -60,7 +60,7 @@ fn the_next_adopts_maps_and_links_and_only_the_programs_are_new() {
 
         drop(dataplane);
         assert_eq!(links(folder), links_before, "the links stay without a daemon");
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         assert_eq!((map_ids(folder), endpoints(folder)), (maps_before, endpoints_before));
         for (name, (link, program)) in links(folder) {
             let (link_before, program_before) = links_before[&name];
@@ -99,7 +99,7 @@ fn whenever_it_is_killed_the_next_goes_on() {
             victim.kill().unwrap();
             victim.wait().unwrap();
 
-            let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+            let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
             reconcile(&mut dataplane, &desired).await;
             assert_eq!(reconcile(&mut dataplane, &desired).await.changes, [], "round {round}");
         }
@@ -113,7 +113,7 @@ async fn victim(pin_folder: PathBuf, netns: &Path) -> ! {
     let mut with_port = desired();
     with_port.ports.insert("a".to_owned(), port(10, netns));
     loop {
-        let mut dataplane = Dataplane::open(options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(options.clone(), owner()).await.unwrap();
         for desired in [&with_port, &desired()] {
             dataplane.reconcile(desired).await;
         }
@@ -125,7 +125,7 @@ async fn victim(pin_folder: PathBuf, netns: &Path) -> ! {
 #[test]
 fn one_at_a_time() {
     on_host("lock", async |host| {
-        let _first = Dataplane::open(host.options.clone()).await.unwrap();
+        let _first = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let error = refusal(&host.options).await;
         assert!(matches!(error, OpenError::InUse { .. }), "{error}");
         let failures = Dataplane::teardown(&host.options).await.unwrap_err();
@@ -137,7 +137,7 @@ fn one_at_a_time() {
 fn another_abi_is_refused_and_explained() {
     on_host("abi", async |host| {
         let folder = &host.options.pin_folder;
-        drop(Dataplane::open(host.options.clone()).await.unwrap());
+        drop(Dataplane::open(host.options.clone(), owner()).await.unwrap());
         let before = map_ids(folder);
         set_abi(folder, 77);
         let error = refusal(&host.options).await.to_string();
@@ -151,7 +151,7 @@ fn another_abi_is_refused_and_explained() {
 fn other_sizes_are_refused_and_explained() {
     on_host("sizes", async |host| {
         let folder = &host.options.pin_folder;
-        drop(Dataplane::open(host.options.clone()).await.unwrap());
+        drop(Dataplane::open(host.options.clone(), owner()).await.unwrap());
         let before = map_ids(folder);
         let sizes = Sizes { prefixes: 17, ..host.options.sizes };
         let error = refusal(&Options { sizes, ..host.options.clone() }).await.to_string();
@@ -165,11 +165,11 @@ fn other_sizes_are_refused_and_explained() {
 fn what_an_interrupted_open_left_is_no_obstacle() {
     on_host("interrupted", async |host| {
         let folder = &host.options.pin_folder;
-        drop(Dataplane::open(host.options.clone()).await.unwrap());
+        drop(Dataplane::open(host.options.clone(), owner()).await.unwrap());
         // The ABI is pinned last.
         fs::remove_file(folder.join("maps").join(maps::ABI)).unwrap();
         fs::remove_file(folder.join("maps").join(maps::VTEPS)).unwrap();
-        drop(Dataplane::open(host.options.clone()).await.unwrap());
+        drop(Dataplane::open(host.options.clone(), owner()).await.unwrap());
         assert_eq!(map_ids(folder).len(), maps::ALL.len());
     });
 }
@@ -178,7 +178,7 @@ fn what_an_interrupted_open_left_is_no_obstacle() {
 fn links_without_an_abi_are_not_guessed_at() {
     on_host("unmarked", async |host| {
         let pod = Pod::new();
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         reconcile(&mut dataplane, &desired_with_port(&pod)).await;
         drop(dataplane);
         fs::remove_file(host.options.pin_folder.join("maps").join(maps::ABI)).unwrap();

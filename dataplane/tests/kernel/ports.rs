@@ -11,7 +11,7 @@ use rtnetlink::{Handle, LinkVeth, RouteMessageBuilder};
 use weft_dataplane::{Change, Dataplane};
 
 use crate::host::{
-    Pod, desired, desired_with_port, eventually, index, is_up, links, on_host, port, reconcile, up,
+    Pod, desired, desired_with_port, eventually, index, is_up, links, on_host, owner, port, reconcile, up,
 };
 
 /// Addresses of a device, with their prefix lengths.
@@ -73,7 +73,7 @@ fn a_port_gets_mac_addresses_mtu_and_routes_and_a_second_look_changes_nothing() 
     on_host("port", async |host| {
         let pod = Pod::new();
         let desired = desired_with_port(&pod);
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let planned = dataplane.plan(&desired).await.unwrap();
         let report = reconcile(&mut dataplane, &desired).await;
         assert!(planned.iter().any(|change| matches!(change, Change::CreatePort { .. })), "{planned:#?}");
@@ -111,7 +111,7 @@ fn what_differs_is_repaired_and_what_the_workload_added_stays() {
     on_host("repair", async |host| {
         let pod = Pod::new();
         let mut desired = desired_with_port(&pod);
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         reconcile(&mut dataplane, &desired).await;
         pod.run(|netlink| async move {
             let index = index(&netlink, "eth0").await.unwrap();
@@ -155,7 +155,7 @@ fn a_missing_namespace_fails_its_port_only() {
         desired.ports.insert("b".to_owned(), port(11, Path::new("/run/netns/weft-test-missing")));
         desired.ports.insert("c".to_owned(), port(12, Path::new("/etc/hostname")));
         desired.ports.insert("d".to_owned(), port(13, Path::new("/proc/thread-self/ns/net")));
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let report = dataplane.reconcile(&desired).await;
         let failures: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
         assert_eq!(failures.len(), 3, "{failures:#?}");
@@ -184,7 +184,7 @@ fn a_device_name_that_is_taken_in_the_namespace_is_named() {
         })
         .await;
         let desired = desired_with_port(&pod);
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let report = dataplane.reconcile(&desired).await;
         assert_eq!(report.failures.len(), 1, "{:#?}", report.failures);
         let failure = report.failures[0].to_string();
@@ -200,7 +200,7 @@ fn a_missing_underlay_device_is_named() {
         let pod = Pod::new();
         let mut desired = desired_with_port(&pod);
         desired.host.underlay = "eth7".to_owned();
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let report = dataplane.reconcile(&desired).await;
         let failures: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
         assert!(failures[0].starts_with("underlay device eth7: there is no such device"), "{failures:#?}");
@@ -212,7 +212,7 @@ fn a_missing_underlay_device_is_named() {
 fn a_port_that_is_not_desired_any_more_goes_with_all_that_was_its() {
     on_host("detach", async |host| {
         let pod = Pod::new();
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let report = reconcile(&mut dataplane, &desired_with_port(&pod)).await;
         let state = &report.ports["a"];
         let pin = host.options.pin_folder.join(format!("links/from_pod-{}", state.ifindex));
@@ -236,7 +236,7 @@ fn a_namespace_that_vanishes_fails_the_port_until_another_is_there() {
     on_host("vanish", async |host| {
         let pod = Pod::new();
         let mut desired = desired_with_port(&pod);
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let device = reconcile(&mut dataplane, &desired).await.ports["a"].device.clone();
         drop(pod);
         eventually("the veth to go with the namespace", async || {
@@ -261,7 +261,7 @@ fn a_port_moves_to_another_namespace() {
     on_host("move", async |host| {
         let (old, new) = (Pod::new(), Pod::new());
         let mut desired = desired_with_port(&old);
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         reconcile(&mut dataplane, &desired).await;
         desired.ports.get_mut("a").unwrap().netns = new.path.clone();
         reconcile(&mut dataplane, &desired).await;

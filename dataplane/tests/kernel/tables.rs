@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use weft_dataplane::{Change, Dataplane, Operation, Options, Sizes};
 use weft_dataplane_abi::maps;
 
-use crate::host::{Pod, SIZES, desired, on_host, port, reconcile, vni};
+use crate::host::{Pod, SIZES, desired, on_host, owner, port, reconcile, vni};
 use crate::next_hops::remote;
 
 fn operations(changes: &[Change], map: &str) -> Vec<(Operation, String)> {
@@ -19,7 +19,7 @@ fn operations(changes: &[Change], map: &str) -> Vec<(Operation, String)> {
 #[test]
 fn entries_come_move_and_go() {
     on_host("entries", async |host| {
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let mut desired = desired();
         desired.remote_hosts = remote("192.0.2.2");
         let prefix = "10.7.0.0/16".parse().unwrap();
@@ -53,7 +53,7 @@ fn entries_come_move_and_go() {
 fn what_does_not_fit_is_refused_and_the_old_stays() {
     on_host("full", async |host| {
         let options = Options { sizes: Sizes { addresses: 4, ..SIZES }, ..host.options.clone() };
-        let mut dataplane = Dataplane::open(options).await.unwrap();
+        let mut dataplane = Dataplane::open(options, owner()).await.unwrap();
         let mut desired = desired();
         let (key, template) = remote("192.0.2.2").pop_first().unwrap();
         let address = |last| (key.0, IpAddr::from([10, 9, 0, last]));
@@ -77,7 +77,7 @@ fn what_does_not_fit_is_refused_and_the_old_stays() {
 fn a_port_keeps_its_slot_and_its_counters_when_others_come() {
     on_host("slots", async |host| {
         let (first, second) = (Pod::new(), Pod::new());
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let mut desired = desired();
         desired.ports.insert("m".to_owned(), port(10, &first.path));
         reconcile(&mut dataplane, &desired).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use weft_dataplane::Dataplane;
 
-use crate::host::{Pod, desired, eventually, on_host, port, reconcile};
+use crate::host::{Pod, desired, eventually, on_host, owner, port, reconcile};
 
 /// A socket of the pod, bound to `address`.
 async fn socket(pod: &Pod, address: &'static str) -> UdpSocket {
@@ -35,7 +35,7 @@ fn packets_flow_with_a_daemon_and_without_and_are_counted() {
         let mut desired = desired();
         desired.ports.insert("a".to_owned(), port(10, &first.path));
         desired.ports.insert("b".to_owned(), port(11, &second.path));
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         reconcile(&mut dataplane, &desired).await;
         let a4 = socket(&first, "10.0.0.10").await;
         let b4 = socket(&second, "10.0.0.11").await;
@@ -48,7 +48,7 @@ fn packets_flow_with_a_daemon_and_without_and_are_counted() {
 
         drop(dataplane);
         arrives(&a4, &b4, "10.0.0.11", b"without one").await;
-        let mut dataplane = Dataplane::open(host.options.clone()).await.unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         arrives(&a4, &b4, "10.0.0.11", b"before it knows anything").await;
         assert_eq!(reconcile(&mut dataplane, &desired).await.changes, []);
         assert!(dataplane.counters().unwrap()["a"].from_port.packets >= counters["a"].from_port.packets);
