@@ -37,10 +37,9 @@ fn packet(skb: &mut Skb) -> Verdict {
     }
     skb.pull(HEADERS)?;
     let len = skb.len();
-    let packet = skb.packet();
-    let Tunnelled { remote, vni } = decapsulate::tunnelled(&packet)?;
+    let Tunnelled { remote, vni } = decapsulate::tunnelled(&skb.packet())?;
     let inner = len.checked_sub(OUTER_IPV4_LEN as u32).ok_or(DropReason::Malformed)?;
-    let received = receive::judge(&packet, OUTER_IPV4_LEN, inner, host, remote, vni)?;
+    let received = receive::judge(skb, OUTER_IPV4_LEN, inner, host, remote, vni)?;
     skb.shrink(received.is_ipv6())?;
     receive::deliver(skb, &received)
 }

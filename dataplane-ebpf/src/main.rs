@@ -12,6 +12,7 @@ mod counters;
 mod decapsulate;
 mod encapsulate;
 mod endpoint;
+mod extension_headers;
 mod from_pod;
 mod from_underlay;
 mod from_vxlan;
