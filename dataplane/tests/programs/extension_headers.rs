@@ -21,6 +21,9 @@ const ADVERTISEMENT: [u8; 32] = [
 ];
 const ECHO_REQUEST: [u8; 32] = [128; 32];
 
+/// Kinds of extension headers, with offset and flag of a fragment header.
+type Chain<'a> = &'a [(u8, u16)];
+
 /// An extension header of eight bytes in front of `next`. In a fragment header `more` is offset and flag.
 fn extension(kind: u8, next: u8, more: u16) -> [u8; 8] {
     let [high, low] = more.to_be_bytes();
@@ -34,7 +37,7 @@ fn extension(kind: u8, next: u8, more: u16) -> [u8; 8] {
 }
 
 /// A frame between two stations of the subnet with these extension headers in front of the payload.
-fn frame(from: Station, to: Station, chain: &[(u8, u16)], last: u8, payload: &[u8]) -> Vec<u8> {
+fn frame(from: Station, to: Station, chain: Chain<'_>, last: u8, payload: &[u8]) -> Vec<u8> {
     let kinds: Vec<u8> = chain.iter().map(|(kind, _)| *kind).chain([last]).collect();
     let mut body = Vec::new();
     for (at, (kind, more)) in chain.iter().enumerate() {
@@ -77,7 +80,7 @@ const LATER: u16 = 8;
 #[test]
 fn neighbour_discovery_does_not_hide() {
     let Some(mut world) = World::load() else { return };
-    let chains: [&[(u8, u16)]; 6] = [
+    let chains: [Chain<'_>; 6] = [
         &[(DESTINATION_OPTIONS, 0)],
         &[(HOP_BY_HOP, 0)],
         &[(ROUTING, 0)],
@@ -115,7 +118,7 @@ fn what_cannot_be_followed_is_refused() {
 #[test]
 fn honest_ones_pass() {
     let Some(mut world) = World::load() else { return };
-    let chains: [(&[(u8, u16)], u8, &[u8]); 5] = [
+    let chains: [(Chain<'_>, u8, &[u8]); 5] = [
         (&[(DESTINATION_OPTIONS, 0)], UDP, &[0; 64]),
         (&[(HOP_BY_HOP, 0), (ROUTING, 0), (DESTINATION_OPTIONS, 0)], UDP, &[0; 64]),
         (&[(DESTINATION_OPTIONS, 0)], ICMPV6, &ECHO_REQUEST),
