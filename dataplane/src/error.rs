@@ -29,6 +29,25 @@ pub enum OpenError {
         /// The pin folder.
         path: PathBuf,
     },
+    /// Another process manages the network namespace.
+    #[error(
+        "another weftd manages this network namespace (`ss -xap | grep @{name}` shows it): stop it, or run this one in \
+         a network namespace of its own"
+    )]
+    NamespaceInUse {
+        /// The abstract unix socket that it holds.
+        name: &'static str,
+    },
+    /// It cannot be made sure that no other process manages the network namespace.
+    #[error(
+        "cannot take the abstract unix socket @{name}, by which one weftd manages a network namespace: {source}"
+    )]
+    Namespace {
+        /// The socket.
+        name: &'static str,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
     /// The pinned maps are of another version of weft.
     #[error(
         "the maps pinned in {path} hold ABI version {pinned}, this weftd speaks {ours}: run the weftd that made \

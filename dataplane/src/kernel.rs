@@ -14,6 +14,7 @@ use crate::error::{ObserveError, OpenError, chain};
 use crate::netlink::Netlink;
 use crate::observe::Observed;
 use crate::plan::{Devices, LocalPort, NextHops, Slots, Tables};
+use crate::tenure::Tenure;
 use crate::{Failure, Options, Owner, PortState, Report};
 
 /// The kernel, with weft's programs in it.
@@ -21,8 +22,9 @@ pub(crate) struct Kernel {
     netlink: Netlink,
     programs: Programs,
     maps: Maps,
-    /// Last, so that the lock goes when all else has gone.
+    /// Second to last, so that the lock goes when all else has gone.
     folder: PinFolder,
+    _tenure: Tenure,
 }
 
 /// Devices and their programs are set up before the maps lead packets to them.
@@ -37,10 +39,11 @@ impl Kernel {
         let netlink = Netlink::open();
         let netlink =
             netlink.map_err(|error| ObserveError::Netlink { what: "socket", cause: chain(&error) })?;
+        let tenure = Tenure::take()?;
         let folder = PinFolder::create(&options.pin_folder)?;
         let loaded = Programs::load(&folder, &options.sizes);
         let (programs, maps) = loaded.inspect_err(|_| folder.remove_if_empty())?;
-        Ok(Self { netlink, programs, maps, folder })
+        Ok(Self { netlink, programs, maps, folder, _tenure: tenure })
     }
 
     /// As [`Dataplane::reconcile`](crate::Dataplane::reconcile).

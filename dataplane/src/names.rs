@@ -22,6 +22,9 @@ pub(crate) const GROUP: u32 = u32::from_be_bytes(*b"weft");
 /// "w" in ASCII, a number that iproute2 names nobody for.
 pub(crate) const PROTOCOL: u8 = b'w';
 
+/// Abstract unix socket that the one weftd of a network namespace holds.
+pub(crate) const TENURE: &str = "weft-dataplane";
+
 /// Folder of the map pins, in the pin folder.
 pub(crate) const MAPS: &str = "maps";
 /// Folder of the link pins, in the pin folder.

@@ -12,15 +12,17 @@ use weft_dataplane_abi::maps;
 use crate::apply::Hands;
 use crate::bpf::PinFolder;
 use crate::change::Change;
-use crate::error::chain;
+use crate::error::{OpenError, chain};
 use crate::names::{self, Owned, PROTOCOL};
 use crate::netlink::{Netlink, NetlinkError};
+use crate::tenure::Tenure;
 use crate::{Failure, Report};
 
 /// As [`Dataplane::teardown`](crate::Dataplane::teardown), for the pin folder `root`.
 pub(crate) fn teardown(root: &Path) -> Result<Vec<String>, Vec<Failure>> {
-    let folder = PinFolder::lock(root);
-    let folder = folder.map_err(|error| vec![Failure::new("teardown".to_owned(), error.to_string())])?;
+    let refused = |error: OpenError| vec![Failure::new("teardown".to_owned(), error.to_string())];
+    let _tenure = Tenure::take().map_err(refused)?;
+    let folder = PinFolder::lock(root).map_err(refused)?;
     let mut report = Report::default();
     if let Err(error) = devices(&mut report) {
         report.failures.push(Failure::new("devices".to_owned(), chain(&error)));
