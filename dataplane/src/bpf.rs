@@ -4,6 +4,7 @@
 mod links;
 mod maps;
 mod object;
+mod owner;
 mod pins;
 mod sys;
 

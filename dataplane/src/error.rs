@@ -75,6 +75,27 @@ pub enum OpenError {
         /// What this program would make.
         ours: String,
     },
+    /// The pinned maps follow another store.
+    #[error(
+        "the kernel follows the store {pinned} (pin folder {path}), but this weftd's store is {ours}, so it would remove \
+         what the other one wants. The kernel goes on forwarding as it is. Restore the state folder (state.folder in \
+         weftd.toml), or start once with `weftd --take-over`, which removes what only the other store wants, or remove \
+         everything with `weft teardown`"
+    )]
+    OtherOwner {
+        /// The pin folder.
+        path: PathBuf,
+        /// The store that the maps follow.
+        pinned: String,
+        /// The store that was to be followed.
+        ours: String,
+    },
+    /// A store's id is not lower-case hexadecimal digits.
+    #[error("{store:?} is no id of a store: it must be lower-case hexadecimal digits")]
+    NoStore {
+        /// What was given.
+        store: String,
+    },
     /// Links are pinned, but not the ABI version of their maps.
     #[error(
         "programs are attached from {path}, but the ABI version of their maps is not pinned there: somebody \

@@ -35,13 +35,13 @@ const AFTER_MAPS: [Stage; 4] = [Stage::Open, Stage::Open, Stage::Remove, Stage::
 
 impl Kernel {
     /// As [`Dataplane::open`](crate::Dataplane::open).
-    pub(crate) fn open(options: &Options, _owner: &Owner) -> Result<Self, OpenError> {
+    pub(crate) fn open(options: &Options, owner: &Owner) -> Result<Self, OpenError> {
         let netlink = Netlink::open();
         let netlink =
             netlink.map_err(|error| ObserveError::Netlink { what: "socket", cause: chain(&error) })?;
         let tenure = Tenure::take()?;
         let folder = PinFolder::create(&options.pin_folder)?;
-        let loaded = Programs::load(&folder, &options.sizes);
+        let loaded = Programs::load(&folder, &options.sizes, owner);
         let (programs, maps) = loaded.inspect_err(|_| folder.remove_if_empty())?;
         Ok(Self { netlink, programs, maps, folder, _tenure: tenure })
     }

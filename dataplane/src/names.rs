@@ -30,6 +30,9 @@ pub(crate) const MAPS: &str = "maps";
 /// Folder of the link pins, in the pin folder.
 pub(crate) const LINKS: &str = "links";
 
+/// Folder that says whose intent the maps follow, in the pin folder.
+pub(crate) const OWNER: &str = "owner";
+
 /// A device that weft made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owned<'a> {
@@ -97,6 +100,11 @@ pub(crate) fn parse_link_pin(name: &str) -> Option<(&'static str, u32)> {
     let ifindex = ifindex.parse().ok()?;
     // Only the one spelling: no sign, no leading zero.
     (link_pin(program, ifindex) == name).then_some((program, ifindex))
+}
+
+/// Whether `name` is a store's id.
+pub(crate) fn is_store(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Teardown: removes what weft made in this network namespace and its pins, and nothing else.
 //!
 //! Devices go first, while their programs still guard them, then the programs on foreign devices, the next hops,
-//! and last the maps, the ABI at the very end: whatever interrupts it, it can be done again.
+//! and last the maps, the ABI at the very end, and whose they were: whatever interrupts it, it can be done again.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -81,7 +81,11 @@ fn pins(folder: &PinFolder, removed: &mut Vec<String>, failures: &mut Vec<Failur
     for name in others.into_iter().chain([maps::ABI]) {
         remove(&folder.map(name), |path| fs::remove_file(path));
     }
-    for path in [folder.links(), folder.maps(), folder.root().to_owned()] {
+    // If they cannot be read, the removal of their folder fails and is told.
+    for record in folder.owner_records().unwrap_or_default() {
+        remove(&record, |path| fs::remove_dir(path));
+    }
+    for path in [folder.links(), folder.maps(), folder.owner(), folder.root().to_owned()] {
         remove(&path, remove_if_empty);
     }
 }

@@ -11,6 +11,7 @@
 mod foreign;
 mod host;
 mod next_hops;
+mod owners;
 mod pins;
 mod ports;
 mod tables;
