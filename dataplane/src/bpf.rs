@@ -6,6 +6,7 @@ mod maps;
 mod object;
 mod owner;
 mod pins;
+mod strangers;
 mod sys;
 
 pub(crate) use links::Attachment;

@@ -75,6 +75,28 @@ pub enum OpenError {
         /// What this program would make.
         ours: String,
     },
+    /// Another pin folder's programs are on a device of ours.
+    #[error(
+        "another pin folder than {path} holds weft's program {program} on device {device}, and its programs would drop \
+         what those of this folder should get: set bpf.pin_folder in weftd.toml back, or run `weft teardown` with the \
+         old configuration"
+    )]
+    OtherFolder {
+        /// The pin folder.
+        path: PathBuf,
+        /// The program.
+        program: String,
+        /// The device.
+        device: String,
+    },
+    /// It cannot be asked which programs are on a device.
+    #[error("cannot tell which programs are on device {device}: {cause}")]
+    Programs {
+        /// The device.
+        device: String,
+        /// What happened.
+        cause: String,
+    },
     /// The pinned maps follow another store.
     #[error(
         "the kernel follows the store {pinned} (pin folder {path}), but this weftd's store is {ours}, so it would remove \

@@ -11,8 +11,9 @@ use crate::change::{Change, Operation};
 use crate::desired::Desired;
 use crate::diff::{Stage, devices};
 use crate::error::{ObserveError, OpenError, chain};
+use crate::names::{self, Owned};
 use crate::netlink::Netlink;
-use crate::observe::Observed;
+use crate::observe::{Observed, asking};
 use crate::plan::{Devices, LocalPort, NextHops, Slots, Tables};
 use crate::tenure::Tenure;
 use crate::{Failure, Options, Owner, PortState, Report};
@@ -36,12 +37,13 @@ const AFTER_MAPS: [Stage; 4] = [Stage::Open, Stage::Open, Stage::Remove, Stage::
 impl Kernel {
     /// As [`Dataplane::open`](crate::Dataplane::open).
     pub(crate) fn open(options: &Options, owner: &Owner) -> Result<Self, OpenError> {
-        let netlink = Netlink::open();
-        let netlink =
-            netlink.map_err(|error| ObserveError::Netlink { what: "socket", cause: chain(&error) })?;
+        let mut netlink = Netlink::open().map_err(asking("socket"))?;
         let tenure = Tenure::take()?;
+        let links = netlink.links().map_err(asking("links"))?;
+        let vxlan = links.iter().find(|link| names::owned(link) == Some(Owned::Vxlan));
         let folder = PinFolder::create(&options.pin_folder)?;
-        let loaded = Programs::load(&folder, &options.sizes, owner);
+        let foreign = vxlan.map_or(Ok(()), |vxlan| folder.require_no_stranger_on(&vxlan.name));
+        let loaded = foreign.and_then(|()| Programs::load(&folder, &options.sizes, owner));
         let (programs, maps) = loaded.inspect_err(|_| folder.remove_if_empty())?;
         Ok(Self { netlink, programs, maps, folder, _tenure: tenure })
     }

@@ -82,6 +82,7 @@ impl Programs {
     ) -> Result<(), AttachError> {
         let pin = folder.link(program, ifindex);
         detach(folder, program, ifindex).map_err(|error| AttachError(error.to_string()))?;
+        folder.require_no_stranger_on(device).map_err(|error| AttachError(error.to_string()))?;
         links::attach(self.program(program)?, device, &pin)
     }
 

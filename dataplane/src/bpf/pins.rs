@@ -15,7 +15,7 @@ use weft_dataplane_abi::{ABI_VERSION, maps};
 
 use super::links::{self, Attachment};
 use super::maps::{Shape, shapes};
-use super::owner;
+use super::{owner, strangers};
 use crate::error::{OpenError, chain};
 use crate::{Owner, Sizes, names};
 
@@ -142,6 +142,18 @@ impl PinFolder {
         match links::pinned(&self.links()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             other => other,
+        }
+    }
+
+    /// Refuses a device that carries programs of weft's from another pin folder.
+    pub(crate) fn require_no_stranger_on(&self, device: &str) -> Result<(), OpenError> {
+        let device = || device.to_owned();
+        match strangers::stranger(&device(), &self.links()) {
+            Ok(None) => Ok(()),
+            Ok(Some(program)) => {
+                Err(OpenError::OtherFolder { path: self.root.clone(), program, device: device() })
+            }
+            Err(cause) => Err(OpenError::Programs { device: device(), cause }),
         }
     }
 

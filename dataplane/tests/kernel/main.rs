@@ -14,5 +14,6 @@ mod next_hops;
 mod owners;
 mod pins;
 mod ports;
+mod strangers;
 mod tables;
 mod traffic;
