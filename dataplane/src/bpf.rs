@@ -4,7 +4,9 @@
 mod links;
 mod maps;
 mod object;
+mod owner;
 mod pins;
+mod strangers;
 mod sys;
 
 pub(crate) use links::Attachment;

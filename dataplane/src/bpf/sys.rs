@@ -44,6 +44,8 @@ struct RawLinkInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LinkInfo {
     pub(super) id: u32,
+    /// The program that it holds.
+    pub(super) program_id: u32,
     /// The device that it is attached to, in the namespace of that device; 0 if the device has gone.
     pub(super) ifindex: u32,
 }
@@ -61,7 +63,9 @@ pub(super) fn tcx_link_at(path: &Path) -> io::Result<Option<LinkInfo>> {
     // any bytes are a value.
     let result = unsafe { bpf(BPF_OBJ_GET_INFO_BY_FD, &raw mut attributes) };
     match result {
-        Ok(_) if info.kind == BPF_LINK_TYPE_TCX => Ok(Some(LinkInfo { id: info.id, ifindex: info.ifindex })),
+        Ok(_) if info.kind == BPF_LINK_TYPE_TCX => {
+            Ok(Some(LinkInfo { id: info.id, program_id: info.program_id, ifindex: info.ifindex }))
+        }
         Ok(_) => Ok(None),
         Err(error) => Err(error),
     }
