@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::{fs, io};
 
 use aya::maps::{Array, Map, MapInfo};
-use aya::programs::SchedClassifier;
+use aya::programs::{LinkOrder, SchedClassifier};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use weft_dataplane_abi::{ABI_VERSION, maps, programs};
 
+use super::guard;
 use super::links::{self, Attachment};
 use super::maps::{Maps, Shape, shapes};
 use super::pins::{Fresh, PinFolder};
@@ -34,7 +35,7 @@ impl Programs {
         folder.check_owner(owner)?;
         let adopted = folder.adoptable(sizes)?;
         let mut ebpf = load(folder, &adopted, sizes)?;
-        for name in programs::ALL {
+        for name in programs::ALL.into_iter().chain([programs::GUARD]) {
             classifier(&mut ebpf, name)
                 .map_err(|cause| OpenError::Program { name, cause })?
                 .load()
@@ -83,7 +84,12 @@ impl Programs {
         let pin = folder.link(program, ifindex);
         detach(folder, program, ifindex).map_err(|error| AttachError(error.to_string()))?;
         folder.require_no_stranger_on(device).map_err(|error| AttachError(error.to_string()))?;
-        links::attach(self.program(program)?, device, &pin)
+        if program == programs::FROM_UNDERLAY {
+            // After those that were there before us.
+            return links::attach(self.program(program)?, device, LinkOrder::last(), &pin);
+        }
+        guard::attach(self.program(programs::GUARD)?, device, ifindex)?;
+        links::attach(self.program(program)?, device, LinkOrder::first(), &pin)
     }
 
     fn program(&mut self, name: &str) -> Result<&mut SchedClassifier, AttachError> {
