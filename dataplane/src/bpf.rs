@@ -1,15 +1,17 @@
 //! The eBPF side of the kernel: the object with the programs, their maps and links, and the pins that keep them
 //! there without a daemon.
 
+mod inventory;
 mod links;
 mod maps;
 mod object;
 mod owner;
 mod pins;
+mod resize;
 mod strangers;
 mod sys;
 
 pub(crate) use links::Attachment;
-pub(crate) use maps::{Counters, HashTable, Maps, PrefixKey, Table};
+pub(crate) use maps::{Counters, HashTable, Maps, PrefixKey, Table, size_key};
 pub(crate) use object::{Programs, detach};
 pub(crate) use pins::PinFolder;
