@@ -252,6 +252,23 @@ pub struct ErrorBody {
 pub struct Problem {
     /// The object at fault, such as `subnet/red-a`, with the document's position in the input where there is one.
     pub object: String,
+    /// The field at fault, such as `vni` or `addresses[17].mac`, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
     /// What is wrong and what to do.
     pub message: String,
+}
+
+impl Problem {
+    /// A problem of an object as a whole.
+    #[must_use]
+    pub fn new(object: impl ToString, message: impl ToString) -> Self {
+        Self { object: object.to_string(), field: None, message: message.to_string() }
+    }
+
+    /// The same, of one of its fields.
+    #[must_use]
+    pub fn at(self, field: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..self }
+    }
 }

@@ -23,12 +23,13 @@ fn answer(request: &Request) -> Vec<u8> {
     match (request.method.as_str(), request.target.as_str()) {
         ("GET", "/v1/status") => json(200, STATUS),
         ("GET", "/v1/networks") => json(200, STORED),
+        ("GET", "/v1/subnets" | "/v1/ports" | "/v1/remotes") => json(200, "[]"),
         ("GET", "/v1/networks/red") => json(200, &STORED[1..STORED.len() - 1]),
         ("POST", "/v1/apply?dry_run=true" | "/v1/delete?dry_run=true") => json(200, PLAN),
         ("POST", "/v1/ports/web/attach") => json(200, FAILED),
         ("POST", "/v1/apply") => json(
             422,
-            r#"{"errors":[{"object":"network/red","message":"VNI 5000 is taken by network/blue"}]}"#,
+            r#"{"errors":[{"object":"network/red","field":"vni","message":"VNI 5000 is taken by network/blue"}]}"#,
         ),
         ("POST", "/v1/teardown") => json(200, r#"["link weft0"]"#),
         ("GET", "/v1/counters") => json(
@@ -77,6 +78,8 @@ fn get_in_every_format() {
     let table = "NAME  TENANT  VNI   REVISION\nred   acme    5000  7\n";
     expect(&weft(&socket, &["get", "networks"], ""), 0, table, "");
     expect(&weft(&socket, &["get", "net", "red"], ""), 0, table, "");
+    expect(&weft(&socket, &["get", "all"], ""), 0, &format!("NETWORKS\n{table}"), "");
+    assert_eq!(weft(&socket, &["get", "all", "red"], "").status.code(), Some(2));
     let output = weft(&socket, &["get", "network", "-o", "json"], "");
     let value: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(value, serde_json::from_str::<serde_json::Value>(STORED).expect("JSON"));
@@ -121,7 +124,7 @@ fn a_refusal_points_into_the_file() {
     let folder = folder.to_str().expect("UTF-8");
     let output = weft(&server.socket(), &["apply", "-f", folder], "");
     let error = format!(
-        "error: network/red at {folder}/red.yaml:2:1 (document 1): VNI 5000 is taken by network/blue\n"
+        "error: network/red at {folder}/red.yaml:5:6 (document 1): VNI 5000 is taken by network/blue\n"
     );
     expect(&output, 1, "", &error);
 }

@@ -191,12 +191,8 @@ fn check_presence(current: &Intent, changes: &[Change]) -> Result<(), Refused> {
 fn check_repeats(ids: &[Reference]) -> Result<(), Refused> {
     let mut seen = BTreeSet::new();
     let repeated = ids.iter().filter(|id| !seen.insert(*id));
-    let problems: Vec<_> = repeated
-        .map(|id| Problem {
-            object: id.to_string(),
-            message: "it is in the input more than once; keep one of them".to_owned(),
-        })
-        .collect();
+    let problems: Vec<_> =
+        repeated.map(|id| Problem::new(id, "it is in the input more than once; keep one of them")).collect();
     if problems.is_empty() { Ok(()) } else { Err(Refused::Invalid(problems)) }
 }
 
@@ -207,15 +203,13 @@ fn check_moves(current: &Intent, changes: &[Change]) -> Result<(), Refused> {
         let Change::Attach { port, attachment, may_move: false } = change else { continue };
         let Some(place) = current.ports.get(port).and_then(|port| port.attachment.as_ref()) else { continue };
         if place != attachment {
-            problems.push(Problem {
-                object: change.id().to_string(),
-                message: format!(
-                    "it is attached to {} as {}; detach it first, or attach with --move (in the API: move=true), \
-                     which takes it away from there",
-                    place.netns.display(),
-                    place.device
-                ),
-            });
+            let message = format!(
+                "it is attached to {} as {}; detach it first, or attach with --move (in the API: move=true), which \
+                 takes it away from there",
+                place.netns.display(),
+                place.device
+            );
+            problems.push(Problem::new(change.id(), message));
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(Refused::Elsewhere(problems)) }
@@ -242,13 +236,9 @@ fn check_orphans(intent: &Intent, ids: &[Reference]) -> Result<(), Refused> {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        problems.push(Problem {
-            object: id.to_string(),
-            message: format!(
-                "{}{more} would be left without it; delete them first, or together",
-                names.join(", ")
-            ),
-        });
+        let names = names.join(", ");
+        let message = format!("{names}{more} would be left without it; delete them first, or together");
+        problems.push(Problem::new(id, message));
     }
     if problems.is_empty() { Ok(()) } else { Err(Refused::Needed(problems)) }
 }

@@ -200,9 +200,9 @@ impl Engine {
         let report = self.dataplane.reconcile(&desired(&candidate.model, &self.host)).await;
         let failures = report.failures.iter().filter(|failure| failure.port.as_deref() == Some(&port));
         let problems: Vec<_> = failures
-            .map(|failure| Problem {
-                object: reference(Kind::Port, &port).to_string(),
-                message: format!("it was not attached: {}", failure.cause),
+            .map(|failure| {
+                let message = format_args!("it was not attached: {}", failure.cause);
+                Problem::new(reference(Kind::Port, &port), message)
             })
             .collect();
         if !problems.is_empty() {
@@ -237,7 +237,7 @@ impl Engine {
             .new_attachments(&self.intent)
             .filter_map(|(port, attachment)| {
                 let error = netns::check(&attachment.netns).err()?;
-                Some(Problem { object: reference(Kind::Port, port).to_string(), message: error.to_string() })
+                Some(Problem::new(reference(Kind::Port, port), error).at("attachment.netns"))
             })
             .collect();
         if problems.is_empty() { Ok(()) } else { Err(EngineError::Refused(Refused::Invalid(problems))) }
@@ -326,7 +326,7 @@ async fn teardown(dataplane: Dataplane, options: &Options) -> Result<Vec<String>
     Dataplane::teardown(options).await.map_err(|failures| {
         let problems = failures.into_iter().map(|failure| {
             error!(object = failure.object, cause = failure.cause, "not removed");
-            Problem { object: failure.object, message: failure.cause }
+            Problem::new(failure.object, failure.cause)
         });
         EngineError::Teardown(problems.collect())
     })

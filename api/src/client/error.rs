@@ -60,7 +60,7 @@ impl ClientError {
         match self {
             Self::Refused { problems, .. } => problems.clone(),
             Self::Unreachable { .. } | Self::Interrupted { .. } | Self::Protocol { .. } => {
-                vec![Problem { object: "weftd".to_owned(), message: self.to_string() }]
+                vec![Problem::new("weftd", self)]
             }
         }
     }

@@ -67,7 +67,10 @@ fn a_prefix_that_leaves_a_port_outside_is_refused() {
     ));
     assert_eq!(
         messages(build(&[apply]).unwrap_err()),
-        ["port/blue-1: address 10.0.0.5 is outside 10.1.0.0/24 in subnet/blue-a"]
+        [
+            "port/blue-1: address 10.0.0.5 is outside 10.1.0.0/24 in subnet/blue-a; choose one inside it, or leave it out \
+          to get a free one"
+        ]
     );
 }
 

@@ -109,6 +109,9 @@ fn statuses_of_what_is_not_there_or_there_already() {
     ];
     for ((status, problems), expected, object) in table {
         assert_eq!((status, problems[0].object.as_str()), (expected, object), "{problems:?}");
+        if expected == 404 && object.contains("/no") {
+            assert!(problems[0].message.starts_with("it does not exist; `weft get "), "{problems:?}");
+        }
     }
     assert_eq!(client.status().unwrap().revision, 1);
 }

@@ -108,6 +108,21 @@ fn a_nic_is_taken_from_a_workload_only_if_that_is_meant() {
     assert!(!here.devices().contains("eth0") && there.devices().contains("eth0"));
 }
 
+/// The kernel tells nobody of what happens in a workload's namespace; the next comparison finds it.
+#[test]
+fn what_somebody_changed_in_the_workload_is_put_right() {
+    let Some(daemon) = daemon() else { return };
+    let (client, pod) = (daemon.client(), Pod::new());
+    client.attach("red-1", &pod.attachment("eth0"), false).unwrap();
+    let address = port(&client, "red-1").addresses[0];
+    pod.remove_address("eth0", address);
+    let outcome = client.attach("red-1", &pod.attachment("eth0"), false).unwrap();
+    assert!(outcome.kernel.iter().any(|change| change.contains("red-1")), "{outcome:?}");
+    assert!(client.status().unwrap().checked_seconds_ago < 30);
+    let again = client.attach("red-1", &pod.attachment("eth0"), false).unwrap();
+    assert!(again.kernel.is_empty(), "{again:?}");
+}
+
 #[test]
 fn a_restart_finds_everything_in_place() {
     let Some(daemon) = daemon() else { return };
