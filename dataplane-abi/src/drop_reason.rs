@@ -17,7 +17,7 @@ pub enum DropReason {
     /// ARP or neighbour solicitation for an address that nobody in the subnet has.
     UnknownNeighbour = 5,
     /// ARP or neighbour discovery that needs no answer: announcements, probes for the port's own address,
-    /// replies, router solicitations.
+    /// replies, router solicitations; and neighbour discovery of other hosts' ports.
     NeighbourNoise = 6,
     /// Broadcast or multicast, which is not flooded.
     Multicast = 7,
@@ -49,6 +49,12 @@ pub enum DropReason {
     NotConfigured = 20,
     /// A link-local source beyond its own link (RFC 4291 section 2.5.6).
     LinkLocal = 21,
+    /// IPv6 extension headers that lead to neighbour discovery, or do not end within the first bytes of the packet.
+    ExtensionHeaders = 22,
+    /// A destination that no router passes on: unspecified, loopback, link-local, multicast, reserved.
+    Unroutable = 23,
+    /// The device's own program is gone, and the one behind it lets nothing through.
+    ProgramMissing = 24,
 }
 
 impl DropReason {
@@ -56,7 +62,7 @@ impl DropReason {
     pub const CAPACITY: usize = 32;
 
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::UnknownEndpoint,
         Self::Malformed,
         Self::SpoofedMac,
@@ -79,6 +85,9 @@ impl DropReason {
         Self::KernelRefused,
         Self::NotConfigured,
         Self::LinkLocal,
+        Self::ExtensionHeaders,
+        Self::Unroutable,
+        Self::ProgramMissing,
     ];
 
     /// The name in counters and messages.
@@ -107,6 +116,9 @@ impl DropReason {
             Self::KernelRefused => "kernel_refused",
             Self::NotConfigured => "not_configured",
             Self::LinkLocal => "link_local",
+            Self::ExtensionHeaders => "extension_headers",
+            Self::Unroutable => "unroutable",
+            Self::ProgramMissing => "program_missing",
         }
     }
 

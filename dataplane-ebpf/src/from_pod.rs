@@ -34,7 +34,6 @@ fn packet(skb: &mut Skb, endpoint: &Endpoint) -> Verdict {
     if skb.has_vlan() {
         return Err(DropReason::UnsupportedEthertype);
     }
-    let len = skb.len();
     let packet = skb.packet();
     let ethernet = packet.get::<Ethernet>(0)?;
     endpoint::check_mac(ethernet, endpoint)?;
@@ -42,10 +41,12 @@ fn packet(skb: &mut Skb, endpoint: &Endpoint) -> Verdict {
         return arp::answer(skb, endpoint);
     }
     let version = Version::of(ethernet.ethertype)?;
-    if version == Version::V6 && neighbour_discovery::is_message(&packet) {
+    let mac = ethernet.destination;
+    if version == Version::V6 && neighbour_discovery::is_message(skb, 0)? {
         return neighbour_discovery::answer(skb, endpoint);
     }
-    let mac = ethernet.destination;
+    let len = skb.len();
+    let packet = skb.packet();
     // Before the source is looked at: group reports and DHCP have none yet, which is no spoofing.
     if mac[0] & 1 != 0 {
         return Err(DropReason::Multicast);

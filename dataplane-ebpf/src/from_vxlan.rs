@@ -29,6 +29,6 @@ fn packet(skb: &mut Skb) -> Verdict {
     }
     skb.pull(HEADERS)?;
     let len = skb.len();
-    let received = receive::judge(&skb.packet(), 0, len, host, remote, vni)?;
+    let received = receive::judge(skb, 0, len, host, remote, vni)?;
     receive::deliver(skb, &received)
 }

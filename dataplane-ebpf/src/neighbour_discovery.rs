@@ -2,7 +2,8 @@
 
 use weft_dataplane_abi::{DropReason, Endpoint, HostRoute, IpKey, kind};
 
-use crate::headers::{ETHERNET_LEN, IPV6_LEN, Ipv6, protocol};
+use crate::extension_headers;
+use crate::headers::{ETHERNET_LEN, IPV6_LEN, Icmp, Ipv6, protocol};
 use crate::ip::set_macs;
 use crate::maps;
 use crate::packet::{Packet, Wire};
@@ -54,15 +55,31 @@ struct LinkLayerOption {
 // SAFETY: bytes only.
 unsafe impl Wire for LinkLayerOption {}
 
-/// Whether an IPv6 packet is neighbour or router discovery.
+/// Whether the IPv6 packet of the frame at `frame` is neighbour or router discovery. Behind extension headers, where no
+/// honest sender puts it, it is refused.
 #[inline(always)]
-pub fn is_message(packet: &Packet<'_>) -> bool {
-    let icmp = match packet.get::<Ipv6>(ETHERNET_LEN) {
-        Ok(ip) => ip.next_header == protocol::ICMPV6,
-        Err(_) => false,
-    };
-    icmp && match packet.get::<[u8; 1]>(ICMP) {
-        Ok(kind) => (ROUTER_SOLICITATION..=REDIRECT).contains(&kind[0]),
+pub fn is_message(skb: &mut Skb, frame: usize) -> Result<bool, DropReason> {
+    let packet = skb.packet();
+    if packet.get::<Ipv6>(frame + ETHERNET_LEN)?.next_header == protocol::ICMPV6 {
+        return Ok(is_kind(&packet, frame + ICMP));
+    }
+    if extension_headers::follow(&packet, frame) {
+        skb.pull(extension_headers::REACH)?;
+        let packet = skb.packet();
+        if let Some(message) = extension_headers::icmpv6_behind(&packet, frame)?
+            && is_kind(&packet, message)
+        {
+            return Err(DropReason::ExtensionHeaders);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether the ICMPv6 message at `message` is of neighbour or router discovery.
+#[inline(always)]
+fn is_kind(packet: &Packet<'_>, message: usize) -> bool {
+    match packet.get::<Icmp>(message) {
+        Ok(icmp) => (ROUTER_SOLICITATION..=REDIRECT).contains(&icmp.kind),
         Err(_) => false,
     }
 }

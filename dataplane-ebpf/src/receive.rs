@@ -5,10 +5,9 @@ use weft_dataplane_abi::{DropReason, HostConfig, MacKey, NextHop, VtepAddr, Vtep
 
 use crate::headers::Ethernet;
 use crate::ip::{self, Version};
-use crate::packet::Packet;
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict};
-use crate::{maps, route, ttl};
+use crate::{maps, neighbour_discovery, route, ttl};
 
 /// A frame that passed all checks.
 pub struct Received {
@@ -30,7 +29,7 @@ impl Received {
 /// Judges the inner frame at `frame`, of `len` bytes, that `remote` sent into `vni`.
 #[inline(always)]
 pub fn judge(
-    packet: &Packet<'_>,
+    skb: &mut Skb,
     frame: usize,
     len: u32,
     host: &HostConfig,
@@ -41,10 +40,16 @@ pub fn judge(
     if !maps::may_send(&VtepVniKey::raw(vni, remote)) {
         return Err(DropReason::UnknownVtep);
     }
-    let ethernet = packet.get::<Ethernet>(frame)?;
-    let version = Version::of(ethernet.ethertype)?;
-    let destination = ip::destination(packet, frame, len, version, entry.network())?;
+    let version = Version::of(skb.packet().get::<Ethernet>(frame)?.ethertype)?;
     let routed = entry.kind() == vni_kind::NETWORK;
+    // Neighbours are told by the control plane, here as there: nobody needs to hear it from another host. Routed, it
+    // has lost the hop limit of 255 that makes it count.
+    if !routed && version == Version::V6 && neighbour_discovery::is_message(skb, frame)? {
+        return Err(DropReason::NeighbourNoise);
+    }
+    let packet = &skb.packet();
+    let ethernet = packet.get::<Ethernet>(frame)?;
+    let destination = ip::destination(packet, frame, len, version, entry.network())?;
     let next_hop = if routed {
         if ethernet.destination != host.router_mac() {
             return Err(DropReason::NotRouterMac);

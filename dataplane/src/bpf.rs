@@ -1,10 +1,13 @@
 //! The eBPF side of the kernel: the object with the programs, their maps and links, and the pins that keep them
 //! there without a daemon.
 
+mod guard;
 mod links;
 mod maps;
 mod object;
+mod owner;
 mod pins;
+mod strangers;
 mod sys;
 
 pub(crate) use links::Attachment;

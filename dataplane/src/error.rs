@@ -29,6 +29,25 @@ pub enum OpenError {
         /// The pin folder.
         path: PathBuf,
     },
+    /// Another process manages the network namespace.
+    #[error(
+        "another weftd manages this network namespace (`ss -xap | grep @{name}` shows it): stop it, or run this one in \
+         a network namespace of its own"
+    )]
+    NamespaceInUse {
+        /// The abstract unix socket that it holds.
+        name: &'static str,
+    },
+    /// It cannot be made sure that no other process manages the network namespace.
+    #[error(
+        "cannot take the abstract unix socket @{name}, by which one weftd manages a network namespace: {source}"
+    )]
+    Namespace {
+        /// The socket.
+        name: &'static str,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
     /// The pinned maps are of another version of weft.
     #[error(
         "the maps pinned in {path} hold ABI version {pinned}, this weftd speaks {ours}: run the weftd that made \
@@ -55,6 +74,49 @@ pub enum OpenError {
         pinned: String,
         /// What this program would make.
         ours: String,
+    },
+    /// Another pin folder's programs are on a device of ours.
+    #[error(
+        "another pin folder than {path} holds weft's program {program} on device {device}, and its programs would drop \
+         what those of this folder should get: set bpf.pin_folder in weftd.toml back, or run `weft teardown` with the \
+         old configuration"
+    )]
+    OtherFolder {
+        /// The pin folder.
+        path: PathBuf,
+        /// The program.
+        program: String,
+        /// The device.
+        device: String,
+    },
+    /// It cannot be asked which programs are on a device.
+    #[error("cannot tell which programs are on device {device}: {cause}")]
+    Programs {
+        /// The device.
+        device: String,
+        /// What happened.
+        cause: String,
+    },
+    /// The pinned maps follow another store.
+    #[error(
+        "the kernel follows the store {pinned} (pin folder {path}), but this weftd's store is {ours}, so it would remove \
+         what the other one wants. The kernel goes on forwarding as it is. Restore the state folder (state.folder in \
+         weftd.toml), or start once with `weftd --take-over`, which removes what only the other store wants, or remove \
+         everything with `weft teardown`"
+    )]
+    OtherOwner {
+        /// The pin folder.
+        path: PathBuf,
+        /// The store that the maps follow.
+        pinned: String,
+        /// The store that was to be followed.
+        ours: String,
+    },
+    /// A store's id is not lower-case hexadecimal digits.
+    #[error("{store:?} is no id of a store: it must be lower-case hexadecimal digits")]
+    NoStore {
+        /// What was given.
+        store: String,
     },
     /// Links are pinned, but not the ABI version of their maps.
     #[error(

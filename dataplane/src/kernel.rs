@@ -11,9 +11,11 @@ use crate::change::{Change, Operation};
 use crate::desired::Desired;
 use crate::diff::{Stage, devices};
 use crate::error::{ObserveError, OpenError, chain};
+use crate::names::{self, Owned};
 use crate::netlink::Netlink;
-use crate::observe::Observed;
+use crate::observe::{Observed, asking};
 use crate::plan::{Devices, LocalPort, NextHops, Slots, Tables};
+use crate::tenure::Tenure;
 use crate::{Failure, Options, Owner, PortState, Report};
 
 /// The kernel, with weft's programs in it.
@@ -21,8 +23,9 @@ pub(crate) struct Kernel {
     netlink: Netlink,
     programs: Programs,
     maps: Maps,
-    /// Last, so that the lock goes when all else has gone.
+    /// Second to last, so that the lock goes when all else has gone.
     folder: PinFolder,
+    _tenure: Tenure,
 }
 
 /// Devices and their programs are set up before the maps lead packets to them.
@@ -33,14 +36,16 @@ const AFTER_MAPS: [Stage; 4] = [Stage::Open, Stage::Open, Stage::Remove, Stage::
 
 impl Kernel {
     /// As [`Dataplane::open`](crate::Dataplane::open).
-    pub(crate) fn open(options: &Options, _owner: &Owner) -> Result<Self, OpenError> {
-        let netlink = Netlink::open();
-        let netlink =
-            netlink.map_err(|error| ObserveError::Netlink { what: "socket", cause: chain(&error) })?;
+    pub(crate) fn open(options: &Options, owner: &Owner) -> Result<Self, OpenError> {
+        let mut netlink = Netlink::open().map_err(asking("socket"))?;
+        let tenure = Tenure::take()?;
+        let links = netlink.links().map_err(asking("links"))?;
+        let vxlan = links.iter().find(|link| names::owned(link) == Some(Owned::Vxlan));
         let folder = PinFolder::create(&options.pin_folder)?;
-        let loaded = Programs::load(&folder, &options.sizes);
+        let foreign = vxlan.map_or(Ok(()), |vxlan| folder.require_no_stranger_on(&vxlan.name));
+        let loaded = foreign.and_then(|()| Programs::load(&folder, &options.sizes, owner));
         let (programs, maps) = loaded.inspect_err(|_| folder.remove_if_empty())?;
-        Ok(Self { netlink, programs, maps, folder })
+        Ok(Self { netlink, programs, maps, folder, _tenure: tenure })
     }
 
     /// As [`Dataplane::reconcile`](crate::Dataplane::reconcile).

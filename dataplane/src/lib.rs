@@ -19,6 +19,7 @@ mod netns;
 mod observe;
 mod plan;
 mod teardown;
+mod tenure;
 mod watch;
 
 use std::collections::BTreeMap;

@@ -22,10 +22,16 @@ pub(crate) const GROUP: u32 = u32::from_be_bytes(*b"weft");
 /// "w" in ASCII, a number that iproute2 names nobody for.
 pub(crate) const PROTOCOL: u8 = b'w';
 
+/// Abstract unix socket that the one weftd of a network namespace holds.
+pub(crate) const TENURE: &str = "weft-dataplane";
+
 /// Folder of the map pins, in the pin folder.
 pub(crate) const MAPS: &str = "maps";
 /// Folder of the link pins, in the pin folder.
 pub(crate) const LINKS: &str = "links";
+
+/// Folder that says whose intent the maps follow, in the pin folder.
+pub(crate) const OWNER: &str = "owner";
 
 /// A device that weft made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +100,11 @@ pub(crate) fn parse_link_pin(name: &str) -> Option<(&'static str, u32)> {
     let ifindex = ifindex.parse().ok()?;
     // Only the one spelling: no sign, no leading zero.
     (link_pin(program, ifindex) == name).then_some((program, ifindex))
+}
+
+/// Whether `name` is a store's id.
+pub(crate) fn is_store(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 #[cfg(test)]

@@ -178,6 +178,7 @@ fn ways(netlink: &mut Netlink, desired: &Desired) -> Result<BTreeMap<Vtep, Optio
         .collect()
 }
 
-fn asking(what: &'static str) -> impl Fn(NetlinkError) -> ObserveError {
+/// What a failed question becomes.
+pub(crate) fn asking(what: &'static str) -> impl Fn(NetlinkError) -> ObserveError {
     move |error| ObserveError::Netlink { what, cause: chain(&error) }
 }

@@ -1,7 +1,7 @@
 //! Teardown: removes what weft made in this network namespace and its pins, and nothing else.
 //!
 //! Devices go first, while their programs still guard them, then the programs on foreign devices, the next hops,
-//! and last the maps, the ABI at the very end: whatever interrupts it, it can be done again.
+//! and last the maps, the ABI at the very end, and whose they were: whatever interrupts it, it can be done again.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,15 +12,17 @@ use weft_dataplane_abi::maps;
 use crate::apply::Hands;
 use crate::bpf::PinFolder;
 use crate::change::Change;
-use crate::error::chain;
+use crate::error::{OpenError, chain};
 use crate::names::{self, Owned, PROTOCOL};
 use crate::netlink::{Netlink, NetlinkError};
+use crate::tenure::Tenure;
 use crate::{Failure, Report};
 
 /// As [`Dataplane::teardown`](crate::Dataplane::teardown), for the pin folder `root`.
 pub(crate) fn teardown(root: &Path) -> Result<Vec<String>, Vec<Failure>> {
-    let folder = PinFolder::lock(root);
-    let folder = folder.map_err(|error| vec![Failure::new("teardown".to_owned(), error.to_string())])?;
+    let refused = |error: OpenError| vec![Failure::new("teardown".to_owned(), error.to_string())];
+    let _tenure = Tenure::take().map_err(refused)?;
+    let folder = PinFolder::lock(root).map_err(refused)?;
     let mut report = Report::default();
     if let Err(error) = devices(&mut report) {
         report.failures.push(Failure::new("devices".to_owned(), chain(&error)));
@@ -79,7 +81,11 @@ fn pins(folder: &PinFolder, removed: &mut Vec<String>, failures: &mut Vec<Failur
     for name in others.into_iter().chain([maps::ABI]) {
         remove(&folder.map(name), |path| fs::remove_file(path));
     }
-    for path in [folder.links(), folder.maps(), folder.root().to_owned()] {
+    // If they cannot be read, the removal of their folder fails and is told.
+    for record in folder.owner_records().unwrap_or_default() {
+        remove(&record, |path| fs::remove_dir(path));
+    }
+    for path in [folder.links(), folder.maps(), folder.owner(), folder.root().to_owned()] {
         remove(&path, remove_if_empty);
     }
 }

@@ -56,8 +56,13 @@ pub(super) fn replace(program: &mut SchedClassifier, pin: &Path) -> Result<(), A
 }
 
 /// Attaches `program` to the ingress of `device` and pins the link. A crash in between detaches it again.
-pub(super) fn attach(program: &mut SchedClassifier, device: &str, pin: &Path) -> Result<(), AttachError> {
-    let order = TcAttachOptions::TcxOrder(LinkOrder::default());
+pub(super) fn attach(
+    program: &mut SchedClassifier,
+    device: &str,
+    order: LinkOrder,
+    pin: &Path,
+) -> Result<(), AttachError> {
+    let order = TcAttachOptions::TcxOrder(order);
     let id = program
         .attach_with_options(device, TcAttachType::Ingress, order)
         .map_err(|error| AttachError(chain(&error)))?;

@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 use std::{fs, io};
 
 use aya::maps::{Array, Map, MapInfo};
-use aya::programs::SchedClassifier;
+use aya::programs::{LinkOrder, SchedClassifier};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use weft_dataplane_abi::{ABI_VERSION, maps, programs};
 
+use super::guard;
 use super::links::{self, Attachment};
 use super::maps::{Maps, Shape, shapes};
 use super::pins::{Fresh, PinFolder};
-use crate::Sizes;
 use crate::error::{AttachError, OpenError, chain};
+use crate::{Owner, Sizes};
 
 static OBJECT: &[u8] = include_bytes_aligned!(env!("WEFT_BPF_OBJECT"));
 
@@ -30,14 +31,19 @@ impl std::fmt::Debug for Programs {
 impl Programs {
     /// Loads the programs, adopts the pinned maps or pins new ones, and replaces the programs on every pinned
     /// link. Fails before it changes anything, but for the replacement itself, which no packet notices.
-    pub(crate) fn load(folder: &PinFolder, sizes: &Sizes) -> Result<(Self, Maps), OpenError> {
+    pub(crate) fn load(folder: &PinFolder, sizes: &Sizes, owner: &Owner) -> Result<(Self, Maps), OpenError> {
+        folder.check_owner(owner)?;
         let adopted = folder.adoptable(sizes)?;
         let mut ebpf = load(folder, &adopted, sizes)?;
-        for name in programs::ALL {
+        for name in programs::ALL.into_iter().chain([programs::GUARD]) {
             classifier(&mut ebpf, name)
                 .map_err(|cause| OpenError::Program { name, cause })?
                 .load()
                 .map_err(|error| OpenError::Program { name, cause: chain(&error) })?;
+        }
+        if !folder.is_complete() {
+            // Before the maps are complete, so that complete ones always have an owner.
+            folder.record_owner(owner)?;
         }
         let fresh = pin_new(&mut ebpf, folder, &adopted, sizes)?;
         let maps = Maps::open(&folder.maps())
@@ -46,6 +52,7 @@ impl Programs {
 
         let mut programs = Self { ebpf };
         programs.replace_all(folder)?;
+        folder.record_owner(owner)?;
         Ok((programs, maps))
     }
 
@@ -76,7 +83,13 @@ impl Programs {
     ) -> Result<(), AttachError> {
         let pin = folder.link(program, ifindex);
         detach(folder, program, ifindex).map_err(|error| AttachError(error.to_string()))?;
-        links::attach(self.program(program)?, device, &pin)
+        folder.require_no_stranger_on(device).map_err(|error| AttachError(error.to_string()))?;
+        if program == programs::FROM_UNDERLAY {
+            // After those that were there before us.
+            return links::attach(self.program(program)?, device, LinkOrder::last(), &pin);
+        }
+        guard::attach(self.program(programs::GUARD)?, device, ifindex)?;
+        links::attach(self.program(program)?, device, LinkOrder::first(), &pin)
     }
 
     fn program(&mut self, name: &str) -> Result<&mut SchedClassifier, AttachError> {

@@ -1,4 +1,4 @@
-//! The pin folder: a folder of weft's own on a bpffs, with `maps/NAME` and `links/PROGRAM-IFINDEX`.
+//! The pin folder: a folder of weft's own on a bpffs, with `maps/NAME`, `links/PROGRAM-IFINDEX` and `owner/STORE`.
 //!
 //! One weftd at a time manages it: a lock (flock) on the folder itself, which needs no other file, holds across
 //! network and mount namespaces, and ends with the process.
@@ -15,8 +15,9 @@ use weft_dataplane_abi::{ABI_VERSION, maps};
 
 use super::links::{self, Attachment};
 use super::maps::{Shape, shapes};
+use super::{owner, strangers};
 use crate::error::{OpenError, chain};
-use crate::{Sizes, names};
+use crate::{Owner, Sizes, names};
 
 /// An existing pin folder, locked.
 #[derive(Debug)]
@@ -72,7 +73,12 @@ impl PinFolder {
 
     /// Removes the folder as far as nothing is in it: for an open that fails.
     pub(crate) fn remove_if_empty(&self) {
-        for folder in [self.links(), self.maps(), self.root.clone()] {
+        if !self.is_complete() {
+            for record in self.owner_records().unwrap_or_default() {
+                let _ = fs::remove_dir(record);
+            }
+        }
+        for folder in [self.links(), self.maps(), self.owner(), self.root.clone()] {
             // What is not empty was there before.
             let _ = fs::remove_dir(folder);
         }
@@ -98,6 +104,34 @@ impl PinFolder {
         self.root.join(names::LINKS)
     }
 
+    /// Where the owner is recorded.
+    pub(crate) fn owner(&self) -> PathBuf {
+        self.root.join(names::OWNER)
+    }
+
+    /// The record of the owner, if there is one.
+    pub(crate) fn owner_records(&self) -> io::Result<Vec<PathBuf>> {
+        owner::records(&self.owner())
+    }
+
+    /// Refuses an owner that the maps do not follow, unless it takes over. Maps that are not complete follow nobody.
+    pub(super) fn check_owner(&self, owner: &Owner) -> Result<(), OpenError> {
+        if !names::is_store(&owner.store) {
+            return Err(OpenError::NoStore { store: owner.store.clone() });
+        }
+        if self.is_complete() { owner::check(&self.owner(), owner) } else { Ok(()) }
+    }
+
+    /// Makes `owner` the one that the maps follow.
+    pub(super) fn record_owner(&self, owner: &Owner) -> Result<(), OpenError> {
+        owner::record(&self.owner(), &owner.store)
+    }
+
+    /// Whether all maps are pinned: their ABI is the last.
+    pub(super) fn is_complete(&self) -> bool {
+        self.map(maps::ABI).exists()
+    }
+
     /// Where the link of `program` on the device `ifindex` is pinned.
     pub(crate) fn link(&self, program: &str, ifindex: u32) -> PathBuf {
         self.links().join(names::link_pin(program, ifindex))
@@ -111,11 +145,23 @@ impl PinFolder {
         }
     }
 
+    /// Refuses a device that carries programs of weft's from another pin folder.
+    pub(crate) fn require_no_stranger_on(&self, device: &str) -> Result<(), OpenError> {
+        let device = || device.to_owned();
+        match strangers::stranger(&device(), &self.links()) {
+            Ok(None) => Ok(()),
+            Ok(Some(program)) => {
+                Err(OpenError::OtherFolder { path: self.root.clone(), program, device: device() })
+            }
+            Err(cause) => Err(OpenError::Programs { device: device(), cause }),
+        }
+    }
+
     /// The maps that can be adopted, or why none can: all that are pinned must be as this weftd makes them.
     pub(super) fn adoptable(&self, sizes: &Sizes) -> Result<BTreeSet<&'static str>, OpenError> {
         let abi = self.map(maps::ABI);
-        if !abi.exists() {
-            // The ABI is pinned last: what lies here without it was left by an open that did not come to its end,
+        if !self.is_complete() {
+            // What lies here without an ABI was left by an open that did not come to its end,
             // and no program uses it. Unless one does.
             return match self.attachments() {
                 Ok(links) if links.is_empty() => Ok(BTreeSet::new()),

@@ -1,15 +1,17 @@
-//! The two bpf(2) calls that aya has no public wrapper for: opening a pin of any kind, and asking a tcx link for
-//! its device.
+//! The bpf(2) calls that aya has no public wrapper for: opening a pin of any kind, asking a tcx link for its device,
+//! and attaching to a device without a link.
 
 use std::ffi::CString;
 use std::io;
 use std::mem::size_of_val;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 const BPF_OBJ_GET: libc::c_long = 7;
+const BPF_PROG_ATTACH: libc::c_long = 8;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
+const BPF_TCX_INGRESS: u32 = 46;
 const BPF_LINK_TYPE_TCX: u32 = 11;
 
 /// The start of the kernel's `union bpf_attr` for `BPF_OBJ_GET`.
@@ -18,6 +20,15 @@ struct ObjGet {
     path: u64,
     bpf_fd: u32,
     file_flags: u32,
+}
+
+/// The start of the kernel's `union bpf_attr` for `BPF_PROG_ATTACH`.
+#[repr(C)]
+struct ProgAttach {
+    target_ifindex: u32,
+    attach_bpf_fd: u32,
+    attach_type: u32,
+    attach_flags: u32,
 }
 
 /// The start of the kernel's `union bpf_attr` for `BPF_OBJ_GET_INFO_BY_FD`.
@@ -44,6 +55,8 @@ struct RawLinkInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LinkInfo {
     pub(super) id: u32,
+    /// The program that it holds.
+    pub(super) program_id: u32,
     /// The device that it is attached to, in the namespace of that device; 0 if the device has gone.
     pub(super) ifindex: u32,
 }
@@ -61,10 +74,24 @@ pub(super) fn tcx_link_at(path: &Path) -> io::Result<Option<LinkInfo>> {
     // any bytes are a value.
     let result = unsafe { bpf(BPF_OBJ_GET_INFO_BY_FD, &raw mut attributes) };
     match result {
-        Ok(_) if info.kind == BPF_LINK_TYPE_TCX => Ok(Some(LinkInfo { id: info.id, ifindex: info.ifindex })),
+        Ok(_) if info.kind == BPF_LINK_TYPE_TCX => {
+            Ok(Some(LinkInfo { id: info.id, program_id: info.program_id, ifindex: info.ifindex }))
+        }
         Ok(_) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Attaches a program to the ingress of a device, behind those that are there, for as long as the device lives.
+pub(super) fn attach_tcx_ingress(program: BorrowedFd<'_>, ifindex: u32) -> io::Result<()> {
+    let mut attributes = ProgAttach {
+        target_ifindex: ifindex,
+        attach_bpf_fd: program.as_raw_fd().cast_unsigned(),
+        attach_type: BPF_TCX_INGRESS,
+        attach_flags: 0,
+    };
+    // SAFETY: the attributes hold no pointers.
+    unsafe { bpf(BPF_PROG_ATTACH, &raw mut attributes) }.map(drop)
 }
 
 fn open_pin(path: &Path) -> io::Result<OwnedFd> {

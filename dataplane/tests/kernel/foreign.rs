@@ -89,7 +89,7 @@ fn teardown_removes_ours_and_nothing_else() {
 }
 
 /// Attaches a program of nobody's to the ingress of `device`; it stays while what is returned does.
-fn attach_foreign_program(device: &str) -> (aya::Ebpf, u32) {
+pub fn attach_foreign_program(device: &str) -> (aya::Ebpf, u32) {
     static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("WEFT_BPF_OBJECT"));
     let mut ebpf = aya::Ebpf::load(OBJECT).unwrap();
     let program: &mut SchedClassifier = ebpf.program_mut("from_underlay").unwrap().try_into().unwrap();

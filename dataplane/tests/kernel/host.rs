@@ -85,9 +85,9 @@ struct Folder(PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        for folder in [self.0.join("links"), self.0.join("maps"), self.0.clone()] {
+        for folder in ["links", "maps", "owner", "resized", ""].map(|name| self.0.join(name)) {
             for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-                let _ = fs::remove_file(entry.path());
+                let _ = fs::remove_file(entry.path()).or_else(|_| fs::remove_dir(entry.path()));
             }
             let _ = fs::remove_dir(folder);
         }

@@ -11,7 +11,9 @@
 mod foreign;
 mod host;
 mod next_hops;
+mod owners;
 mod pins;
 mod ports;
+mod strangers;
 mod tables;
 mod traffic;

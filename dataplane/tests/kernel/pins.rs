@@ -123,13 +123,37 @@ async fn victim(pin_folder: PathBuf, netns: &Path) -> ! {
 }
 
 #[test]
-fn one_at_a_time() {
+fn one_at_a_time_in_a_pin_folder() {
     on_host("lock", async |host| {
         let _first = Dataplane::open(host.options.clone(), owner()).await.unwrap();
-        let error = refusal(&host.options).await;
+        let options = host.options.clone();
+        let (error, failures) = Pod::new()
+            .run(async move |_| (refusal(&options).await, Dataplane::teardown(&options).await.unwrap_err()))
+            .await;
         assert!(matches!(error, OpenError::InUse { .. }), "{error}");
-        let failures = Dataplane::teardown(&host.options).await.unwrap_err();
         assert!(failures[0].cause.contains("in use by another weftd"), "{failures:#?}");
+    });
+}
+
+#[test]
+fn one_at_a_time_in_a_network_namespace() {
+    on_host("tenure", async |host| {
+        let pod = Pod::new();
+        let mut first = Dataplane::open(host.options.clone(), owner()).await.unwrap();
+        let report = reconcile(&mut first, &desired_with_port(&pod)).await;
+        let pin_folder = host.options.pin_folder.join("second");
+        let second = Options { pin_folder, ..host.options.clone() };
+        let error = refusal(&second).await;
+        assert!(matches!(error, OpenError::NamespaceInUse { .. }), "{error}");
+        assert!(!second.pin_folder.exists(), "nothing was changed");
+        let failures = Dataplane::teardown(&second).await.unwrap_err();
+        assert!(
+            failures[0].cause.starts_with("another weftd manages this network namespace"),
+            "{failures:#?}"
+        );
+        assert!(crate::host::index(&host.netlink, &report.ports["a"].device).await.is_some());
+        drop(first);
+        drop(Dataplane::open(host.options.clone(), owner()).await.unwrap());
     });
 }
 

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot build its packet has failed")]
 
 mod arp;
+mod extension_headers;
 mod from_pod;
 mod from_underlay;
 mod from_vxlan;

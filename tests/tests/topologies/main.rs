@@ -4,6 +4,7 @@ mod bad_input;
 mod foreign;
 mod forged;
 mod harness;
+mod lost_pins;
 mod overlapping_tenants;
 mod restart;
 mod same_host;

@@ -1,0 +1,59 @@
+//! IPv6 extension headers (RFC 8200 section 4): what is behind them, so that neighbour discovery cannot hide there.
+
+use weft_dataplane_abi::DropReason;
+
+use crate::headers::{ETHERNET_LEN, IPV6_LEN, Ipv6, protocol};
+use crate::packet::Packet;
+
+const HOP_BY_HOP: u8 = 0;
+const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+const AUTHENTICATION: u8 = 51;
+const DESTINATION_OPTIONS: u8 = 60;
+
+/// Extension headers that are followed; honest packets have one or two.
+const MOST: usize = 8;
+/// Bytes from the start of the frame within which they must end.
+pub const REACH: u32 = 512;
+
+/// Whether the IPv6 header of the frame at `frame` is followed by an extension header.
+#[inline(always)]
+pub fn follow(packet: &Packet<'_>, frame: usize) -> bool {
+    match packet.get::<Ipv6>(frame + ETHERNET_LEN) {
+        Ok(ip) => is_extension(ip.next_header),
+        Err(_) => false,
+    }
+}
+
+/// Offset of the ICMPv6 message behind the extension headers, if that is what they lead to. Of a fragmented packet
+/// only the first fragment says so, and must say so (RFC 7112).
+#[inline(always)]
+pub fn icmpv6_behind(packet: &Packet<'_>, frame: usize) -> Result<Option<usize>, DropReason> {
+    let mut next = packet.get::<Ipv6>(frame + ETHERNET_LEN)?.next_header;
+    let mut at = frame + ETHERNET_LEN + IPV6_LEN;
+    for _ in 0..MOST {
+        if !is_extension(next) {
+            return Ok((next == protocol::ICMPV6).then_some(at));
+        }
+        if at > REACH as usize {
+            break;
+        }
+        let Ok(&[following, length, high, low]) = packet.get::<[u8; 4]>(at) else { break };
+        // The upper thirteen bits are the offset of a later fragment.
+        if next == FRAGMENT && u16::from_be_bytes([high, low]) & 0xfff8 != 0 {
+            return Ok(None);
+        }
+        at += match next {
+            FRAGMENT => 8,
+            AUTHENTICATION => (length as usize + 2) * 4,
+            _ => (length as usize + 1) * 8,
+        };
+        next = following;
+    }
+    Err(DropReason::ExtensionHeaders)
+}
+
+#[inline(always)]
+fn is_extension(next_header: u8) -> bool {
+    matches!(next_header, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS)
+}
