@@ -38,6 +38,18 @@ pub struct Located<T> {
     pub value: T,
     /// Where it begins.
     pub position: Position,
+    /// Where its fields are.
+    document: Node,
+}
+
+impl<T> Located<T> {
+    /// Where a field stands, such as `addresses[1].mac`. Of one that was left out: where the innermost list or map
+    /// begins that could have it.
+    #[must_use]
+    pub fn position_of(&self, field: &str) -> Position {
+        let Place { line, column } = self.document.find(field);
+        Position { line, column, ..self.position.clone() }
+    }
 }
 
 /// A place in the input.
@@ -88,7 +100,7 @@ impl ReadError {
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
         match self {
-            Self::Empty(_) => vec![Problem { object: "input".to_owned(), message: self.to_string() }],
+            Self::Empty(_) => vec![Problem::new("input", self)],
             Self::Invalid(errors) => errors.iter().map(DocumentError::problem).collect(),
         }
     }
@@ -100,7 +112,7 @@ impl DocumentError {
             Some(object) => format!("{object} at {}", self.position),
             None => self.position.to_string(),
         };
-        Problem { object, message: self.message.clone() }
+        Problem::new(object, &self.message)
     }
 }
 
@@ -131,7 +143,7 @@ pub fn read_references(sources: &[Source]) -> Result<Vec<Located<Reference>>, Re
 
 fn read_with<T>(
     sources: &[Source],
-    parse: impl Fn(Kind, Node) -> Result<T, Flaws>,
+    parse: impl Fn(Kind, &Node) -> Result<T, Flaws>,
 ) -> Result<Vec<Located<T>>, ReadError> {
     let mut values = Vec::new();
     let mut errors = Vec::new();
@@ -139,10 +151,15 @@ fn read_with<T>(
         let (nodes, broken) = parse_source(source);
         let nodes: Vec<Node> = nodes.into_iter().flat_map(items).collect();
         let next = nodes.len() + 1;
-        for (node, document) in nodes.into_iter().zip(1..) {
+        for (mut node, document) in nodes.into_iter().zip(1..) {
             let (at, object) = (node.at, object(&node));
-            match kind(&node).and_then(|kind| parse(kind, node)) {
-                Ok(value) => values.push(Located { value, position: position(source, document, at) }),
+            let kind = kind(&node);
+            strip(&mut node);
+            match kind.and_then(|kind| parse(kind, &node)) {
+                Ok(value) => {
+                    let position = position(source, document, at);
+                    values.push(Located { value, position, document: node });
+                }
                 Err(Flaws(flaws)) => errors.extend(flaws.into_iter().map(|flaw| {
                     let position = position(source, document, flaw.at.unwrap_or(at));
                     let path = if flaw.path.is_empty() { String::new() } else { format!("{}: ", flaw.path) };
@@ -199,8 +216,8 @@ fn kind(node: &Node) -> Result<Kind, Flaws> {
     text.parse().map_err(|error: crate::kind::UnknownKind| flaw(word.at, error.to_string()))
 }
 
-/// Reads the struct of a kind itself: through the tagged enum, serde would lose the places.
-fn resource(kind: Kind, mut node: Node) -> Result<Resource, Flaws> {
+/// Takes out what is no field of any kind.
+fn strip(node: &mut Node) {
     if let Value::Map(entries) = &mut node.value {
         // The first `kind` and `revision` only: a second one is then an unknown field.
         for ours in ["kind", "revision"] {
@@ -209,11 +226,15 @@ fn resource(kind: Kind, mut node: Node) -> Result<Resource, Flaws> {
             }
         }
     }
+}
+
+/// Reads the struct of a kind itself: through the tagged enum, serde would lose the places.
+fn resource(kind: Kind, node: &Node) -> Result<Resource, Flaws> {
     match kind {
-        Kind::Network => Deserialize::deserialize(&node).map(Resource::Network),
-        Kind::Subnet => Deserialize::deserialize(&node).map(Resource::Subnet),
-        Kind::Port => Deserialize::deserialize(&node).map(Resource::Port),
-        Kind::Remote => Deserialize::deserialize(&node).map(Resource::Remote),
+        Kind::Network => Deserialize::deserialize(node).map(Resource::Network),
+        Kind::Subnet => Deserialize::deserialize(node).map(Resource::Subnet),
+        Kind::Port => Deserialize::deserialize(node).map(Resource::Port),
+        Kind::Remote => Deserialize::deserialize(node).map(Resource::Remote),
     }
 }
 

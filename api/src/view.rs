@@ -44,6 +44,8 @@ pub struct Status {
     pub ports: Vec<PortStatus>,
     /// Other hosts.
     pub vteps: Vec<VtepStatus>,
+    /// Seconds since weftd last compared the kernel with what it should be, and made it so.
+    pub checked_seconds_ago: u64,
     /// What the last reconciliation could not do. Empty: the kernel is as desired.
     pub failures: Vec<String>,
 }
@@ -156,6 +158,30 @@ pub struct Counters {
     pub drops: BTreeMap<String, u64>,
 }
 
+/// Reasons of drops that every healthy workload causes: what it announces and asks when its NIC comes up. They are
+/// counted like all others, but nothing is wrong.
+pub const NOISE: [&str; 2] = ["neighbour_noise", "multicast"];
+
+impl Counters {
+    /// Drops that a person may want to look into: those for all reasons but [`NOISE`].
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.drops.iter().filter(|(reason, _)| !is_noise(reason)).map(|(_, count)| count).sum()
+    }
+
+    /// Drops for the reasons of [`NOISE`].
+    #[must_use]
+    pub fn noise(&self) -> u64 {
+        self.drops.iter().filter(|(reason, _)| is_noise(reason)).map(|(_, count)| count).sum()
+    }
+}
+
+/// Whether a reason is one of [`NOISE`].
+#[must_use]
+pub fn is_noise(reason: &str) -> bool {
+    NOISE.contains(&reason)
+}
+
 /// Packets and bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traffic {
@@ -226,6 +252,23 @@ pub struct ErrorBody {
 pub struct Problem {
     /// The object at fault, such as `subnet/red-a`, with the document's position in the input where there is one.
     pub object: String,
+    /// The field at fault, such as `vni` or `addresses[17].mac`, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
     /// What is wrong and what to do.
     pub message: String,
+}
+
+impl Problem {
+    /// A problem of an object as a whole.
+    #[must_use]
+    pub fn new(object: impl ToString, message: impl ToString) -> Self {
+        Self { object: object.to_string(), field: None, message: message.to_string() }
+    }
+
+    /// The same, of one of its fields.
+    #[must_use]
+    pub fn at(self, field: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..self }
+    }
 }

@@ -15,6 +15,9 @@ pub(crate) enum Failure {
     /// The arguments make no sense together.
     #[error("{0}")]
     Usage(String),
+    /// Nobody answers, and without weftd it cannot be done.
+    #[error("{0}")]
+    Unreachable(String),
     /// The change is stored, but the kernel does not have all of it.
     #[error("stored, but not yet in the kernel; weftd tries again, and `weft status` tells how it stands")]
     Kernel(Vec<String>),
@@ -43,10 +46,12 @@ pub(crate) fn report(error: &anyhow::Error, format: Format) -> ExitCode {
 fn status(error: &anyhow::Error) -> u8 {
     if error.downcast_ref().is_some_and(ClientError::is_unreachable) {
         UNREACHABLE
-    } else if let Some(Failure::Usage(_)) = error.downcast_ref() {
-        USAGE
     } else {
-        FAILED
+        match error.downcast_ref() {
+            Some(Failure::Usage(_)) => USAGE,
+            Some(Failure::Unreachable(_)) => UNREACHABLE,
+            Some(Failure::Kernel(_)) | None => FAILED,
+        }
     }
 }
 
@@ -56,14 +61,13 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn problems(error: &anyhow::Error) -> Vec<Problem> {
-    let problem = |message: String| Problem { object: "weft".to_owned(), message };
+    let problem = |message: String| Problem::new("weft", message);
     if let Some(error) = error.downcast_ref::<ClientError>() {
         error.problems()
     } else if let Some(error) = error.downcast_ref::<ReadError>() {
         error.problems()
     } else if let Some(failure @ Failure::Kernel(failures)) = error.downcast_ref() {
-        let kernel =
-            failures.iter().map(|words| Problem { object: "kernel".to_owned(), message: words.clone() });
+        let kernel = failures.iter().map(|words| Problem::new("kernel", words));
         kernel.chain([problem(failure.to_string())]).collect()
     } else {
         vec![problem(format!("{error:#}"))]
@@ -73,7 +77,7 @@ fn problems(error: &anyhow::Error) -> Vec<Problem> {
 fn lines(problems: &[Problem]) -> String {
     let lines: Vec<_> = problems
         .iter()
-        .map(|Problem { object, message }| match object.as_str() {
+        .map(|Problem { object, message, .. }| match object.as_str() {
             "weft" | "weftd" => format!("error: {}", message.replace('\n', "\n  ")),
             object => format!("error: {object}: {}", message.replace('\n', "\n  ")),
         })
@@ -87,8 +91,7 @@ mod tests {
 
     #[test]
     fn one_line_a_problem() {
-        let problems = ["subnet/a", "port/b"]
-            .map(|object| Problem { object: object.to_owned(), message: "no".to_owned() });
+        let problems = ["subnet/a", "port/b"].map(|object| Problem::new(object, "no"));
         let error = ClientError::Refused { status: 422, problems: problems.to_vec() }.into();
         assert_eq!(lines(&super::problems(&error)), "error: subnet/a: no\nerror: port/b: no");
         assert_eq!(status(&error), FAILED);

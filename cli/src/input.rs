@@ -1,5 +1,6 @@
 //! Files, folders and standard input of `-f`.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -69,18 +70,22 @@ fn folder(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Adds the position in the input to each object that the daemon refused.
+/// Adds the position in the input, of the field at fault if it is known, to each object that the daemon refused.
 pub(crate) fn locate<T>(
     error: ClientError,
     input: &[Located<T>],
     reference: impl Fn(&T) -> Reference,
 ) -> ClientError {
     let ClientError::Refused { status, mut problems } = error else { return error };
+    let objects: HashMap<_, _> =
+        input.iter().map(|located| (reference(&located.value).to_string(), located)).collect();
     for problem in &mut problems {
-        if let Some(found) =
-            input.iter().find(|located| reference(&located.value).to_string() == problem.object)
-        {
-            problem.object = format!("{} at {}", problem.object, found.position);
+        if let Some(found) = objects.get(&problem.object) {
+            let position = match &problem.field {
+                Some(field) => found.position_of(field),
+                None => found.position.clone(),
+            };
+            problem.object = format!("{} at {position}", problem.object);
         }
     }
     ClientError::Refused { status, problems }

@@ -17,18 +17,19 @@ const NETWORK_JSON: &str = r#"{"kind":"network","name":"red","tenant":"acme","vn
 const STORED: &str = r#"[{"kind":"network","name":"red","tenant":"acme","vni":5000,"revision":7}]"#;
 const PLAN: &str = r#"{"dry_run":true,"revision":7,"resources":[{"action":"create","resource":"network/red"}],"kernel":["add VNI 5000"],"failures":[]}"#;
 const FAILED: &str = r#"{"dry_run":false,"revision":8,"resources":[{"action":"replace","resource":"port/web"}],"kernel":[],"failures":["port/web: no such namespace"]}"#;
-const STATUS: &str = r#"{"host":"h1","version":"0.1.0","abi":1,"uptime_seconds":5,"underlay":"eth1","vtep":"192.0.2.1","router_mac":"02:00:c0:00:02:01","revision":7,"resources":{"network":1},"ports":[],"vteps":[],"failures":[]}"#;
+const STATUS: &str = r#"{"host":"h1","version":"0.1.0","abi":1,"uptime_seconds":5,"underlay":"eth1","vtep":"192.0.2.1","router_mac":"02:00:c0:00:02:01","revision":7,"resources":{"network":1},"ports":[],"vteps":[],"checked_seconds_ago":4,"failures":[]}"#;
 
 fn answer(request: &Request) -> Vec<u8> {
     match (request.method.as_str(), request.target.as_str()) {
         ("GET", "/v1/status") => json(200, STATUS),
         ("GET", "/v1/networks") => json(200, STORED),
+        ("GET", "/v1/subnets" | "/v1/ports" | "/v1/remotes") => json(200, "[]"),
         ("GET", "/v1/networks/red") => json(200, &STORED[1..STORED.len() - 1]),
         ("POST", "/v1/apply?dry_run=true" | "/v1/delete?dry_run=true") => json(200, PLAN),
         ("POST", "/v1/ports/web/attach") => json(200, FAILED),
         ("POST", "/v1/apply") => json(
             422,
-            r#"{"errors":[{"object":"network/red","message":"VNI 5000 is taken by network/blue"}]}"#,
+            r#"{"errors":[{"object":"network/red","field":"vni","message":"VNI 5000 is taken by network/blue"}]}"#,
         ),
         ("POST", "/v1/teardown") => json(200, r#"["link weft0"]"#),
         ("GET", "/v1/counters") => json(
@@ -77,6 +78,8 @@ fn get_in_every_format() {
     let table = "NAME  TENANT  VNI   REVISION\nred   acme    5000  7\n";
     expect(&weft(&socket, &["get", "networks"], ""), 0, table, "");
     expect(&weft(&socket, &["get", "net", "red"], ""), 0, table, "");
+    expect(&weft(&socket, &["get", "all"], ""), 0, &format!("NETWORKS\n{table}"), "");
+    assert_eq!(weft(&socket, &["get", "all", "red"], "").status.code(), Some(2));
     let output = weft(&socket, &["get", "network", "-o", "json"], "");
     let value: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(value, serde_json::from_str::<serde_json::Value>(STORED).expect("JSON"));
@@ -121,7 +124,7 @@ fn a_refusal_points_into_the_file() {
     let folder = folder.to_str().expect("UTF-8");
     let output = weft(&server.socket(), &["apply", "-f", folder], "");
     let error = format!(
-        "error: network/red at {folder}/red.yaml:2:1 (document 1): VNI 5000 is taken by network/blue\n"
+        "error: network/red at {folder}/red.yaml:5:6 (document 1): VNI 5000 is taken by network/blue\n"
     );
     expect(&output, 1, "", &error);
 }
@@ -164,18 +167,31 @@ fn status_and_version() {
     let output = weft(&server.socket(), &["status"], "");
     let text = "host       h1\nweftd      0.1.0 (kernel contract 1), up 5s\n\
                 underlay   eth1, VTEP 192.0.2.1, router MAC 02:00:c0:00:02:01\n\
-                resources  network 1 (revision 7)\nkernel     as desired\n";
+                resources  network 1 (revision 7)\nkernel     as desired, checked 4s ago\n";
     expect(&output, 0, text, "");
+    expect(&weft(&server.socket(), &["status", "--check"], ""), 0, text, "");
     let output = weft(&server.socket(), &["version", "-o", "json"], "");
     let value: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(value["weftd"], "0.1.0");
 }
 
 #[test]
+fn a_monitor_learns_of_a_failure() {
+    let status = STATUS.replace(r#""failures":[]"#, r#""failures":["port web: no such namespace"]"#);
+    let server = Server::start("check", move |_| json(200, &status));
+    assert_eq!(weft(&server.socket(), &["status"], "").status.code(), Some(0));
+    let output = weft(&server.socket(), &["status", "--check"], "");
+    assert_eq!(output.status.code(), Some(1));
+    let error = "error: the kernel is not as desired: 1 failure; no port is failed\n";
+    assert_eq!(String::from_utf8_lossy(&output.stderr), error);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("port web: no such namespace"));
+}
+
+#[test]
 fn counters_of_one_port() {
     let server = Server::start("counters", answer);
     let output = weft(&server.socket(), &["counters", "--port", "web"], "");
-    let table = "PORT  SENT  BYTES  RECEIVED  BYTES  DROPPED  REASONS\nweb   1     2      3         4      0        -\n";
+    let table = "PORT  SENT  BYTES  RECEIVED  BYTES  DROPPED  REASONS  NOISE\nweb   1     2      3         4      0        -        0\n";
     expect(&output, 0, table, "");
     let output = weft(&server.socket(), &["counters", "--port", "db"], "");
     expect(&output, 1, "", "error: port/db: no counters: `weft get ports` lists this host's ports\n");
@@ -185,8 +201,24 @@ fn counters_of_one_port() {
 fn a_watch_that_the_daemon_ends() {
     let server = Server::start("watch", answer);
     let output = weft(&server.socket(), &["watch", "--since", "7"], "");
-    let error = "error: weftd ended the stream: go on with `weft watch --since 8`\n";
+    let error = "error: weftd ended the stream: the last revision seen is 8; watch again with `weft watch --since 8`\n";
     expect(&output, 1, "8         delete   network/red\n", error);
+}
+
+#[test]
+fn a_watch_whose_daemon_dies() {
+    let server = Server::start("watch-dies", |request| match request.target.as_str() {
+        "/v1/watch?since=7" => stream(&[], false),
+        _ => answer(request),
+    });
+    let output = weft(&server.socket(), &["watch"], "");
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.starts_with("error: no more from weftd ("), "{error}");
+    assert!(
+        error.ends_with("the last revision seen is 7; watch again with `weft watch --since 7`\n"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -220,11 +252,27 @@ fn teardown_by_the_daemon_or_by_its_program() {
     fs::hard_link(env!("CARGO_BIN_EXE_weft"), &weft).expect("a link");
     symlink(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/weftd-stand-in.sh"), &weftd).expect("a link");
     let nowhere = server.folder().join("nowhere.sock");
+    let said = |config| {
+        format!("nobody answers on {}; running weftd teardown --config {config}\n", nowhere.display())
+    };
     let output = run(&weft, &nowhere, &["teardown", "--yes", "--purge", "--config", "my.toml"], "");
-    expect(&output, 0, "called with teardown --config my.toml --purge\n", "");
+    expect(&output, 0, "called with teardown --config my.toml --purge\n", &said("my.toml"));
     let output = run(&weft, &nowhere, &["teardown", "--yes", "--config", "bad.toml"], "");
     let error = format!("error: {} teardown --config bad.toml: exit status: 1\n", weftd.display());
-    expect(&output, 1, "", &error);
+    expect(&output, 1, "", &(said("bad.toml") + &error));
+
+    // Whoever names a weftd by its socket does not mean the one of the default configuration.
+    let output = run(&weft, &nowhere, &["teardown", "--yes"], "");
+    let error = format!(
+        "error: nobody answers on {}; nothing was removed\n  to do it without weftd, name the configuration of the \
+         weftd that used this socket with --config\n",
+        nowhere.display()
+    );
+    expect(&output, 3, "", &error);
+    let output = run(&weft, &server.socket(), &["teardown", "--yes", "--purge"], "");
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("name that weftd's with --config"), "{error}");
     fs::remove_dir_all(&folder).expect("the folder goes");
 }
 

@@ -64,7 +64,11 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// What is stored does not fit what the config file now says.
-    #[error("the stored resources do not fit the config file; change it back, or mend them first:\n{}", lines(.0))]
+    #[error(
+        "the stored resources do not fit the config file:\n{}\nput the config file back as it was and start weftd; \
+         then change these resources with `weft apply` or `weft delete`, and the config file after that",
+        lines(.0)
+    )]
     Unfit(Vec<Problem>),
     /// The data plane cannot be opened.
     #[error(transparent)]
@@ -87,11 +91,12 @@ enum Input {
 }
 
 impl Engine {
-    /// Opens store and data plane and makes the kernel as stored.
+    /// Opens store and data plane and makes the kernel as stored. With `take_over`, also a kernel that follows another
+    /// store: what only that one knows is removed.
     ///
     /// # Errors
     /// [`StartError`]; the kernel is then as it was.
-    pub async fn start(config: &Config) -> Result<(Self, Handle), StartError> {
+    pub async fn start(config: &Config, take_over: bool) -> Result<(Self, Handle), StartError> {
         let started = Instant::now();
         let host = Host::of(config);
         let store = Store::open(config.state.folder.as_path())?;
@@ -100,7 +105,7 @@ impl Engine {
         let intent: Intent = stored.into_iter().map(|stored| stored.resource).collect();
         let model = Model::build(&intent, &host, &[]).map_err(StartError::Unfit)?;
         let options = config.dataplane_options();
-        let owner = Owner { store: "0".to_owned(), take_over: false };
+        let owner = Owner { store: store.id(), take_over };
         let dataplane = Dataplane::open(options.clone(), owner).await?;
         let (sender, commands) = mpsc::channel(QUEUE);
         let mut engine = Self {
@@ -113,7 +118,7 @@ impl Engine {
             revision,
             model,
             dataplane,
-            observed: Observed::default(),
+            observed: Observed::nothing(started),
             history: History::new(revision),
             schedule: Schedule::default(),
             started,
@@ -152,8 +157,8 @@ impl Engine {
             Command::Change { changes, dry_run, reply } => {
                 let _ = reply.send(self.change(&changes, dry_run).await);
             }
-            Command::Attach { port, attachment, reply } => {
-                let _ = reply.send(self.attach(port, attachment).await);
+            Command::Attach { port, attachment, may_move, reply } => {
+                let _ = reply.send(self.attach(port, attachment, may_move).await);
             }
             Command::List { kind, reply } => drop(reply.send(Ok(self.list(kind)))),
             Command::Get { id, reply } => drop(reply.send(self.get(id))),
@@ -182,17 +187,22 @@ impl Engine {
     }
 
     /// Validate, make in the kernel, commit; undo in the kernel if it fails.
-    async fn attach(&mut self, port: String, attachment: Attachment) -> Result<Outcome, EngineError> {
-        let change = Change::Attach { port: port.clone(), attachment };
+    async fn attach(
+        &mut self,
+        port: String,
+        attachment: Attachment,
+        may_move: bool,
+    ) -> Result<Outcome, EngineError> {
+        let change = Change::Attach { port: port.clone(), attachment, may_move };
         let candidate =
             Candidate::build(&self.intent, &self.host, &[change]).map_err(EngineError::Refused)?;
         self.check_namespaces(&candidate)?;
         let report = self.dataplane.reconcile(&desired(&candidate.model, &self.host)).await;
         let failures = report.failures.iter().filter(|failure| failure.port.as_deref() == Some(&port));
         let problems: Vec<_> = failures
-            .map(|failure| Problem {
-                object: reference(Kind::Port, &port).to_string(),
-                message: format!("it was not attached: {}", failure.cause),
+            .map(|failure| {
+                let message = format_args!("it was not attached: {}", failure.cause);
+                Problem::new(reference(Kind::Port, &port), message)
             })
             .collect();
         if !problems.is_empty() {
@@ -227,7 +237,7 @@ impl Engine {
             .new_attachments(&self.intent)
             .filter_map(|(port, attachment)| {
                 let error = netns::check(&attachment.netns).err()?;
-                Some(Problem { object: reference(Kind::Port, port).to_string(), message: error.to_string() })
+                Some(Problem::new(reference(Kind::Port, port), error).at("attachment.netns"))
             })
             .collect();
         if problems.is_empty() { Ok(()) } else { Err(EngineError::Refused(Refused::Invalid(problems))) }
@@ -272,15 +282,19 @@ impl Engine {
         for change in &report.changes {
             info!(%change, "kernel changed");
         }
-        for failure in &report.failures {
+        for failure in report.failures.iter().filter(|failure| !self.observed.has(failure)) {
             warn!(
                 object = failure.object,
                 cause = failure.cause,
                 "the kernel is not as desired; trying again"
             );
         }
-        self.schedule.handle_report(Instant::now(), !report.failures.is_empty());
-        self.observed = Observed::of(report);
+        if report.failures.is_empty() && self.observed.has_failures() {
+            info!("the kernel is as desired again");
+        }
+        let now = Instant::now();
+        self.schedule.handle_report(now, !report.failures.is_empty());
+        self.observed = Observed::of(now, report);
     }
 
     fn outcome(&self, resources: Vec<ResourceChange>, report: &Report) -> Outcome {
@@ -312,7 +326,7 @@ async fn teardown(dataplane: Dataplane, options: &Options) -> Result<Vec<String>
     Dataplane::teardown(options).await.map_err(|failures| {
         let problems = failures.into_iter().map(|failure| {
             error!(object = failure.object, cause = failure.cause, "not removed");
-            Problem { object: failure.object, message: failure.cause }
+            Problem::new(failure.object, failure.cause)
         });
         EngineError::Teardown(problems.collect())
     })

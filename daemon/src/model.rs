@@ -6,7 +6,7 @@
 mod addressing;
 mod attachments;
 mod macs;
-mod names;
+pub(crate) mod names;
 mod prefixes;
 mod remotes;
 mod sizes;
@@ -233,8 +233,14 @@ impl<'a> Ordered<'a> {
 }
 
 impl Faults {
+    /// Something is wrong with an object as a whole.
     fn add(&mut self, kind: Kind, name: &str, message: impl ToString) {
-        self.0.push(Problem { object: reference(kind, name).to_string(), message: message.to_string() });
+        self.0.push(Problem::new(reference(kind, name), message));
+    }
+
+    /// Something is wrong with a field, such as `vni` or `addresses[17].mac`.
+    fn add_at(&mut self, kind: Kind, name: &str, field: impl Into<String>, message: impl ToString) {
+        self.0.push(Problem::new(reference(kind, name), message).at(field));
     }
 }
 

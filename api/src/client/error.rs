@@ -20,9 +20,7 @@ pub enum ClientError {
         source: io::Error,
     },
     /// The connection broke, or time ran out, before the whole answer was there.
-    #[error(
-        "{request}: no full answer from weftd: {cause}\nwhether it was carried out is unknown: `weft get` and weftd's log tell"
-    )]
+    #[error("{request}: no full answer from weftd: {cause}\n{}", aftermath(request))]
     Interrupted {
         /// Method and path.
         request: String,
@@ -62,7 +60,7 @@ impl ClientError {
         match self {
             Self::Refused { problems, .. } => problems.clone(),
             Self::Unreachable { .. } | Self::Interrupted { .. } | Self::Protocol { .. } => {
-                vec![Problem { object: "weftd".to_owned(), message: self.to_string() }]
+                vec![Problem::new("weftd", self)]
             }
         }
     }
@@ -110,6 +108,15 @@ fn with_sources(error: &ureq::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// What an interrupted request may have done.
+fn aftermath(request: &str) -> &'static str {
+    if request.starts_with("GET ") {
+        "it only asks, so nothing was changed: ask again"
+    } else {
+        "whether it was carried out is unknown: `weft get` and weftd's log tell"
+    }
 }
 
 fn advice(kind: ErrorKind) -> &'static str {

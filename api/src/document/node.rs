@@ -12,13 +12,13 @@ impl Place {
 }
 
 /// A value and where it begins.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Node {
     pub(super) at: Place,
     pub(super) value: Value,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
     /// A string that is nothing but a string: quoted, or a block.
     Text(String),
@@ -30,7 +30,7 @@ pub(super) enum Value {
     Map(Vec<Entry>),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) key: String,
     /// Where the key begins.
@@ -47,6 +47,29 @@ impl Node {
         match &self.value {
             Value::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value),
             Value::Text(_) | Value::Plain(_) | Value::Literal(_) | Value::List(_) => None,
+        }
+    }
+
+    /// Where the value of a path such as `addresses[1].mac` stands, or of as much of the path as there is.
+    pub(super) fn find(&self, path: &str) -> Place {
+        let mut node = self;
+        for step in path.split(['.', '[']) {
+            let next = match step.strip_suffix(']') {
+                Some(index) => index.parse().ok().and_then(|index| node.item(index)),
+                None => node.get(step),
+            };
+            match next {
+                Some(next) => node = next,
+                None => break,
+            }
+        }
+        node.at
+    }
+
+    fn item(&self, index: usize) -> Option<&Self> {
+        match &self.value {
+            Value::List(items) => items.get(index),
+            Value::Text(_) | Value::Plain(_) | Value::Literal(_) | Value::Map(_) => None,
         }
     }
 

@@ -34,6 +34,31 @@ fn documents_of_yaml() {
 }
 
 #[test]
+fn fields_have_places_too() {
+    let yaml = "kind: remote\nname: h2\nvtep: 192.0.2.2\naddresses:\n  - subnet: red-a\n    address: 10.0.0.9\n    \
+                mac: 02:00:00:00:00:09\n  - {subnet: red-a, address: 10.0.0.10, mac: 02:00:00:00:00:10}\n";
+    let json = "{\"kind\": \"remote\", \"name\": \"h2\", \"vtep\": \"192.0.2.2\",\n \"addresses\": [\n  {\"subnet\": \
+                \"red-a\", \"address\": \"10.0.0.9\",\n   \"mac\": \"02:00:00:00:00:09\"}]}";
+    for (name, text, field, line, column) in [
+        ("a.yaml", yaml, "vtep", 3, 7),
+        ("a.yaml", yaml, "addresses", 5, 3),
+        ("a.yaml", yaml, "addresses[0].mac", 7, 10),
+        ("a.yaml", yaml, "addresses[1].address", 8, 30),
+        ("a.json", json, "name", 1, 28),
+        ("a.json", json, "addresses[0].mac", 4, 11),
+        // What was left out.
+        ("a.yaml", yaml, "router_mac", 1, 1),
+        ("a.yaml", yaml, "addresses[0].port", 5, 5),
+        ("a.yaml", yaml, "addresses[2].mac", 5, 3),
+        ("a.yaml", yaml, "]..[", 1, 1),
+    ] {
+        let documents = read(&[source(name, text)]).unwrap();
+        let position = documents[0].position_of(field);
+        assert_eq!((position.line, position.column, position.document), (line, column, 1), "{name}: {field}");
+    }
+}
+
+#[test]
 fn lists_anchors_and_flow_style_of_yaml() {
     let text = "- &net {kind: network, name: red, tenant: &owner acme, vni: 1}\n- kind: network\n  name: blue\n  tenant: *owner\n  vni: 2\n";
     let documents = yaml(text).unwrap();

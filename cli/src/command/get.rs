@@ -1,21 +1,24 @@
 //! `weft get`: resources as they are stored.
 
 use anyhow::Result;
-use clap::Args;
+use clap::builder::PossibleValue;
+use clap::{Args, ValueEnum};
 use weft_api::client::Client;
 use weft_api::kind::{Kind, Reference};
 use weft_api::resource::{Remote, Resource};
 use weft_api::view::Stored;
 
 use crate::args::KindArg;
+use crate::exit::Failure;
 use crate::output::Output;
 use crate::output::table::{Table, joined, or_dash};
 
 const AFTER_HELP: &str = "\
-Kinds: networks (network, net), subnets (subnet, sub), ports (port, po), remotes (remote, rem).
+Kinds: networks (network, net), subnets (subnet, sub), ports (port, po), remotes (remote, rem), all.
 
 Examples:
   weft get networks
+  weft get all -o yaml > host.yaml             everything, as a file for `weft apply -f`
   weft get port web-1 -o json
   weft get subnets -o yaml > subnets.yaml      a file for `weft apply -f`";
 
@@ -23,25 +26,79 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Get {
-    /// Their kind
+    /// Their kind, or `all`
     #[arg(value_enum, hide_possible_values = true)]
-    kind: KindArg,
+    kind: Wanted,
 
     /// Only this one
     name: Option<String>,
 }
 
+/// A kind, or every kind.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    All,
+    Kind(KindArg),
+}
+
+impl ValueEnum for Wanted {
+    fn value_variants<'a>() -> &'a [Self] {
+        const KINDS: [Wanted; 5] = {
+            let [network, subnet, port, remote] = Kind::ALL;
+            [
+                Wanted::All,
+                Wanted::Kind(KindArg(network)),
+                Wanted::Kind(KindArg(subnet)),
+                Wanted::Kind(KindArg(port)),
+                Wanted::Kind(KindArg(remote)),
+            ]
+        };
+        &KINDS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::All => Some(PossibleValue::new("all")),
+            Self::Kind(kind) => kind.to_possible_value(),
+        }
+    }
+}
+
 impl Get {
     pub(crate) fn run(&self, client: &Client, output: &mut Output) -> Result<()> {
-        let KindArg(kind) = self.kind;
-        match &self.name {
-            Some(name) => {
+        match (self.kind, &self.name) {
+            (Wanted::Kind(KindArg(kind)), Some(name)) => {
                 let stored = client.get(&Reference { kind, name: name.clone() })?;
                 output.print(&stored, one)
             }
-            None => output.print(&client.list(kind)?, |stored| table(kind, stored)),
+            (Wanted::Kind(KindArg(kind)), None) => {
+                output.print(&client.list(kind)?, |stored| table(kind, stored))
+            }
+            (Wanted::All, None) => {
+                let mut all = Vec::new();
+                for kind in Kind::ALL {
+                    all.extend(client.list(kind)?);
+                }
+                output.print(&all, |all| tables(all))
+            }
+            (Wanted::All, Some(name)) => {
+                let message = format!("{name:?} is a name of which kind? all has no names");
+                Err(Failure::Usage(message).into())
+            }
         }
     }
+}
+
+/// A table for each kind that there is one of.
+fn tables(all: &[Stored]) -> String {
+    let mut texts = Vec::new();
+    for kind in Kind::ALL {
+        let of_kind: Vec<_> = all.iter().filter(|stored| stored.resource.kind() == kind).cloned().collect();
+        if !of_kind.is_empty() {
+            texts.push(format!("{}\n{}", kind.plural().to_uppercase(), table(kind, &of_kind)));
+        }
+    }
+    if texts.is_empty() { "nothing is stored\n".to_owned() } else { texts.join("\n") }
 }
 
 fn one(stored: &Stored) -> String {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use weft_api::kind::{Kind, Reference};
 use weft_api::resource;
-use weft_ipam::Pool;
+use weft_ipam::{Pool, Refusal};
 
 use super::macs::Macs;
 use super::{Faults, Host, Ordered, Port, Subnet};
@@ -55,7 +55,9 @@ pub(super) fn resolve(
         let Some(space) = spaces.get_mut(port.subnet.as_str()) else { continue };
         match space.complete(port, host) {
             Ok(resolved) => drop(ports.insert(port.name.clone(), resolved)),
-            Err(fault) => faults.add(Kind::Port, &port.name, format!("subnet/{}: {fault}", port.subnet)),
+            Err(fault) => {
+                faults.add_at(Kind::Port, &port.name, "subnet", format!("subnet/{}: {fault}", port.subnet));
+            }
         }
     }
     ports
@@ -69,22 +71,23 @@ fn claim_port(port: &resource::Port, spaces: &mut BTreeMap<&str, Space>, host: &
         ("IPv6", port.addresses.iter().filter(|address| address.is_ipv6()).count()),
     ] {
         if count > 1 {
-            faults.add(
+            faults.add_at(
                 Kind::Port,
                 &port.name,
+                "addresses",
                 format!("it has {count} {name} addresses; a port has at most one of each family"),
             );
         }
     }
-    for address in &port.addresses {
+    for (index, address) in port.addresses.iter().enumerate() {
         if let Err(fault) = space.claim_address(*address, &id, &port.subnet) {
-            faults.add(Kind::Port, &port.name, fault);
+            faults.add_at(Kind::Port, &port.name, format!("addresses[{index}]"), fault);
         }
     }
     if let Some(mac) = port.mac
         && let Err(fault) = space.macs.claim(mac, &id, &port.subnet, host)
     {
-        faults.add(Kind::Port, &port.name, fault);
+        faults.add_at(Kind::Port, &port.name, "mac", fault);
     }
 }
 
@@ -95,13 +98,13 @@ fn claim_remote(
     faults: &mut Faults,
 ) {
     let id = reference(Kind::Remote, &remote.name);
-    for entry in &remote.addresses {
+    for (index, entry) in remote.addresses.iter().enumerate() {
         let Some(space) = spaces.get_mut(entry.subnet.as_str()) else { continue };
         if let Err(fault) = space.claim_address(entry.address, &id, &entry.subnet) {
-            faults.add(Kind::Remote, &remote.name, fault);
+            faults.add_at(Kind::Remote, &remote.name, format!("addresses[{index}].address"), fault);
         }
         if let Err(fault) = space.macs.claim(entry.mac, &id, &entry.subnet, host) {
-            faults.add(Kind::Remote, &remote.name, fault);
+            faults.add_at(Kind::Remote, &remote.name, format!("addresses[{index}].mac"), fault);
         }
     }
 }
@@ -123,11 +126,13 @@ impl Space {
             IpAddr::V6(_) => (&mut self.ipv6, "ipv6"),
         };
         match family {
-            Family::Absent => Err(format!("address {address}: subnet/{subnet} has no {name} prefix")),
+            Family::Absent => Err(format!(
+                "address {address}: subnet/{subnet} has no {name} prefix; give the subnet one, or leave the address out"
+            )),
             Family::Faulty => Ok(()),
             Family::Pool(pool) => pool
                 .claim(address, &holder.to_string())
-                .map_err(|refusal| format!("address {refusal} in subnet/{subnet}")),
+                .map_err(|refusal| told(&refusal, holder.kind, subnet)),
         }
     }
 
@@ -172,6 +177,24 @@ impl Family {
             }
         }
     }
+}
+
+/// Why an address cannot be had, and what to do. Only a port can leave it to weft to choose one.
+fn told(refusal: &Refusal, kind: Kind, subnet: &str) -> String {
+    let advice = match (refusal, kind) {
+        // These advise themselves.
+        (Refusal::Network { .. } | Refusal::Broadcast { .. }, _) => {
+            return format!("subnet/{subnet}: address {refusal}");
+        }
+        (Refusal::Outside { .. }, Kind::Port) => "choose one inside it, or leave it out to get a free one",
+        (Refusal::Gateway { .. } | Refusal::Taken { .. }, Kind::Port) => {
+            "choose another, or leave it out to get a free one"
+        }
+        (Refusal::Outside { .. }, _) => "correct the address, or name the subnet that it is of",
+        (Refusal::Gateway { .. }, _) => "every host has the gateway itself, so leave it out",
+        (Refusal::Taken { .. }, _) => "leave it to one of the two",
+    };
+    format!("address {refusal} in subnet/{subnet}; {advice}")
 }
 
 /// The first address of each family.

@@ -16,17 +16,18 @@ pub(super) fn check(all: Ordered<'_>, faults: &mut Faults) {
         if !attachment.netns.is_absolute() {
             let message =
                 format!("netns {:?} is not a path from the root, such as /run/netns/web-1", attachment.netns);
-            faults.add(Kind::Port, &port.name, message);
+            faults.add_at(Kind::Port, &port.name, "attachment.netns", message);
         }
         if let Some(fault) = DeviceName::fault(device) {
-            faults.add(Kind::Port, &port.name, format!("device {device:?}: {fault}"));
+            let message = format!("device {device:?}: {fault}");
+            faults.add_at(Kind::Port, &port.name, "attachment.device", message);
         }
         if let Some(holder) = holders.get(&(&attachment.netns, device)) {
             let message = format!(
                 "device {device} in {} is that of port/{holder}; choose another device, or detach that port",
                 attachment.netns.display()
             );
-            faults.add(Kind::Port, &port.name, message);
+            faults.add_at(Kind::Port, &port.name, "attachment.device", message);
         } else {
             holders.insert((&attachment.netns, device), &port.name);
         }

@@ -10,14 +10,15 @@ const LONGEST: usize = 63;
 pub(super) fn check(all: Ordered<'_>, faults: &mut Faults) {
     for id in all.order {
         if let Some(fault) = fault(&id.name) {
-            faults.add(id.kind, &id.name, format_args!("its name {fault}"));
+            faults.add_at(id.kind, &id.name, "name", format_args!("its name {fault}"));
         }
     }
     for network in all.intent.networks.values() {
         if let Some(fault) = fault(&network.tenant) {
-            faults.add(
+            faults.add_at(
                 Kind::Network,
                 &network.name,
+                "tenant",
                 format_args!("its tenant's name {:?} {fault}", network.tenant),
             );
         }
@@ -30,42 +31,45 @@ fn check_references(all: Ordered<'_>, faults: &mut Faults) {
         |kind: Kind, name: &str| format!("its {kind} {name:?} does not exist; create {kind}/{name} first");
     for subnet in all.subnets() {
         if !all.intent.networks.contains_key(&subnet.network) {
-            faults.add(Kind::Subnet, &subnet.name, missing(Kind::Network, &subnet.network));
+            faults.add_at(Kind::Subnet, &subnet.name, "network", missing(Kind::Network, &subnet.network));
         }
     }
     for port in all.ports() {
         if !all.intent.subnets.contains_key(&port.subnet) {
-            faults.add(Kind::Port, &port.name, missing(Kind::Subnet, &port.subnet));
+            faults.add_at(Kind::Port, &port.name, "subnet", missing(Kind::Subnet, &port.subnet));
         }
     }
     for remote in all.remotes() {
-        for address in &remote.addresses {
+        for (index, address) in remote.addresses.iter().enumerate() {
             if !all.intent.subnets.contains_key(&address.subnet) {
                 let message =
                     format!("address {}: {}", address.address, missing(Kind::Subnet, &address.subnet));
-                faults.add(Kind::Remote, &remote.name, message);
+                let field = format!("addresses[{index}].subnet");
+                faults.add_at(Kind::Remote, &remote.name, field, message);
             }
         }
-        for prefix in &remote.prefixes {
+        for (index, prefix) in remote.prefixes.iter().enumerate() {
             if !all.intent.networks.contains_key(&prefix.network) {
                 let message =
                     format!("prefix {}: {}", prefix.prefix, missing(Kind::Network, &prefix.network));
-                faults.add(Kind::Remote, &remote.name, message);
+                let field = format!("prefixes[{index}].network");
+                faults.add_at(Kind::Remote, &remote.name, field, message);
             }
         }
     }
 }
 
-fn fault(name: &str) -> Option<&'static str> {
+/// What is wrong with a name, if anything; continues a sentence about it.
+pub(crate) fn fault(name: &str) -> Option<&'static str> {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if name.is_empty() {
-        Some("is empty")
+        Some("is empty; a name has 1 to 63 lower-case letters, digits and hyphens")
     } else if name.len() > LONGEST {
-        Some("is longer than 63 bytes")
+        Some("is longer than 63 bytes; shorten it")
     } else if !name.bytes().all(inner) {
-        Some("has other characters than lower-case letters, digits and hyphens")
+        Some("has other characters than lower-case letters, digits and hyphens; leave them out")
     } else if name.starts_with('-') || name.ends_with('-') {
-        Some("begins or ends with a hyphen")
+        Some("begins or ends with a hyphen; leave that out")
     } else {
         None
     }

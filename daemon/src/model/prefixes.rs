@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use weft_api::kind::{Kind, Reference};
 use weft_api::resource;
-use weft_ipam::{Pool, first_usable};
+use weft_ipam::{Pool, Refusal, first_usable};
 
 use super::{Faults, Ordered, Subnet};
 use crate::intent::reference;
@@ -27,14 +27,12 @@ const RESERVED: [(IpNet, &str); 7] = [
 pub(super) fn resolve_subnets(all: Ordered<'_>, faults: &mut Faults) -> BTreeMap<String, Subnet> {
     let mut subnets = BTreeMap::new();
     for subnet in all.subnets() {
-        for fault in family_faults(subnet) {
-            faults.add(Kind::Subnet, &subnet.name, fault);
-        }
+        check_families(subnet, faults);
         let mut resolve =
             |prefix: Option<IpNet>, gateway: Option<IpAddr>| match resolve_family(prefix?, gateway) {
                 Ok(gateway) => Some(gateway),
-                Err(fault) => {
-                    faults.add(Kind::Subnet, &subnet.name, fault);
+                Err((field, fault)) => {
+                    faults.add_at(Kind::Subnet, &subnet.name, field, fault);
                     None
                 }
             };
@@ -67,7 +65,7 @@ pub(super) fn check_overlaps(all: Ordered<'_>, subnets: &BTreeMap<String, Subnet
                     "{prefix} overlaps {other} of {holder} in network/{}; choose another prefix, or another network",
                     subnet.network
                 );
-                faults.add(Kind::Subnet, &subnet.name, message);
+                faults.add_at(Kind::Subnet, &subnet.name, prefix_field(prefix), message);
             } else {
                 spans.insert(&subnet.network, prefix, reference(Kind::Subnet, &subnet.name));
             }
@@ -75,16 +73,19 @@ pub(super) fn check_overlaps(all: Ordered<'_>, subnets: &BTreeMap<String, Subnet
     }
     let mut given: BTreeMap<(&str, IpNet), &str> = BTreeMap::new();
     for remote in all.remotes() {
-        for entry in &remote.prefixes {
+        for (index, entry) in remote.prefixes.iter().enumerate() {
             let prefix = entry.prefix;
+            let field = format!("prefixes[{index}].prefix");
             if let Some(fault) = general_fault(prefix) {
-                faults.add(Kind::Remote, &remote.name, fault);
+                faults.add_at(Kind::Remote, &remote.name, field, fault);
                 continue;
             }
             if let Some(holder) = given.insert((&entry.network, prefix), &remote.name) {
-                let message =
-                    format!("{prefix} of network/{} is already behind remote/{holder}", entry.network);
-                faults.add(Kind::Remote, &remote.name, message);
+                let message = format!(
+                    "{prefix} of network/{} is already behind remote/{holder}; leave it out of one of them",
+                    entry.network
+                );
+                faults.add_at(Kind::Remote, &remote.name, &*field, message);
             }
             if let Some((subnet, holder)) = spans.containing(&entry.network, prefix) {
                 let how = if *subnet == prefix { "is that of" } else { "lies inside that of" };
@@ -92,7 +93,7 @@ pub(super) fn check_overlaps(all: Ordered<'_>, subnets: &BTreeMap<String, Subnet
                     "prefix {prefix} {how} {holder} ({subnet}), whose addresses are found one by one; list single \
                      workloads under addresses instead"
                 );
-                faults.add(Kind::Remote, &remote.name, message);
+                faults.add_at(Kind::Remote, &remote.name, field, message);
             }
         }
     }
@@ -107,33 +108,45 @@ impl Subnet {
 }
 
 /// A gateway without its prefix, or no prefix at all.
-fn family_faults(subnet: &resource::Subnet) -> Vec<String> {
-    let mut faults = Vec::new();
+fn check_families(subnet: &resource::Subnet, faults: &mut Faults) {
     if subnet.ipv4.is_none() && subnet.ipv6.is_none() {
-        faults.push("it has no prefix; give it ipv4, ipv6 or both".to_owned());
+        faults.add(Kind::Subnet, &subnet.name, "it has no prefix; give it ipv4, ipv6 or both");
     }
     if let (None, Some(gateway)) = (subnet.ipv4, subnet.gateway4) {
-        faults.push(format!(
-            "gateway4 {gateway} without an ipv4 prefix; add the prefix or leave the gateway out"
-        ));
+        let message =
+            format!("gateway4 {gateway} without an ipv4 prefix; add the prefix or leave the gateway out");
+        faults.add_at(Kind::Subnet, &subnet.name, "gateway4", message);
     }
     if let (None, Some(gateway)) = (subnet.ipv6, subnet.gateway6) {
-        faults.push(format!(
-            "gateway6 {gateway} without an ipv6 prefix; add the prefix or leave the gateway out"
-        ));
+        let message =
+            format!("gateway6 {gateway} without an ipv6 prefix; add the prefix or leave the gateway out");
+        faults.add_at(Kind::Subnet, &subnet.name, "gateway6", message);
     }
-    faults
 }
 
-/// The gateway of a prefix, if both make sense.
-fn resolve_family(prefix: IpNet, gateway: Option<IpAddr>) -> Result<IpAddr, String> {
+/// The gateway of a prefix, if both make sense; otherwise the field at fault and why.
+fn resolve_family(prefix: IpNet, gateway: Option<IpAddr>) -> Result<IpAddr, (&'static str, String)> {
     if let Some(fault) = general_fault(prefix).or_else(|| length_fault(prefix)) {
-        return Err(fault);
+        return Err((prefix_field(prefix), fault));
     }
     let gateway = gateway.unwrap_or_else(|| first_usable(prefix));
+    let field = match prefix {
+        IpNet::V4(_) => "gateway4",
+        IpNet::V6(_) => "gateway6",
+    };
     match Pool::new(prefix, gateway) {
         Ok(_) => Ok(gateway),
-        Err(refusal) => Err(format!("its gateway {refusal}")),
+        Err(refusal @ Refusal::Outside { .. }) => {
+            Err((field, format!("its gateway {refusal}; choose one inside it, or leave {field} out")))
+        }
+        Err(refusal) => Err((field, format!("its gateway {refusal}"))),
+    }
+}
+
+const fn prefix_field(prefix: IpNet) -> &'static str {
+    match prefix {
+        IpNet::V4(_) => "ipv4",
+        IpNet::V6(_) => "ipv6",
     }
 }
 
@@ -142,7 +155,7 @@ fn general_fault(prefix: IpNet) -> Option<String> {
         return Some(format!("{prefix} has host bits set; write {}", prefix.trunc()));
     }
     let (range, what) = RESERVED.iter().find(|(range, _)| range.contains(&prefix))?;
-    Some(format!("{prefix} lies inside {range}, which is {what}"))
+    Some(format!("{prefix} lies inside {range}, which is {what}; choose another"))
 }
 
 fn length_fault(prefix: IpNet) -> Option<String> {

@@ -24,13 +24,11 @@ pub(super) fn check(intent: &Intent, host: &Host, faults: &mut Faults) {
         ("prefixes", prefixes, sizes.prefixes),
     ] {
         if usize::try_from(size).is_ok_and(|size| needed > size) {
-            faults.0.push(Problem {
-                object: "host".to_owned(),
-                message: format!(
-                    "the kernel has room for {size} {key}, this needs {needed}; raise sizes.{key} in weftd.toml and \
-                     restart weftd"
-                ),
-            });
+            let message = format!(
+                "the kernel has room for {size} {key}, this needs {needed}; raise sizes.{key} in weftd.toml and \
+                 restart weftd"
+            );
+            faults.0.push(Problem::new("host", message));
         }
     }
 }

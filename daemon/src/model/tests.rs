@@ -145,7 +145,10 @@ fn prefixes_and_gateways() {
         (r#""ipv4":"224.1.0.0/16""#, "which is multicast"),
         (r#""ipv6":"fe80::/64""#, "which is link-local"),
         (r#""ipv6":"::ffff:10.0.0.0/120""#, "reserved by IANA"),
-        (r#""ipv4":"10.1.0.0/24","gateway4":"10.2.0.1""#, "its gateway 10.2.0.1 is outside 10.1.0.0/24"),
+        (
+            r#""ipv4":"10.1.0.0/24","gateway4":"10.2.0.1""#,
+            "its gateway 10.2.0.1 is outside 10.1.0.0/24; choose one inside it, or leave gateway4 out",
+        ),
         (
             r#""ipv4":"10.1.0.0/24","gateway4":"10.1.0.0""#,
             "its gateway 10.1.0.0 is the address of the network",
@@ -175,11 +178,20 @@ fn prefixes_and_gateways() {
 fn addresses_and_macs() {
     let port = |rest: &str| format!(r#"{{"kind":"port","name":"x","subnet":"red-a",{rest}}}"#);
     let table = [
-        (r#""addresses":["10.0.1.5"]"#, "port/x: address 10.0.1.5 is outside 10.0.0.0/24 in subnet/red-a"),
+        (
+            r#""addresses":["10.0.1.5"]"#,
+            "port/x: address 10.0.1.5 is outside 10.0.0.0/24 in subnet/red-a; choose one inside it, or leave it out",
+        ),
         (r#""addresses":["10.0.0.0"]"#, "is the address of the network"),
         (r#""addresses":["10.0.0.255"]"#, "is the broadcast address"),
-        (r#""addresses":["10.0.0.1"]"#, "address 10.0.0.1 is the gateway of 10.0.0.0/24"),
-        (r#""addresses":["10.0.0.5"]"#, "address 10.0.0.5 is taken by port/red-1"),
+        (
+            r#""addresses":["10.0.0.1"]"#,
+            "address 10.0.0.1 is the gateway of 10.0.0.0/24 in subnet/red-a; choose another",
+        ),
+        (
+            r#""addresses":["10.0.0.5"]"#,
+            "address 10.0.0.5 is taken by port/red-1 in subnet/red-a; choose another, or leave it out",
+        ),
         (r#""addresses":["10.0.0.9"]"#, "address 10.0.0.9 is taken by remote/host2"),
         (r#""addresses":["fd00:1::5"]"#, "address fd00:1::5 is taken by port/red-1"),
         (r#""addresses":["fd00:1::"]"#, "address fd00:1:: is the address of the network"),
@@ -196,7 +208,7 @@ fn addresses_and_macs() {
     }
     check(&[(
         r#"{"kind":"port","name":"x","subnet":"blue-a","addresses":["fd00::5"]}"#,
-        "address fd00::5: subnet/blue-a has no ipv6 prefix",
+        "address fd00::5: subnet/blue-a has no ipv6 prefix; give the subnet one, or leave the address out",
     )]);
 }
 
@@ -249,7 +261,7 @@ fn remotes() {
         ),
         (
             r#""vtep":"192.0.2.3","addresses":[{"subnet":"red-a","address":"10.0.0.5","mac":"02:00:00:00:00:01"}]"#,
-            "remote/x: address 10.0.0.5 is taken by port/red-1",
+            "remote/x: address 10.0.0.5 is taken by port/red-1 in subnet/red-a; leave it to one of the two",
         ),
         (
             r#""vtep":"192.0.2.3","addresses":[{"subnet":"red-a","address":"10.0.0.7","mac":"02:00:00:00:01:05"}]"#,
@@ -305,4 +317,60 @@ fn everything_wrong_is_told_at_once() {
         r#"{"kind":"port","name":"X","subnet":"red-a","mac":"01:00:00:00:00:00","addresses":["10.0.0.5","10.0.1.5"]}"#,
     );
     assert_eq!(faults.len(), 5, "{faults:#?}");
+}
+
+/// The field that is blamed, so that whoever wrote a file sees the line.
+#[test]
+fn the_field_at_fault_is_named() {
+    let remote = |rest: &str| format!(r#"{{"kind":"remote","name":"x","vtep":"192.0.2.3",{rest}}}"#);
+    let subnet = |rest: &str| format!(r#"{{"kind":"subnet","name":"x","network":"red","vni":1,{rest}}}"#);
+    let port = |rest: &str| format!(r#"{{"kind":"port","name":"x","subnet":"red-a",{rest}}}"#);
+    let good = r#"{"subnet":"red-a","address":"10.0.0.7","mac":"02:00:00:00:00:07"}"#;
+    let table = [
+        (r#"{"kind":"network","name":"X","tenant":"x","vni":1}"#.to_owned(), Some("name")),
+        (r#"{"kind":"network","name":"x","tenant":"X","vni":1}"#.to_owned(), Some("tenant")),
+        (r#"{"kind":"network","name":"x","tenant":"x","vni":5000}"#.to_owned(), Some("vni")),
+        (r#"{"kind":"subnet","name":"x","network":"red","vni":1}"#.to_owned(), None),
+        (
+            r#"{"kind":"subnet","name":"x","network":"no","vni":1,"ipv4":"10.1.0.0/24"}"#.to_owned(),
+            Some("network"),
+        ),
+        (subnet(r#""ipv4":"10.1.0.5/24""#), Some("ipv4")),
+        (subnet(r#""ipv6":"fd00:1::/64""#), Some("ipv6")),
+        (subnet(r#""ipv4":"10.1.0.0/24","gateway4":"10.2.0.1""#), Some("gateway4")),
+        (subnet(r#""ipv4":"10.1.0.0/24","gateway6":"fd01::1""#), Some("gateway6")),
+        (r#"{"kind":"port","name":"x","subnet":"no"}"#.to_owned(), Some("subnet")),
+        (port(r#""addresses":["fd00:1::7","10.0.0.5"]"#), Some("addresses[1]")),
+        (port(r#""addresses":["10.0.0.6","10.0.0.7"]"#), Some("addresses")),
+        (port(r#""mac":"02:00:00:00:01:05""#), Some("mac")),
+        (port(r#""attachment":{"netns":"x"}"#), Some("attachment.netns")),
+        (port(r#""attachment":{"netns":"/run/netns/red-1"}"#), Some("attachment.device")),
+        (r#"{"kind":"remote","name":"x","vtep":"192.0.2.2"}"#.to_owned(), Some("vtep")),
+        (remote(r#""router_mac":"01:00:00:00:00:01""#), Some("router_mac")),
+        (
+            remote(&format!(r#""addresses":[{good},{}]"#, good.replace("10.0.0.7", "10.0.0.1"))),
+            Some("addresses[1].address"),
+        ),
+        (
+            remote(&format!(r#""addresses":[{}]"#, good.replace("02:00:00:00:00:07", "01:00:00:00:00:07"))),
+            Some("addresses[0].mac"),
+        ),
+        (remote(&format!(r#""addresses":[{}]"#, good.replace("red-a", "no"))), Some("addresses[0].subnet")),
+        (
+            remote(
+                r#""prefixes":[{"network":"red","prefix":"10.8.0.0/16"},{"network":"no","prefix":"10.8.0.0/16"}]"#,
+            ),
+            Some("prefixes[1].network"),
+        ),
+        (remote(r#""prefixes":[{"network":"red","prefix":"10.0.0.0/24"}]"#), Some("prefixes[0].prefix")),
+    ];
+    for (document, field) in table {
+        let mut intent = intent(GOOD);
+        let added = resource(&document);
+        let id = added.reference();
+        intent.insert(added);
+        let problems = Model::build(&intent, &host(), &[id]).unwrap_err();
+        let fields: Vec<_> = problems.iter().map(|problem| problem.field.as_deref()).collect();
+        assert_eq!(fields, [field], "{document}: {problems:?}");
+    }
 }

@@ -15,9 +15,10 @@ pub(super) fn check(all: Ordered<'_>, faults: &mut Faults) {
         };
         let Some(vni) = vni else { continue };
         if let Some(holder) = holders.get(&vni) {
-            let message =
-                format_args!("VNI {vni} is taken by {holder}; networks and subnets share the numbers");
-            faults.add(id.kind, &id.name, message);
+            let message = format_args!(
+                "VNI {vni} is taken by {holder}; choose another, networks and subnets share the numbers"
+            );
+            faults.add_at(id.kind, &id.name, "vni", message);
         } else {
             holders.insert(vni, id);
         }

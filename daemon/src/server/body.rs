@@ -61,7 +61,7 @@ pub(super) fn read<T: DeserializeOwned>(object: &str, body: &[u8]) -> Result<T, 
 
 /// A resource that says its kind itself.
 fn tagged(document: Value) -> Result<Resource, Problem> {
-    let problem = |message: &str| Problem { object: "resource".to_owned(), message: message.to_owned() };
+    let problem = |message: &str| Problem::new("resource", message);
     let Value::Object(mut fields) = document else {
         return Err(problem("it is not an object with a kind and a name"));
     };
@@ -83,7 +83,7 @@ fn of_kind(kind: Kind, fields: Map<String, Value>) -> Result<Resource, Problem> 
         Kind::Port => typed(fields).map(Resource::Port),
         Kind::Remote => typed(fields).map(Resource::Remote),
     };
-    resource.map_err(|message| Problem { object, message })
+    resource.map_err(|message| Problem::new(object, message))
 }
 
 fn message(error: &serde_path_to_error::Error<serde_json::Error>) -> String {

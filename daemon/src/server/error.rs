@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use tracing::error;
+use weft_api::kind::Reference;
 use weft_api::view::{ErrorBody, Problem};
 
 use crate::change::Refused;
@@ -22,32 +23,30 @@ impl Refusal {
     }
 
     pub(super) fn one(status: StatusCode, object: impl ToString, message: impl ToString) -> Self {
-        Self::new(status, vec![Problem { object: object.to_string(), message: message.to_string() }])
+        Self::new(status, vec![Problem::new(object, message)])
     }
 }
 
 impl From<EngineError> for Refusal {
     fn from(error: EngineError) -> Self {
-        let all = |ids: Vec<_>, message: &str| {
-            let problem = |id: weft_api::kind::Reference| Problem {
-                object: id.to_string(),
-                message: message.to_owned(),
-            };
-            ids.into_iter().map(problem).collect()
-        };
         match error {
             EngineError::Refused(Refused::Missing(ids)) => {
-                Self::new(StatusCode::NOT_FOUND, all(ids, "it does not exist"))
+                Self::new(StatusCode::NOT_FOUND, ids.iter().map(missing).collect())
             }
-            EngineError::Refused(Refused::Exists(ids)) => Self::new(
-                StatusCode::CONFLICT,
-                all(ids, "it exists already; replace it, or choose another name"),
-            ),
-            EngineError::Refused(Refused::Needed(problems)) => Self::new(StatusCode::CONFLICT, problems),
+            EngineError::Refused(Refused::Exists(ids)) => {
+                let message = "it exists already; replace it, or choose another name";
+                Self::new(
+                    StatusCode::CONFLICT,
+                    ids.iter().map(|id| Problem::new(id, message).at("name")).collect(),
+                )
+            }
+            EngineError::Refused(Refused::Needed(problems) | Refused::Elsewhere(problems)) => {
+                Self::new(StatusCode::CONFLICT, problems)
+            }
             EngineError::Refused(Refused::Invalid(problems)) | EngineError::Kernel(problems) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, problems)
             }
-            EngineError::Missing(id) => Self::one(StatusCode::NOT_FOUND, id, "it does not exist"),
+            EngineError::Missing(id) => Self::new(StatusCode::NOT_FOUND, vec![missing(&id)]),
             EngineError::Gone(gone) => Self::one(StatusCode::GONE, "watch", gone),
             EngineError::Store(error) => Self::one(StatusCode::INTERNAL_SERVER_ERROR, "store", error),
             EngineError::Observe(error) => Self::one(StatusCode::INTERNAL_SERVER_ERROR, "kernel", error),
@@ -58,6 +57,11 @@ impl From<EngineError> for Refusal {
             }
         }
     }
+}
+
+fn missing(id: &Reference) -> Problem {
+    let plural = id.kind.plural();
+    Problem::new(id, format_args!("it does not exist; `weft get {plural}` lists the {plural} that do"))
 }
 
 impl IntoResponse for Refusal {

@@ -109,6 +109,9 @@ fn statuses_of_what_is_not_there_or_there_already() {
     ];
     for ((status, problems), expected, object) in table {
         assert_eq!((status, problems[0].object.as_str()), (expected, object), "{problems:?}");
+        if expected == 404 && object.contains("/no") {
+            assert!(problems[0].message.starts_with("it does not exist; `weft get "), "{problems:?}");
+        }
     }
     assert_eq!(client.status().unwrap().revision, 1);
 }
@@ -263,7 +266,7 @@ fn attaching_where_nothing_is_changes_nothing() {
         ("netns", "is not a path from the root"),
     ] {
         let attachment = Attachment { netns: netns.into(), device: "eth0".into() };
-        let (status, problems) = refusal(client.attach("red-1", &attachment));
+        let (status, problems) = refusal(client.attach("red-1", &attachment, false));
         assert_eq!((status, problems[0].object.as_str()), (422, "port/red-1"));
         assert!(problems[0].message.contains(message), "{problems:?}");
     }

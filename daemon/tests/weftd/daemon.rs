@@ -1,6 +1,8 @@
 //! A weftd inside the test: engine and server in a runtime, state in a temporary folder, and a network namespace of its
 //! own, so that the data plane meets nothing of the machine's.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -27,6 +29,8 @@ pub(crate) struct Daemon {
 /// What outlives a weftd: its folder, and what it made in the kernel, which is removed with this.
 pub(crate) struct State {
     folder: TempDir,
+    /// More lines of the config file's section `[api]`.
+    api: &'static str,
     options: Options,
 }
 
@@ -41,21 +45,29 @@ impl Drop for State {
 impl Daemon {
     /// Starts one, or tells why the test is skipped.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with("")
+    }
+
+    /// The same with more lines in the config file's section `[api]`. Its socket's folder is everybody's to enter, as
+    /// on a host.
+    pub(crate) fn start_with(api: &'static str) -> Option<Self> {
         if !in_namespace() {
             return None;
         }
         let folder = TempDir::new().unwrap();
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let options = config(folder.path()).dataplane_options();
-        Some(Self::start_on(State { folder, options }))
+        Some(Self::start_on(State { folder, api, options }))
     }
 
     fn start_on(state: State) -> Self {
-        let config = config(state.folder.path());
+        let text = config_text(state.folder.path()).replace("[api]\n", &format!("[api]\n{}\n", state.api));
+        let config = Config::parse(Path::new("test.toml"), &text).unwrap();
         // The runtime's threads inherit the namespace of this one.
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (stop, stopping) = watch::channel(false);
-        let (engine, handle) = runtime.block_on(Engine::start(&config)).unwrap();
+        let (engine, handle) = runtime.block_on(Engine::start(&config, false)).unwrap();
         let guard = runtime.enter();
         let listener = server::bind(&config.api).unwrap();
         let allowed = Allowed::of(&config.api, 0);

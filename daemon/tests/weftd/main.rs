@@ -11,6 +11,8 @@
 
 mod api;
 mod attach;
+mod caller;
 mod command;
 mod daemon;
 mod pod;
+mod reference;
