@@ -4,6 +4,7 @@ mod bad_input;
 mod foreign;
 mod forged;
 mod harness;
+mod interrupted;
 mod overlapping_tenants;
 mod restart;
 mod same_host;
