@@ -3,6 +3,7 @@
 mod bad_input;
 mod foreign;
 mod forged;
+mod getting_started;
 mod harness;
 mod interrupted;
 mod overlapping_tenants;
