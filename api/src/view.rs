@@ -44,6 +44,8 @@ pub struct Status {
     pub ports: Vec<PortStatus>,
     /// Other hosts.
     pub vteps: Vec<VtepStatus>,
+    /// Seconds since weftd last compared the kernel with what it should be, and made it so.
+    pub checked_seconds_ago: u64,
     /// What the last reconciliation could not do. Empty: the kernel is as desired.
     pub failures: Vec<String>,
 }

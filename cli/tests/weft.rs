@@ -17,7 +17,7 @@ const NETWORK_JSON: &str = r#"{"kind":"network","name":"red","tenant":"acme","vn
 const STORED: &str = r#"[{"kind":"network","name":"red","tenant":"acme","vni":5000,"revision":7}]"#;
 const PLAN: &str = r#"{"dry_run":true,"revision":7,"resources":[{"action":"create","resource":"network/red"}],"kernel":["add VNI 5000"],"failures":[]}"#;
 const FAILED: &str = r#"{"dry_run":false,"revision":8,"resources":[{"action":"replace","resource":"port/web"}],"kernel":[],"failures":["port/web: no such namespace"]}"#;
-const STATUS: &str = r#"{"host":"h1","version":"0.1.0","abi":1,"uptime_seconds":5,"underlay":"eth1","vtep":"192.0.2.1","router_mac":"02:00:c0:00:02:01","revision":7,"resources":{"network":1},"ports":[],"vteps":[],"failures":[]}"#;
+const STATUS: &str = r#"{"host":"h1","version":"0.1.0","abi":1,"uptime_seconds":5,"underlay":"eth1","vtep":"192.0.2.1","router_mac":"02:00:c0:00:02:01","revision":7,"resources":{"network":1},"ports":[],"vteps":[],"checked_seconds_ago":4,"failures":[]}"#;
 
 fn answer(request: &Request) -> Vec<u8> {
     match (request.method.as_str(), request.target.as_str()) {
@@ -164,11 +164,24 @@ fn status_and_version() {
     let output = weft(&server.socket(), &["status"], "");
     let text = "host       h1\nweftd      0.1.0 (kernel contract 1), up 5s\n\
                 underlay   eth1, VTEP 192.0.2.1, router MAC 02:00:c0:00:02:01\n\
-                resources  network 1 (revision 7)\nkernel     as desired\n";
+                resources  network 1 (revision 7)\nkernel     as desired, checked 4s ago\n";
     expect(&output, 0, text, "");
+    expect(&weft(&server.socket(), &["status", "--check"], ""), 0, text, "");
     let output = weft(&server.socket(), &["version", "-o", "json"], "");
     let value: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(value["weftd"], "0.1.0");
+}
+
+#[test]
+fn a_monitor_learns_of_a_failure() {
+    let status = STATUS.replace(r#""failures":[]"#, r#""failures":["port web: no such namespace"]"#);
+    let server = Server::start("check", move |_| json(200, &status));
+    assert_eq!(weft(&server.socket(), &["status"], "").status.code(), Some(0));
+    let output = weft(&server.socket(), &["status", "--check"], "");
+    assert_eq!(output.status.code(), Some(1));
+    let error = "error: the kernel is not as desired: 1 failure; no port is failed\n";
+    assert_eq!(String::from_utf8_lossy(&output.stderr), error);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("port web: no such namespace"));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use toml::Spanned;
 use weft_vxlan::{MacAddr, UDP_PORT, Vtep};
 
 pub use error::ConfigError;
-pub use value::{AbsolutePath, DeviceName, UnicastMac};
+pub use value::{AbsolutePath, DeviceName, HostName, UnicastMac};
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -44,7 +44,7 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct HostSection {
     /// Its name; the machine's unless given.
-    name: Option<String>,
+    name: Option<HostName>,
 }
 
 /// The host's place in the underlay.
@@ -53,7 +53,8 @@ pub struct HostSection {
 pub struct Underlay {
     /// The device that VXLAN arrives on.
     pub device: DeviceName,
-    /// Our tunnel address.
+    /// Our tunnel address, of IPv4.
+    #[serde(deserialize_with = "value::underlay_vtep")]
     pub vtep: Vtep,
     router_mac: Option<Spanned<UnicastMac>>,
     udp_port: Option<NonZeroU16>,
@@ -107,7 +108,7 @@ impl Config {
     /// [`ConfigError`] with the file and, if its text is at fault, line and column.
     pub fn read(file: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(file)
-            .map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
+            .map_err(|cause| ConfigError::Unreadable { file: file.to_owned(), cause })?;
         Self::parse(file, &text)
     }
 
@@ -131,7 +132,7 @@ impl Config {
     /// The host's name: from the file, or the machine's.
     #[must_use]
     pub fn host_name(&self) -> String {
-        self.host.name.clone().unwrap_or_else(|| {
+        self.host.name.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_else(|| {
             let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
             if name.trim().is_empty() { "localhost".to_owned() } else { name.trim().to_owned() }
         })

@@ -64,7 +64,11 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// What is stored does not fit what the config file now says.
-    #[error("the stored resources do not fit the config file; change it back, or mend them first:\n{}", lines(.0))]
+    #[error(
+        "the stored resources do not fit the config file:\n{}\nput the config file back as it was and start weftd; \
+         then change these resources with `weft apply` or `weft delete`, and the config file after that",
+        lines(.0)
+    )]
     Unfit(Vec<Problem>),
     /// The data plane cannot be opened.
     #[error(transparent)]
@@ -87,11 +91,12 @@ enum Input {
 }
 
 impl Engine {
-    /// Opens store and data plane and makes the kernel as stored.
+    /// Opens store and data plane and makes the kernel as stored. With `take_over`, also a kernel that follows another
+    /// store: what only that one knows is removed.
     ///
     /// # Errors
     /// [`StartError`]; the kernel is then as it was.
-    pub async fn start(config: &Config) -> Result<(Self, Handle), StartError> {
+    pub async fn start(config: &Config, take_over: bool) -> Result<(Self, Handle), StartError> {
         let started = Instant::now();
         let host = Host::of(config);
         let store = Store::open(config.state.folder.as_path())?;
@@ -100,7 +105,7 @@ impl Engine {
         let intent: Intent = stored.into_iter().map(|stored| stored.resource).collect();
         let model = Model::build(&intent, &host, &[]).map_err(StartError::Unfit)?;
         let options = config.dataplane_options();
-        let owner = Owner { store: "0".to_owned(), take_over: false };
+        let owner = Owner { store: store.id(), take_over };
         let dataplane = Dataplane::open(options.clone(), owner).await?;
         let (sender, commands) = mpsc::channel(QUEUE);
         let mut engine = Self {
@@ -113,7 +118,7 @@ impl Engine {
             revision,
             model,
             dataplane,
-            observed: Observed::default(),
+            observed: Observed::nothing(started),
             history: History::new(revision),
             schedule: Schedule::default(),
             started,
@@ -272,15 +277,19 @@ impl Engine {
         for change in &report.changes {
             info!(%change, "kernel changed");
         }
-        for failure in &report.failures {
+        for failure in report.failures.iter().filter(|failure| !self.observed.has(failure)) {
             warn!(
                 object = failure.object,
                 cause = failure.cause,
                 "the kernel is not as desired; trying again"
             );
         }
-        self.schedule.handle_report(Instant::now(), !report.failures.is_empty());
-        self.observed = Observed::of(report);
+        if report.failures.is_empty() && self.observed.has_failures() {
+            info!("the kernel is as desired again");
+        }
+        let now = Instant::now();
+        self.schedule.handle_report(now, !report.failures.is_empty());
+        self.observed = Observed::of(now, report);
     }
 
     fn outcome(&self, resources: Vec<ResourceChange>, report: &Report) -> Outcome {

@@ -21,6 +21,14 @@ struct Cli {
     /// How the log looks. RUST_LOG says how much of it there is.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+    /// Make this host's kernel follow the stored resources of this weftd although it follows another store's.
+    ///
+    /// weftd writes into the kernel whose resources it follows, and refuses to start on those of another store, since
+    /// an empty or exchanged state folder would remove every port of the host. Where that happened by mistake, put the
+    /// right state.folder back. Use this once, by hand, where the store was lost or replaced on purpose: every port
+    /// that this store does not have loses its network, until it is applied and attached again.
+    #[arg(long)]
+    take_over: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -47,6 +55,9 @@ enum LogFormat {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if cli.take_over && cli.command.is_some() {
+        return fail(2, "--take-over is for starting weftd, and goes with no other command");
+    }
     log(cli.log_format);
     let config = match Config::read(&cli.config) {
         Ok(config) => config,
@@ -64,14 +75,25 @@ fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Some(Command::Teardown { purge }) => run::teardown(&config, purge).await,
-            Some(Command::Check) | None => run::run(&config).await.map(|()| Vec::new()),
+            Some(Command::Check) | None => run::run(&config, cli.take_over).await.map(|()| Vec::new()),
         }
     });
     runtime.shutdown_background();
     match result {
         Ok(lines) => say(&lines),
-        Err(error) => fail(1, &format!("{error:#}")),
+        Err(error) => fail(1, &in_full(&error)),
     }
+}
+
+/// An error and its causes, but those that it already tells itself.
+fn in_full(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// To standard error, which systemd's journal reads; standard output is for what was asked for.
@@ -98,4 +120,28 @@ fn say(lines: &[String]) -> ExitCode {
 fn fail(code: u8, message: &str) -> ExitCode {
     eprintln!("weftd: {message}");
     ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use anyhow::Context;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("folder /x: {source}; make it")]
+    struct TellsItsCause {
+        source: Error,
+    }
+
+    #[test]
+    fn each_cause_is_told_once() {
+        let source = || Error::from(ErrorKind::PermissionDenied);
+        let error = Err::<(), _>(TellsItsCause { source: source() }).context("no start").unwrap_err();
+        assert_eq!(in_full(&error), "no start: folder /x: permission denied; make it");
+        let error = Err::<(), _>(source()).context("socket /y").unwrap_err();
+        assert_eq!(in_full(&error), "socket /y: permission denied");
+    }
 }

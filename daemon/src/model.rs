@@ -6,7 +6,7 @@
 mod addressing;
 mod attachments;
 mod macs;
-mod names;
+pub(crate) mod names;
 mod prefixes;
 mod remotes;
 mod sizes;

@@ -19,12 +19,12 @@ pub enum NetnsError {
         path: PathBuf,
     },
     /// It cannot be opened.
-    #[error("network namespace {}: {source}", path.display())]
+    #[error("network namespace {}: {cause}; name one that weftd may open", path.display())]
     Unreadable {
         /// The path.
         path: PathBuf,
         /// Why not.
-        source: io::Error,
+        cause: io::Error,
     },
     /// It is something else.
     #[error(
@@ -49,12 +49,12 @@ pub enum NetnsError {
 /// [`NetnsError`] with the path.
 pub fn check(path: &Path) -> Result<(), NetnsError> {
     let own = File::open("/proc/self/ns/net").and_then(|file| file.metadata());
-    let failed = |source: io::Error| {
+    let failed = |cause: io::Error| {
         let path = path.to_owned();
-        if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+        if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
             NetnsError::Missing { path }
         } else {
-            NetnsError::Unreadable { path, source }
+            NetnsError::Unreadable { path, cause }
         }
     };
     let metadata = std::fs::metadata(path).map_err(failed)?;

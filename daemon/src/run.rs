@@ -23,18 +23,19 @@ use crate::store::Store;
 /// How long open requests may take once weftd was told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Runs until SIGTERM, SIGINT or a teardown.
+/// Runs until SIGTERM, SIGINT or a teardown. With `take_over`, a kernel that follows another store is made to follow
+/// this one.
 ///
 /// # Errors
 /// If it cannot start, or if a part of it ended that must not. The kernel then goes on as it was.
-pub async fn run(config: &Config) -> anyhow::Result<()> {
+pub async fn run(config: &Config, take_over: bool) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be caught")?;
     let socket = config.api.socket.as_path();
     if server::answers(socket) {
         bail!(server::SocketError::InUse { path: socket.to_owned() });
     }
-    let (engine, handle) = Engine::start(config).await?;
+    let (engine, handle) = Engine::start(config, take_over).await?;
     let listener = server::bind(&config.api)?;
     let (stop, stopping) = watch::channel(false);
     let mut engine = tokio::spawn(engine.run());

@@ -1,9 +1,13 @@
 //! The intent, on disk: an embedded redb database in the state folder.
 //!
 //! Two tables: `objects` from `kind/name` to the resource in JSON with its revision, `meta` with the version of this
-//! layout and the revision of the store. A commit writes all of a change, raises the revision by one, and is on disk
-//! when it returns.
+//! layout, the revision of the store and its id. A commit writes all of a change, raises the revision by one, and is on
+//! disk when it returns.
+//!
+//! The id tells a store from any other, an empty one in its place too: a kernel that follows one store is not taken
+//! over by another.
 
+use std::io::Read;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -22,12 +26,15 @@ const OBJECTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("objects"
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const META_SCHEMA: &str = "schema";
 const META_REVISION: &str = "revision";
+/// The halves of the id.
+const META_ID: [&str; 2] = ["id_high", "id_low"];
 
 /// The open database.
 #[derive(Debug)]
 pub struct Store {
     database: Database,
     file: PathBuf,
+    id: u128,
 }
 
 /// A change to one object.
@@ -43,12 +50,12 @@ pub enum Write {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The state folder cannot be made.
-    #[error("state folder {}: {source}; make it, or set state.folder to one that weftd may write", folder.display())]
+    #[error("state folder {}: {cause}; make it, or set state.folder to one that weftd may write", folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,
         /// Why not.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// Another weftd has it.
     #[error(
@@ -103,12 +110,18 @@ impl Store {
             .recursive(true)
             .mode(0o700)
             .create(folder)
-            .map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
+            .map_err(|cause| StoreError::Folder { folder: folder.to_owned(), cause })?;
         let file = folder.join(FILE_NAME);
         let database = Database::create(&file).map_err(|error| open_error(&file, error))?;
-        let store = Self { database, file };
-        store.check_schema()?;
+        let mut store = Self { database, file, id: 0 };
+        store.id = store.prepare()?;
         Ok(store)
+    }
+
+    /// What tells it from every other store: 32 hexadecimal digits, drawn when it was made.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{:032x}", self.id)
     }
 
     /// Every object, and the revision of the store.
@@ -165,9 +178,11 @@ impl Store {
         Ok(revision)
     }
 
-    /// Makes the tables of a new database; refuses those of a newer weftd.
-    fn check_schema(&self) -> Result<(), StoreError> {
+    /// Makes the tables of a new database; refuses those of a newer weftd. Returns the id, which is drawn here if there
+    /// is none yet.
+    fn prepare(&self) -> Result<u128, StoreError> {
         let transaction = self.database.begin_write().map_err(|error| self.failed(error))?;
+        let id;
         {
             let mut meta = transaction.open_table(META).map_err(|error| self.damaged(error))?;
             let found =
@@ -179,9 +194,25 @@ impl Store {
                 }
                 Some(_) => {}
             }
+            let mut halves = [0; 2];
+            let mut known = true;
+            for (half, key) in halves.iter_mut().zip(META_ID) {
+                match meta.get(key).map_err(|error| self.damaged(error))? {
+                    Some(value) => *half = value.value(),
+                    None => known = false,
+                }
+            }
+            if !known {
+                halves = draw().map_err(|error| self.failed(format_args!("no id can be drawn: {error}")))?;
+                for (half, key) in halves.iter().zip(META_ID) {
+                    meta.insert(key, half).map_err(|error| self.failed(error))?;
+                }
+            }
+            id = u128::from(halves[0]) << 64 | u128::from(halves[1]);
             transaction.open_table(OBJECTS).map_err(|error| self.damaged(error))?;
         }
-        transaction.commit().map_err(|error| self.failed(error))
+        transaction.commit().map_err(|error| self.failed(error))?;
+        Ok(id)
     }
 
     fn failed(&self, cause: impl ToString) -> StoreError {
@@ -191,6 +222,13 @@ impl Store {
     fn damaged(&self, cause: impl ToString) -> StoreError {
         StoreError::Damaged { file: self.file.clone(), cause: cause.to_string() }
     }
+}
+
+/// Random numbers of the kernel.
+fn draw() -> std::io::Result<[u64; 2]> {
+    let mut bytes = [[0; 8]; 2];
+    std::fs::File::open("/dev/urandom")?.read_exact(bytes.as_flattened_mut())?;
+    Ok(bytes.map(u64::from_ne_bytes))
 }
 
 fn open_error(file: &Path, error: DatabaseError) -> StoreError {

@@ -1,6 +1,6 @@
 //! `weft status`: the host at a glance.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use weft_api::client::Client;
 use weft_api::kind::Kind;
@@ -13,17 +13,43 @@ const AFTER_HELP: &str = "\
 STATE of a port: `up` (attached, and in the kernel as it should be), `detached` (in no namespace),
 `failed` (attached, but REASON). NEXT HOP of a VTEP: the MAC of the underlay's next hop, once it is
 known; packets to a VTEP without one are dropped.
-The exit status is 0 whenever weftd answers; for a probe, look at `failures` of -o json.";
+The exit status is 0 whenever weftd answers, and with --check 1 if something is not as it should be.
+
+Examples:
+  weft status
+  weft status --check > /dev/null              for a monitor";
 
 /// Show the host at a glance: weftd, resources, ports, other hosts, failures
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
-pub(crate) struct Status {}
+pub(crate) struct Status {
+    /// Fail if the kernel is not as desired or a port is failed
+    #[arg(long)]
+    check: bool,
+}
 
 impl Status {
     pub(crate) fn run(&self, client: &Client, output: &mut Output) -> Result<()> {
-        output.print(&client.status()?, render)
+        let status = client.status()?;
+        output.print(&status, render)?;
+        match complaint(&status) {
+            Some(complaint) if self.check => bail!(complaint),
+            Some(_) | None => Ok(()),
+        }
     }
+}
+
+/// What is not as it should be, in one line.
+fn complaint(status: &view::Status) -> Option<String> {
+    let ports = status.ports.iter().filter(|port| port.state == PortPhase::Failed);
+    let names: Vec<_> = ports.map(|port| format!("port/{}", port.name)).collect();
+    let failures = match (status.failures.len(), names.is_empty()) {
+        (0, true) => return None,
+        (1, _) => "1 failure".to_owned(),
+        (failures, _) => format!("{failures} failures"),
+    };
+    let failed = if names.is_empty() { "no port is failed".to_owned() } else { names.join(", ") + " failed" };
+    Some(format!("the kernel is not as desired: {failures}; {failed}"))
 }
 
 fn render(status: &view::Status) -> String {
@@ -53,12 +79,13 @@ fn heading(status: &view::Status) -> String {
         1 => "1 failure, see below".to_owned(),
         failures => format!("{failures} failures, see below"),
     };
+    let checked = duration(status.checked_seconds_ago);
     format!(
         "host       {}\n\
          weftd      {} (kernel contract {}), up {}\n\
          underlay   {}, VTEP {}, router MAC {}\n\
          resources  {} (revision {})\n\
-         kernel     {kernel}\n",
+         kernel     {kernel}, checked {checked} ago\n",
         status.host,
         status.version,
         status.abi,
@@ -129,7 +156,7 @@ mod tests {
                   {"name":"db","tenant":"acme","network":"red","subnet":"red-a","mac":"02:00:00:00:00:02",
                    "addresses":["10.0.0.3"],"state":"failed","reason":"/run/netns/db: no such namespace"}],
                 "vteps":[{"vtep":"192.0.2.2","device":"eth1","next_hop":"02:aa:00:00:00:01"},{"vtep":"192.0.2.3"}],
-                "failures":["port/db: /run/netns/db: no such namespace"]}"#,
+                "checked_seconds_ago":12,"failures":["port/db: /run/netns/db: no such namespace"]}"#,
         )
         .unwrap()
     }
@@ -142,7 +169,7 @@ mod tests {
              weftd      0.1.0 (kernel contract 1), up 1h 2m\n\
              underlay   eth1, VTEP 192.0.2.1, router MAC 02:00:c0:00:02:01\n\
              resources  networks 1, subnets 1, ports 2 (revision 12)\n\
-             kernel     1 failure, see below\n\
+             kernel     1 failure, see below, checked 12s ago\n\
              \n\
              PORT  TENANT  NETWORK  SUBNET  MAC                ADDRESSES          STATE   DEVICE  REASON\n\
              web   acme    red      red-a   02:00:00:00:00:01  10.0.0.2, fd00::2  up      weft3   -\n\
@@ -166,7 +193,21 @@ mod tests {
             failures: Vec::new(),
             ..status()
         };
-        assert!(render(&status).ends_with("resources  none (revision 12)\nkernel     as desired\n"));
+        assert!(
+            render(&status)
+                .ends_with("resources  none (revision 12)\nkernel     as desired, checked 12s ago\n")
+        );
+    }
+
+    #[test]
+    fn what_a_monitor_is_told() {
+        let words = "the kernel is not as desired: 1 failure; port/db failed";
+        assert_eq!(complaint(&status()).as_deref(), Some(words));
+        let good = view::Status { ports: Vec::new(), failures: Vec::new(), ..status() };
+        assert_eq!(complaint(&good), None);
+        let elsewhere = view::Status { ports: Vec::new(), ..status() };
+        let words = "the kernel is not as desired: 1 failure; no port is failed";
+        assert_eq!(complaint(&elsewhere).as_deref(), Some(words));
     }
 
     #[test]

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It cannot be read.
-    #[error("config file {}: {source}; name another with --config", file.display())]
+    #[error("config file {}: {cause}; name another with --config", file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
         /// Why not.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// Its text is wrong.
     #[error("{}{place}: {message}{excerpt}", file.display())]

@@ -1,10 +1,13 @@
 //! Values of the config file that cannot be wrong once they were read.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
-use weft_vxlan::MacAddr;
+use weft_vxlan::{MacAddr, Vtep};
+
+use crate::model::names;
 
 /// Bytes of a device's name in the kernel, without the closing zero (`IFNAMSIZ`).
 const DEVICE_NAME_LEN: usize = 15;
@@ -12,6 +15,10 @@ const DEVICE_NAME_LEN: usize = 15;
 /// A name that a network device can have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceName(String);
+
+/// A name by the rule of the resources' names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostName(String);
 
 /// A path from the root, since a daemon's working folder is not its user's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +47,14 @@ impl DeviceName {
         } else {
             None
         }
+    }
+}
+
+impl HostName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -77,6 +92,16 @@ impl<'de> Deserialize<'de> for DeviceName {
     }
 }
 
+impl<'de> Deserialize<'de> for HostName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        match names::fault(&name) {
+            Some(fault) => Err(D::Error::custom(format_args!("the host's name {name:?} {fault}"))),
+            None => Ok(Self(name)),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for AbsolutePath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let path = PathBuf::deserialize(deserializer)?;
@@ -96,5 +121,17 @@ impl<'de> Deserialize<'de> for UnicastMac {
         Err(D::Error::custom(format_args!(
             "{mac} is not a unicast MAC address; the first byte is even and not all are zero"
         )))
+    }
+}
+
+/// Reads a tunnel address of a family that the data plane speaks on the underlay.
+pub(super) fn underlay_vtep<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vtep, D::Error> {
+    let vtep = Vtep::deserialize(deserializer)?;
+    match vtep.address() {
+        IpAddr::V4(_) => Ok(vtep),
+        IpAddr::V6(_) => Err(D::Error::custom(format_args!(
+            "VTEP {vtep} is an IPv6 address, and tunnels over IPv6 are not supported yet; name an IPv4 address of this \
+             host. Inside the tunnels, IPv6 works"
+        ))),
     }
 }

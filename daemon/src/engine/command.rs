@@ -57,7 +57,7 @@ pub enum EngineError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The kernel could not be asked.
-    #[error("the kernel could not be asked: {0}")]
+    #[error(transparent)]
     Observe(#[from] weft_dataplane::ObserveError),
     /// Some of what weft made is still there.
     #[error("not everything could be removed")]

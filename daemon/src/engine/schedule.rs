@@ -1,4 +1,5 @@
-//! When the kernel is next to be made as desired without anybody asking: after it changed, or after a failure.
+//! When the kernel is next to be made as desired without anybody asking: after it changed, after a failure, and now and
+//! then, since it does not tell of everything (not of what happens inside workloads' namespaces).
 //!
 //! Pure; the engine sleeps until [`Schedule::next_deadline`].
 
@@ -10,6 +11,9 @@ const SETTLE: Duration = Duration::from_millis(100);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Pause after a success.
+const RESYNC: Duration = Duration::from_secs(30);
 
 /// When to reconcile next.
 #[derive(Debug, Default)]
@@ -30,7 +34,7 @@ impl Schedule {
     /// A reconciliation ended.
     pub(super) fn handle_report(&mut self, now: Instant, failed: bool) {
         if !failed {
-            *self = Self::default();
+            *self = Self { deadline: Some(now + RESYNC), failures: 0 };
             return;
         }
         let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(8)).min(LONGEST_PAUSE);
@@ -59,7 +63,17 @@ mod tests {
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
         schedule.handle_report(now, false);
-        assert_eq!(schedule.next_deadline(), None);
+        schedule.handle_report(now, true);
+        assert_eq!(schedule.next_deadline(), Some(now + FIRST_PAUSE));
+    }
+
+    #[test]
+    fn the_kernel_is_looked_at_though_it_tells_nothing() {
+        let (mut schedule, now) = (Schedule::default(), Instant::now());
+        schedule.handle_report(now, false);
+        assert_eq!(schedule.next_deadline(), Some(now + RESYNC));
+        schedule.handle_kernel_changed(now);
+        assert_eq!(schedule.next_deadline(), Some(now + SETTLE));
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! What the engine tells about the host: status, routes and counters.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
+
 use weft_api::kind::Kind;
 use weft_api::view::{Counters, PortPhase, PortStatus, Route, Status, Traffic, VtepStatus};
-use weft_dataplane::{PortState, Report, VtepState};
+use weft_dataplane::{Failure, PortState, Report, VtepState};
 use weft_dataplane_abi::{DropReason, PortCounters};
 use weft_vxlan::Vtep;
 
@@ -13,8 +15,10 @@ use crate::model::Port;
 use crate::routes::routes;
 
 /// What the last reconciliation found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Observed {
+    /// When it ended.
+    at: Instant,
     ports: BTreeMap<String, PortState>,
     vteps: BTreeMap<Vtep, VtepState>,
     failures: Vec<String>,
@@ -23,17 +27,40 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    pub(super) fn of(report: &Report) -> Self {
+    /// Before the first one.
+    pub(super) fn nothing(now: Instant) -> Self {
+        Self {
+            at: now,
+            ports: BTreeMap::new(),
+            vteps: BTreeMap::new(),
+            failures: Vec::new(),
+            reasons: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn of(now: Instant, report: &Report) -> Self {
         let reasons = report.failures.iter().filter_map(|failure| {
             let port = failure.port.clone()?;
             Some((port, failure.cause.clone()))
         });
         Self {
+            at: now,
             ports: report.ports.clone(),
             vteps: report.vteps.clone(),
             failures: report.failures.iter().map(ToString::to_string).collect(),
             reasons: reasons.collect(),
         }
+    }
+}
+
+impl Observed {
+    /// Whether this failed already: an attempt that fails as the one before is no news.
+    pub(super) fn has(&self, failure: &Failure) -> bool {
+        self.failures.contains(&failure.to_string())
+    }
+
+    pub(super) fn has_failures(&self) -> bool {
+        !self.failures.is_empty()
     }
 }
 
@@ -57,6 +84,7 @@ impl Engine {
             resources: counts.map(|(kind, count)| (kind.plural().to_owned(), count)).into(),
             ports: self.model.ports.iter().map(|(name, port)| self.port_status(name, port)).collect(),
             vteps: self.model.remotes.values().map(|remote| self.vtep_status(remote.vtep)).collect(),
+            checked_seconds_ago: self.observed.at.elapsed().as_secs(),
             failures: self.observed.failures.clone(),
         }
     }
@@ -123,5 +151,24 @@ fn view(port: String, counters: &PortCounters) -> Counters {
         from_port: traffic(counters.from_port),
         to_port: traffic(counters.to_port),
         drops: drops.filter(|(_, count)| *count > 0).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(cause: &str) -> Failure {
+        Failure { object: "port web".into(), port: Some("web".into()), cause: cause.into() }
+    }
+
+    #[test]
+    fn the_same_failure_is_no_news() {
+        let report = Report { failures: vec![failure("no such namespace")], ..Report::default() };
+        let nothing = Observed::nothing(Instant::now());
+        assert!(!nothing.has_failures() && !nothing.has(&failure("no such namespace")));
+        let observed = Observed::of(Instant::now(), &report);
+        assert!(observed.has_failures() && observed.has(&failure("no such namespace")));
+        assert!(!observed.has(&failure("another cause")));
     }
 }

@@ -56,16 +56,17 @@ fn check_references(all: Ordered<'_>, faults: &mut Faults) {
     }
 }
 
-fn fault(name: &str) -> Option<&'static str> {
+/// What is wrong with a name, if anything; continues a sentence about it.
+pub(crate) fn fault(name: &str) -> Option<&'static str> {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if name.is_empty() {
-        Some("is empty")
+        Some("is empty; a name has 1 to 63 lower-case letters, digits and hyphens")
     } else if name.len() > LONGEST {
-        Some("is longer than 63 bytes")
+        Some("is longer than 63 bytes; shorten it")
     } else if !name.bytes().all(inner) {
-        Some("has other characters than lower-case letters, digits and hyphens")
+        Some("has other characters than lower-case letters, digits and hyphens; leave them out")
     } else if name.starts_with('-') || name.ends_with('-') {
-        Some("begins or ends with a hyphen")
+        Some("begins or ends with a hyphen; leave that out")
     } else {
         None
     }

@@ -30,12 +30,12 @@ pub enum SocketError {
         path: PathBuf,
     },
     /// It cannot be made.
-    #[error("socket {}: {source}; weftd must be able to write its folder (api.socket)", path.display())]
+    #[error("socket {}: {cause}; weftd must be able to write its folder (api.socket)", path.display())]
     Io {
         /// The path.
         path: PathBuf,
         /// Why not.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -63,7 +63,7 @@ pub fn remove_stale(path: &Path) -> io::Result<bool> {
 pub fn bind(config: &Api) -> Result<UnixListener, SocketError> {
     let path = config.socket.as_path();
     check_free(path)?;
-    prepare(config).map_err(|source| SocketError::Io { path: path.to_owned(), source })
+    prepare(config).map_err(|cause| SocketError::Io { path: path.to_owned(), cause })
 }
 
 fn check_free(path: &Path) -> Result<(), SocketError> {

@@ -24,6 +24,38 @@ fn a_commit_is_there_after_opening_again() {
 }
 
 #[test]
+fn its_id_is_drawn_once() {
+    let folder = TempDir::new().unwrap();
+    let open = || Store::open(folder.path()).unwrap();
+    let id = open().id();
+    assert!(id.len() == 32 && id.bytes().all(|digit| b"0123456789abcdef".contains(&digit)), "{id}");
+    assert_eq!(open().id(), id);
+    // An empty store in the same place is another one.
+    std::fs::remove_file(folder.path().join(FILE_NAME)).unwrap();
+    assert_ne!(open().id(), id);
+}
+
+#[test]
+fn a_store_from_before_there_were_ids_gets_one() {
+    let folder = TempDir::new().unwrap();
+    let mut store = Store::open(folder.path()).unwrap();
+    store.commit(&[Write::Put(network("a", 1))]).unwrap();
+    let before = store.id();
+    let transaction = store.database.begin_write().unwrap();
+    for key in META_ID {
+        transaction.open_table(META).unwrap().remove(key).unwrap();
+    }
+    transaction.commit().unwrap();
+    drop(store);
+    let store = Store::open(folder.path()).unwrap();
+    assert_eq!(store.load().unwrap().1.len(), 1);
+    let id = store.id();
+    assert_ne!(id, before);
+    drop(store);
+    assert_eq!(Store::open(folder.path()).unwrap().id(), id);
+}
+
+#[test]
 fn a_second_one_is_refused() {
     let folder = TempDir::new().unwrap();
     let _first = Store::open(folder.path()).unwrap();

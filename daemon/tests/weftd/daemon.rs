@@ -55,7 +55,7 @@ impl Daemon {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (stop, stopping) = watch::channel(false);
-        let (engine, handle) = runtime.block_on(Engine::start(&config)).unwrap();
+        let (engine, handle) = runtime.block_on(Engine::start(&config, false)).unwrap();
         let guard = runtime.enter();
         let listener = server::bind(&config.api).unwrap();
         let allowed = Allowed::of(&config.api, 0);
