@@ -7,6 +7,7 @@ mod getting_started;
 mod harness;
 mod interrupted;
 mod overlapping_tenants;
+mod ownership;
 mod restart;
 mod same_host;
 mod spoofing;
