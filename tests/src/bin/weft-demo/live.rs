@@ -17,10 +17,8 @@ const FRAME: Duration = Duration::from_millis(500);
 
 /// Shows the picture: on a terminal it moves while the workloads talk; elsewhere it is drawn before and after.
 pub(crate) fn show(cloud: &Cloud<'_>) -> Result<()> {
-    say(
-        "\nthe whole of it, with the counters of each weftd: packets that each workload sent (↑) and got (↓), and\n\
-         what was dropped, and why (✗)",
-    );
+    say("\nthe whole of it, with the counters of each weftd: packets that each workload\n\
+         sent (↑) and got (↓), and what was dropped (✗) for which reason");
     let moving = stdout().is_terminal();
     if moving {
         say("");
