@@ -60,6 +60,20 @@ impl IpKey {
         Self { network, family: family::IPV6, address }
     }
 
+    /// Whether no router passes on packets to the address: it is unspecified, loopback, link-local, multicast or
+    /// reserved (RFC 1122 section 3.2.1.3, RFC 3927 section 7, RFC 4291 section 2.4).
+    #[must_use]
+    #[inline(always)]
+    pub fn is_unroutable(&self) -> bool {
+        let [a, b, ..] = self.address;
+        if self.family == family::IPV4 {
+            a == 0 || a == 127 || a >= 224 || (a == 169 && b == 254)
+        } else {
+            let [start @ .., last] = self.address;
+            a == 0xff || (a == 0xfe && b & 0xc0 == 0x80) || (start == [0; 15] && last <= 1)
+        }
+    }
+
     /// L3 VNI of the network.
     #[must_use]
     pub const fn network(&self) -> u32 {
@@ -120,5 +134,54 @@ impl MacKey {
     #[must_use]
     pub const fn mac(&self) -> MacAddr {
         MacAddr::new(self.mac)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> IpKey {
+        IpKey::new(Vni::MAX, text.parse().unwrap())
+    }
+
+    #[test]
+    fn what_no_router_passes_on() {
+        for address in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "127.0.0.1",
+            "169.254.169.254",
+            "224.0.0.1",
+            "239.1.1.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "fe80::1",
+            "febf::1",
+            "ff02::1",
+            "ff05::2",
+        ] {
+            assert!(key(address).is_unroutable(), "{address}");
+        }
+        for address in [
+            "1.0.0.1",
+            "10.0.0.1",
+            "169.253.0.1",
+            "223.255.255.255",
+            "::2",
+            "fd00::1",
+            "fec0::1",
+            "2001:db8::",
+        ] {
+            assert!(!key(address).is_unroutable(), "{address}");
+        }
+    }
+
+    #[test]
+    fn families_never_meet() {
+        assert_ne!(key("10.0.0.1"), key("::ffff:10.0.0.1"));
+        assert_eq!(key("10.0.0.1").address(), Some(IpAddr::from([10, 0, 0, 1])));
+        assert_eq!(key("fd00::1").address(), Some("fd00::1".parse().unwrap()));
     }
 }

@@ -51,6 +51,10 @@ pub enum DropReason {
     LinkLocal = 21,
     /// IPv6 extension headers that lead to neighbour discovery, or do not end within the first bytes of the packet.
     ExtensionHeaders = 22,
+    /// A destination that no router passes on: unspecified, loopback, link-local, multicast, reserved.
+    Unroutable = 23,
+    /// The device's own program is gone, and the one behind it lets nothing through.
+    ProgramMissing = 24,
 }
 
 impl DropReason {
@@ -58,7 +62,7 @@ impl DropReason {
     pub const CAPACITY: usize = 32;
 
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::UnknownEndpoint,
         Self::Malformed,
         Self::SpoofedMac,
@@ -82,6 +86,8 @@ impl DropReason {
         Self::NotConfigured,
         Self::LinkLocal,
         Self::ExtensionHeaders,
+        Self::Unroutable,
+        Self::ProgramMissing,
     ];
 
     /// The name in counters and messages.
@@ -111,6 +117,8 @@ impl DropReason {
             Self::NotConfigured => "not_configured",
             Self::LinkLocal => "link_local",
             Self::ExtensionHeaders => "extension_headers",
+            Self::Unroutable => "unroutable",
+            Self::ProgramMissing => "program_missing",
         }
     }
 

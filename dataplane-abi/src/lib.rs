@@ -5,7 +5,7 @@
 //! for size at compile time, and keeps addresses as byte arrays in wire order. A change to any of them raises
 //! [`ABI_VERSION`], which the daemon compares with that of the pinned maps before it touches them.
 
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 
 mod address;
 mod counters;
@@ -69,7 +69,10 @@ pub mod programs {
     /// tcx ingress on weft's kernel vxlan device.
     pub const FROM_VXLAN: &str = "from_vxlan";
 
-    /// All of them.
+    /// tcx ingress on the devices of weft's own, behind the others and not pinned: drops what arrives without them.
+    pub const GUARD: &str = "guard";
+
+    /// Those that are held by pinned links.
     pub const ALL: [&str; 3] = [FROM_POD, FROM_UNDERLAY, FROM_VXLAN];
 }
 

@@ -1,8 +1,6 @@
 //! What other hosts send, from the underlay device: VXLAN for our VTEP is judged, decapsulated and delivered;
 //! super-packets of it go to the kernel's vxlan device; all else is not ours.
 
-use weft_dataplane_abi::DropReason;
-
 use crate::decapsulate::{self, Tunnelled};
 use crate::headers::{ETHERNET_LEN, IPV6_LEN, OUTER_IPV4_LEN};
 use crate::skb::Skb;
@@ -27,8 +25,8 @@ pub fn run(skb: &mut Skb) -> i32 {
 fn packet(skb: &mut Skb) -> Verdict {
     // Without a configuration nothing is ours; without the outer headers in reach neither.
     let (Ok(host), Ok(())) = (maps::host(), skb.pull(OUTER)) else { return Ok(Action::Pass) };
-    // A tagged frame belongs to a VLAN device above this one.
-    if skb.has_vlan() || !decapsulate::is_ours(&skb.packet(), host) {
+    // A tagged frame belongs to a VLAN device above this one, one for another station to nobody here.
+    if skb.has_vlan() || !skb.is_for_host() || !decapsulate::is_ours(&skb.packet(), host) {
         return Ok(Action::Pass);
     }
     if skb.is_gso() {
@@ -36,10 +34,9 @@ fn packet(skb: &mut Skb) -> Verdict {
         return Ok(Action::Pass);
     }
     skb.pull(HEADERS)?;
-    let len = skb.len();
-    let Tunnelled { remote, vni } = decapsulate::tunnelled(&skb.packet())?;
-    let inner = len.checked_sub(OUTER_IPV4_LEN as u32).ok_or(DropReason::Malformed)?;
-    let received = receive::judge(skb, OUTER_IPV4_LEN, inner, host, remote, vni)?;
+    let frame = skb.len();
+    let Tunnelled { len, remote, vni } = decapsulate::tunnelled(&skb.packet(), frame)?;
+    let received = receive::judge(skb, OUTER_IPV4_LEN, len, host, remote, vni)?;
     skb.shrink(received.is_ipv6())?;
     receive::deliver(skb, &received)
 }

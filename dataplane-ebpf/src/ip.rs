@@ -43,7 +43,7 @@ pub fn destination(
     version: Version,
     network: u32,
 ) -> Result<IpKey, DropReason> {
-    let available = len as usize - ETHERNET_LEN;
+    let available = (len as usize).saturating_sub(ETHERNET_LEN);
     match version {
         Version::V4 => {
             let ip = ipv4(packet, frame)?;

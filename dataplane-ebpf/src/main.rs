@@ -1,6 +1,6 @@
 //! weft's eBPF programs: what happens to a packet between a tenant's workload and the underlay.
 //!
-//! Three programs, one for each place where packets enter; each reads top to bottom in the file of its name. The
+//! A program for each place where packets enter, and one that guards them; each reads top to bottom in the file of its name. The
 //! stages that they are made of have a file each. A stage answers with where the packet goes ([`verdict::Action`])
 //! or why it is dropped; only [`verdict`] turns that into a kernel verdict and counts it.
 
@@ -17,6 +17,7 @@ mod from_pod;
 mod from_underlay;
 mod from_vxlan;
 mod gateway;
+mod guard;
 mod headers;
 mod ip;
 mod maps;
@@ -49,6 +50,12 @@ pub fn from_underlay(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn from_vxlan(ctx: TcContext) -> i32 {
     from_vxlan::run(&mut Skb::new(&ctx))
+}
+
+/// tcx ingress on the devices of weft's own, behind the program of each.
+#[classifier]
+pub fn guard(ctx: TcContext) -> i32 {
+    guard::run(&mut Skb::new(&ctx))
 }
 
 /// Never reached: the verifier refuses a program that could loop for ever, and no code here panics.

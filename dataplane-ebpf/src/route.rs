@@ -7,6 +7,9 @@ use crate::maps;
 /// The next hop to `destination`.
 #[inline(always)]
 pub fn lookup(destination: IpKey) -> Result<&'static NextHop, DropReason> {
+    if destination.is_unroutable() {
+        return Err(DropReason::Unroutable);
+    }
     if let Some(host) = maps::host_route(&destination) {
         return Ok(host.next_hop());
     }

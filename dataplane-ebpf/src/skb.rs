@@ -136,14 +136,20 @@ impl Skb {
         unsafe { helper::bpf_csum_update(self.ctx, difference as u32) };
     }
 
+    /// Whether the destination MAC was the device's own.
+    #[inline(always)]
+    pub fn is_for_host(&self) -> bool {
+        // SAFETY: the context is the kernel's.
+        unsafe { (*self.ctx).pkt_type == PACKET_HOST }
+    }
+
     /// Marks the packet as one for this host, whatever its destination MAC said of the device it came from.
     #[inline(always)]
     pub fn accept(&mut self) -> Result<(), DropReason> {
-        // SAFETY: the context is the kernel's.
-        if unsafe { (*self.ctx).pkt_type } == PACKET_HOST {
+        if self.is_for_host() {
             return Ok(());
         }
-        // SAFETY: as above.
+        // SAFETY: the context is the kernel's.
         accepted(unsafe { helper::bpf_skb_change_type(self.ctx, PACKET_HOST) })
     }
 

@@ -64,7 +64,7 @@ fn tunnelled(inner: &[u8]) -> Vec<u8> {
     let mut payload = Header { vni: vni(101) }.encode().to_vec();
     payload.extend_from_slice(inner);
     let mut frame = Vec::new();
-    etherparse::PacketBuilder::ethernet2(NEXT_HOP_MAC.bytes(), UNDERLAY_MAC.bytes())
+    etherparse::PacketBuilder::ethernet2(NEXT_HOP_MAC.bytes(), LOOPBACK_MAC.bytes())
         .ipv4([192, 0, 2, 2], [192, 0, 2, 1], 64)
         .udp(45000, weft_vxlan::UDP_PORT)
         .write(&mut frame, &payload)

@@ -260,6 +260,26 @@ fn unknown_destinations_are_dropped() {
 }
 
 #[test]
+fn unroutable_destinations_are_dropped() {
+    let Some(mut world) = World::load() else { return };
+    for address in [[127, 0, 0, 1], [169, 254, 169, 254], [224, 0, 0, 1], [255; 4], [0; 4]] {
+        world.assert_dropped(FROM_POD, &udp4(GATEWAY_MAC, address, 64), DropReason::Unroutable);
+    }
+    for address in ["::", "::1", "fe80::1", "ff05::2"] {
+        let address = address.parse::<std::net::Ipv6Addr>().unwrap().octets();
+        world.assert_dropped(FROM_POD, &udp6(GATEWAY_MAC, address, 64), DropReason::Unroutable);
+    }
+}
+
+#[test]
+fn the_guard_lets_nothing_through() {
+    let Some(mut world) = World::load() else { return };
+    let sent = udp4(BOB.mac, BOB.ipv4.octets(), 64);
+    assert_eq!(world.run(weft_dataplane_abi::programs::GUARD, &sent).verdict, DROP);
+    assert_eq!(world.drops(ALICE_SLOT), [("program_missing", 1)].into());
+}
+
+#[test]
 fn a_device_without_a_port_is_counted_for_none() {
     let Some(mut world) = World::load() else { return };
     world.forget_alice();

@@ -37,7 +37,7 @@ fn tunnelled(from: u8, number: u32, inner: &[u8]) -> Vec<u8> {
 
 fn outer(from: [u8; 4], to: [u8; 4], port: u16, payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
-    PacketBuilder::ethernet2(NEXT_HOP_MAC.bytes(), UNDERLAY_MAC.bytes())
+    PacketBuilder::ethernet2(NEXT_HOP_MAC.bytes(), LOOPBACK_MAC.bytes())
         .ipv4(from, to, 64)
         .udp(45000, port)
         .write(&mut frame, payload)
@@ -146,6 +146,32 @@ fn vxlan_headers_that_cannot_be_right() {
 }
 
 #[test]
+fn outer_lengths_that_cannot_be_right() {
+    let Some(mut world) = World::load() else { return };
+    let good = tunnelled(2, 101, &inner4(CAROL, BOB, CAROL.mac, BOB.mac, 64));
+    let lengths = |ip: u16, udp: u16| {
+        let mut frame = good.clone();
+        frame[16..18].copy_from_slice(&ip.to_be_bytes());
+        frame[38..40].copy_from_slice(&udp.to_be_bytes());
+        frame
+    };
+    let total = u16::try_from(good.len() - 14).unwrap();
+    for (what, frame) in [
+        ("longer than the frame", lengths(total + 1, total - 19)),
+        ("UDP shorter than IP", lengths(total, total - 21)),
+        ("UDP longer than IP", lengths(total, total - 19)),
+        ("no room for VXLAN", lengths(30, 10)),
+        ("inner packet cut", lengths(total - 1, total - 21)),
+    ] {
+        println!("{what}");
+        world.assert_dropped(FROM_UNDERLAY, &frame, DropReason::Malformed);
+    }
+    // Padding behind the IP packet, as Ethernet has it, is not part of the inner frame.
+    let padded = [good.as_slice(), &[0; 6]].concat();
+    assert_eq!(world.run(FROM_UNDERLAY, &padded).verdict, REDIRECT);
+}
+
+#[test]
 fn what_is_not_ours_passes_untouched() {
     let Some(mut world) = World::load() else { return };
     let inner = inner4(CAROL, BOB, CAROL.mac, BOB.mac, 64);
@@ -155,6 +181,8 @@ fn what_is_not_ours_passes_untouched() {
     fragment[20] = 0x20;
     let mut arp = ours.clone();
     arp[12..14].copy_from_slice(&[0x08, 0x06]);
+    let mut other = ours.clone();
+    other[..6].copy_from_slice(&NEXT_HOP_MAC.bytes());
     let mut tcp = ours.clone();
     tcp[23] = 6;
     for (what, frame) in [
@@ -162,6 +190,7 @@ fn what_is_not_ours_passes_untouched() {
         ("another port", outer([192, 0, 2, 2], [192, 0, 2, 1], 4790, payload)),
         ("a fragment, for the host to reassemble", fragment),
         ("not IP", arp),
+        ("for another station", other),
         ("not UDP", tcp),
         ("short", ours[..40].to_vec()),
     ] {

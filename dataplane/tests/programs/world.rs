@@ -27,6 +27,8 @@ pub const REDIRECT: i32 = 7;
 
 /// Runs happen on the loopback device: the interface index of ALICE's veth.
 const LOOPBACK: u32 = 1;
+/// Its MAC: what is sent to it is for this host.
+pub const LOOPBACK_MAC: MacAddr = MacAddr::new([0; 6]);
 
 pub const GATEWAY_MAC: MacAddr = MacAddr::new([0x00, 0x00, 0x5e, 0x00, 0x01, 0x01]);
 pub const ROUTER_MAC: MacAddr = MacAddr::new([2, 0, 192, 0, 2, 1]);
@@ -103,7 +105,7 @@ impl World {
             Ok(ebpf) => {
                 let mut world = Self { ebpf };
                 world.fill();
-                for name in abi::programs::ALL {
+                for name in abi::programs::ALL.into_iter().chain([abi::programs::GUARD]) {
                     world.program(name).load().unwrap_or_else(|error| panic!("{name}: {error:?}"));
                 }
                 Some(world)
