@@ -152,12 +152,19 @@ impl Client {
         self.send(Method::POST, if dry_run { "/v1/delete?dry_run=true" } else { "/v1/delete" }, references)
     }
 
-    /// Puts a port into a network namespace.
+    /// Puts a port into a network namespace. A port that is attached elsewhere is taken from there only if it
+    /// `may_move`.
     ///
     /// # Errors
-    /// [`ClientError`]
-    pub fn attach(&self, port: &str, attachment: &Attachment) -> Result<Outcome, ClientError> {
-        self.send(Method::POST, &format!("/v1/ports/{}/attach", escape(port)), attachment)
+    /// [`ClientError::Refused`] with status 409 if it is attached elsewhere; [`ClientError`]
+    pub fn attach(
+        &self,
+        port: &str,
+        attachment: &Attachment,
+        may_move: bool,
+    ) -> Result<Outcome, ClientError> {
+        let query = if may_move { "?move=true" } else { "" };
+        self.send(Method::POST, &format!("/v1/ports/{}/attach{query}", escape(port)), attachment)
     }
 
     /// Takes a port out of its namespace.

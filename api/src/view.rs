@@ -158,6 +158,30 @@ pub struct Counters {
     pub drops: BTreeMap<String, u64>,
 }
 
+/// Reasons of drops that every healthy workload causes: what it announces and asks when its NIC comes up. They are
+/// counted like all others, but nothing is wrong.
+pub const NOISE: [&str; 2] = ["neighbour_noise", "multicast"];
+
+impl Counters {
+    /// Drops that a person may want to look into: those for all reasons but [`NOISE`].
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.drops.iter().filter(|(reason, _)| !is_noise(reason)).map(|(_, count)| count).sum()
+    }
+
+    /// Drops for the reasons of [`NOISE`].
+    #[must_use]
+    pub fn noise(&self) -> u64 {
+        self.drops.iter().filter(|(reason, _)| is_noise(reason)).map(|(_, count)| count).sum()
+    }
+}
+
+/// Whether a reason is one of [`NOISE`].
+#[must_use]
+pub fn is_noise(reason: &str) -> bool {
+    NOISE.contains(&reason)
+}
+
 /// Packets and bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traffic {

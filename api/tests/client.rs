@@ -70,9 +70,11 @@ fn every_request_has_its_method_path_and_body() {
     let body = r#"[{"kind":"network","name":"red/a"}]"#;
     assert_eq!(server.request(), request("POST", "/v1/delete?dry_run=true", body));
     let attachment = Attachment { netns: "/run/netns/web".into(), device: "eth0".to_owned() };
-    client.attach("web", &attachment).unwrap();
+    client.attach("web", &attachment, false).unwrap();
     let body = r#"{"netns":"/run/netns/web","device":"eth0"}"#;
     assert_eq!(server.request(), request("POST", "/v1/ports/web/attach", body));
+    client.attach("web", &attachment, true).unwrap();
+    assert_eq!(server.request(), request("POST", "/v1/ports/web/attach?move=true", body));
     client.detach("web").unwrap();
     assert_eq!(server.request(), request("POST", "/v1/ports/web/detach", ""));
     assert_eq!(client.teardown().unwrap(), Vec::<String>::new());
@@ -126,6 +128,9 @@ fn answers_that_break_off() {
         let error = Client::new(server.socket()).status().unwrap_err();
         assert!(matches!(error, ClientError::Interrupted { .. }), "{name}: {error:?}");
         assert!(error.to_string().starts_with("GET /v1/status: no full answer from weftd"), "{error}");
+        assert!(error.to_string().contains("nothing was changed: ask again"), "{error}");
+        let error = Client::new(server.socket()).detach("web").unwrap_err();
+        assert!(error.to_string().contains("whether it was carried out is unknown"), "{error}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line as a whole. Each command's own arguments are in its file.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::builder::PossibleValue;
 use clap::{Parser, ValueEnum};
@@ -31,14 +32,16 @@ Exit status:
 
 `weft COMMAND --help` tells more about a command.";
 
+static SOCKET: LazyLock<String> = LazyLock::new(|| format!("Socket of weftd [default: {DEFAULT_SOCKET}]"));
+
 /// The command line of weft, an SDN overlay network: asks the weftd of this host.
 #[derive(Debug, Parser)]
 #[command(name = "weft", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub(crate) struct Args {
-    /// Socket of weftd
-    #[arg(long, global = true, env = "WEFT_SOCKET", default_value = DEFAULT_SOCKET, value_name = "PATH")]
+    // Without a default: whether a socket was named decides what else a command may take for granted.
+    #[arg(long, global = true, env = "WEFT_SOCKET", value_name = "PATH", help = SOCKET.as_str())]
     #[arg(help_heading = GLOBAL, hide_env_values = true)]
-    pub(crate) socket: PathBuf,
+    pub(crate) socket: Option<PathBuf>,
 
     /// Form of the answer: for people, for programs, or for files
     #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]

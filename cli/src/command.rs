@@ -14,7 +14,7 @@ mod watch;
 
 use anyhow::Result;
 use clap::Subcommand;
-use weft_api::client::Client;
+use weft_api::client::{Client, DEFAULT_SOCKET};
 
 use crate::args::Args;
 use crate::output::Output;
@@ -37,7 +37,8 @@ pub(crate) enum Command {
 
 /// Carries out a command line.
 pub(crate) fn run(args: Args) -> Result<()> {
-    let client = Client::new(args.socket);
+    let named = args.socket.is_some();
+    let client = Client::new(args.socket.unwrap_or_else(|| DEFAULT_SOCKET.into()));
     let mut output = Output::new(args.output);
     match args.command {
         Command::Status(command) => command.run(&client, &mut output),
@@ -48,7 +49,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Command::Routes(command) => command.run(&client, &mut output),
         Command::Counters(command) => command.run(&client, &mut output),
         Command::Watch(command) => command.run(&client, &mut output),
-        Command::Teardown(command) => command.run(&client, &mut output),
+        Command::Teardown(command) => command.run(&client, named, &mut output),
         Command::Completion(command) => command.run(&mut output),
         Command::Version(command) => command.run(&client, &mut output),
     }

@@ -15,6 +15,9 @@ pub(crate) enum Failure {
     /// The arguments make no sense together.
     #[error("{0}")]
     Usage(String),
+    /// Nobody answers, and without weftd it cannot be done.
+    #[error("{0}")]
+    Unreachable(String),
     /// The change is stored, but the kernel does not have all of it.
     #[error("stored, but not yet in the kernel; weftd tries again, and `weft status` tells how it stands")]
     Kernel(Vec<String>),
@@ -43,10 +46,12 @@ pub(crate) fn report(error: &anyhow::Error, format: Format) -> ExitCode {
 fn status(error: &anyhow::Error) -> u8 {
     if error.downcast_ref().is_some_and(ClientError::is_unreachable) {
         UNREACHABLE
-    } else if let Some(Failure::Usage(_)) = error.downcast_ref() {
-        USAGE
     } else {
-        FAILED
+        match error.downcast_ref() {
+            Some(Failure::Usage(_)) => USAGE,
+            Some(Failure::Unreachable(_)) => UNREACHABLE,
+            Some(Failure::Kernel(_)) | None => FAILED,
+        }
     }
 }
 

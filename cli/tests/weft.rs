@@ -188,7 +188,7 @@ fn a_monitor_learns_of_a_failure() {
 fn counters_of_one_port() {
     let server = Server::start("counters", answer);
     let output = weft(&server.socket(), &["counters", "--port", "web"], "");
-    let table = "PORT  SENT  BYTES  RECEIVED  BYTES  DROPPED  REASONS\nweb   1     2      3         4      0        -\n";
+    let table = "PORT  SENT  BYTES  RECEIVED  BYTES  DROPPED  REASONS  NOISE\nweb   1     2      3         4      0        -        0\n";
     expect(&output, 0, table, "");
     let output = weft(&server.socket(), &["counters", "--port", "db"], "");
     expect(&output, 1, "", "error: port/db: no counters: `weft get ports` lists this host's ports\n");
@@ -198,8 +198,24 @@ fn counters_of_one_port() {
 fn a_watch_that_the_daemon_ends() {
     let server = Server::start("watch", answer);
     let output = weft(&server.socket(), &["watch", "--since", "7"], "");
-    let error = "error: weftd ended the stream: go on with `weft watch --since 8`\n";
+    let error = "error: weftd ended the stream: the last revision seen is 8; watch again with `weft watch --since 8`\n";
     expect(&output, 1, "8         delete   network/red\n", error);
+}
+
+#[test]
+fn a_watch_whose_daemon_dies() {
+    let server = Server::start("watch-dies", |request| match request.target.as_str() {
+        "/v1/watch?since=7" => stream(&[], false),
+        _ => answer(request),
+    });
+    let output = weft(&server.socket(), &["watch"], "");
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.starts_with("error: no more from weftd ("), "{error}");
+    assert!(
+        error.ends_with("the last revision seen is 7; watch again with `weft watch --since 7`\n"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -233,11 +249,27 @@ fn teardown_by_the_daemon_or_by_its_program() {
     fs::hard_link(env!("CARGO_BIN_EXE_weft"), &weft).expect("a link");
     symlink(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/weftd-stand-in.sh"), &weftd).expect("a link");
     let nowhere = server.folder().join("nowhere.sock");
+    let said = |config| {
+        format!("nobody answers on {}; running weftd teardown --config {config}\n", nowhere.display())
+    };
     let output = run(&weft, &nowhere, &["teardown", "--yes", "--purge", "--config", "my.toml"], "");
-    expect(&output, 0, "called with teardown --config my.toml --purge\n", "");
+    expect(&output, 0, "called with teardown --config my.toml --purge\n", &said("my.toml"));
     let output = run(&weft, &nowhere, &["teardown", "--yes", "--config", "bad.toml"], "");
     let error = format!("error: {} teardown --config bad.toml: exit status: 1\n", weftd.display());
-    expect(&output, 1, "", &error);
+    expect(&output, 1, "", &(said("bad.toml") + &error));
+
+    // Whoever names a weftd by its socket does not mean the one of the default configuration.
+    let output = run(&weft, &nowhere, &["teardown", "--yes"], "");
+    let error = format!(
+        "error: nobody answers on {}; nothing was removed\n  to do it without weftd, name the configuration of the \
+         weftd that used this socket with --config\n",
+        nowhere.display()
+    );
+    expect(&output, 3, "", &error);
+    let output = run(&weft, &server.socket(), &["teardown", "--yes", "--purge"], "");
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("name that weftd's with --config"), "{error}");
     fs::remove_dir_all(&folder).expect("the folder goes");
 }
 

@@ -30,6 +30,8 @@ pub enum Change {
         port: String,
         /// The place.
         attachment: Attachment,
+        /// Whether it may lose the place that it has.
+        may_move: bool,
     },
     /// A port loses its place.
     Detach {
@@ -60,6 +62,8 @@ pub enum Refused {
     Exists(Vec<Reference>),
     /// Objects that others refer to.
     Needed(Vec<Problem>),
+    /// Ports that workloads elsewhere use.
+    Elsewhere(Vec<Problem>),
     /// The outcome would be inconsistent.
     Invalid(Vec<Problem>),
 }
@@ -73,6 +77,7 @@ impl Candidate {
         let ids: Vec<_> = changes.iter().map(Change::id).collect();
         check_presence(current, changes)?;
         check_repeats(&ids)?;
+        check_moves(current, changes)?;
         let mut intent = current.clone();
         for change in changes {
             change.make(&mut intent);
@@ -117,7 +122,7 @@ impl Change {
                 intent.insert(resource.clone());
             }
             Self::Delete(id) => intent.remove(id),
-            Self::Attach { port, attachment } => {
+            Self::Attach { port, attachment, .. } => {
                 if let Some(port) = intent.ports.get_mut(port) {
                     port.attachment = Some(attachment.clone());
                 }
@@ -193,6 +198,27 @@ fn check_repeats(ids: &[Reference]) -> Result<(), Refused> {
         })
         .collect();
     if problems.is_empty() { Ok(()) } else { Err(Refused::Invalid(problems)) }
+}
+
+/// A NIC is not taken away from the workload that uses it by naming the wrong port.
+fn check_moves(current: &Intent, changes: &[Change]) -> Result<(), Refused> {
+    let mut problems = Vec::new();
+    for change in changes {
+        let Change::Attach { port, attachment, may_move: false } = change else { continue };
+        let Some(place) = current.ports.get(port).and_then(|port| port.attachment.as_ref()) else { continue };
+        if place != attachment {
+            problems.push(Problem {
+                object: change.id().to_string(),
+                message: format!(
+                    "it is attached to {} as {}; detach it first, or attach with --move (in the API: move=true), \
+                     which takes it away from there",
+                    place.netns.display(),
+                    place.device
+                ),
+            });
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Refused::Elsewhere(problems)) }
 }
 
 fn in_prefix(subnet: &resource::Subnet, address: IpAddr) -> bool {

@@ -157,8 +157,8 @@ impl Engine {
             Command::Change { changes, dry_run, reply } => {
                 let _ = reply.send(self.change(&changes, dry_run).await);
             }
-            Command::Attach { port, attachment, reply } => {
-                let _ = reply.send(self.attach(port, attachment).await);
+            Command::Attach { port, attachment, may_move, reply } => {
+                let _ = reply.send(self.attach(port, attachment, may_move).await);
             }
             Command::List { kind, reply } => drop(reply.send(Ok(self.list(kind)))),
             Command::Get { id, reply } => drop(reply.send(self.get(id))),
@@ -187,8 +187,13 @@ impl Engine {
     }
 
     /// Validate, make in the kernel, commit; undo in the kernel if it fails.
-    async fn attach(&mut self, port: String, attachment: Attachment) -> Result<Outcome, EngineError> {
-        let change = Change::Attach { port: port.clone(), attachment };
+    async fn attach(
+        &mut self,
+        port: String,
+        attachment: Attachment,
+        may_move: bool,
+    ) -> Result<Outcome, EngineError> {
+        let change = Change::Attach { port: port.clone(), attachment, may_move };
         let candidate =
             Candidate::build(&self.intent, &self.host, &[change]).map_err(EngineError::Refused)?;
         self.check_namespaces(&candidate)?;

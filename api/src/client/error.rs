@@ -20,9 +20,7 @@ pub enum ClientError {
         source: io::Error,
     },
     /// The connection broke, or time ran out, before the whole answer was there.
-    #[error(
-        "{request}: no full answer from weftd: {cause}\nwhether it was carried out is unknown: `weft get` and weftd's log tell"
-    )]
+    #[error("{request}: no full answer from weftd: {cause}\n{}", aftermath(request))]
     Interrupted {
         /// Method and path.
         request: String,
@@ -110,6 +108,15 @@ fn with_sources(error: &ureq::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// What an interrupted request may have done.
+fn aftermath(request: &str) -> &'static str {
+    if request.starts_with("GET ") {
+        "it only asks, so nothing was changed: ask again"
+    } else {
+        "whether it was carried out is unknown: `weft get` and weftd's log tell"
+    }
 }
 
 fn advice(kind: ErrorKind) -> &'static str {

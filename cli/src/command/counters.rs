@@ -13,7 +13,9 @@ use crate::output::{Format, Output};
 
 const AFTER_HELP: &str = "\
 SENT is what the port sent and weft passed on, RECEIVED what was delivered into it. A super-packet
-(GSO) counts as one. The line - counts what belongs to no port of this host.
+(GSO) counts as one. DROPPED is what a person may want to look into, REASONS why; NOISE is dropped
+too, but every healthy workload causes it (multicast, neighbour_noise: what it announces and asks
+when its NIC comes up). The line `underlay` counts what came from other hosts and was for no port.
 
 Examples:
   weft counters --port web-1
@@ -71,23 +73,25 @@ impl Counters {
 }
 
 fn render(counters: &[view::Counters]) -> String {
-    let mut table = Table::new(["PORT", "SENT", "BYTES", "RECEIVED", "BYTES", "DROPPED", "REASONS"]);
+    let mut table = Table::new(["PORT", "SENT", "BYTES", "RECEIVED", "BYTES", "DROPPED", "REASONS", "NOISE"]);
     for line in counters {
         table.row([
-            line.port.clone(),
+            name(line),
             line.from_port.packets.to_string(),
             line.from_port.bytes.to_string(),
             line.to_port.packets.to_string(),
             line.to_port.bytes.to_string(),
-            dropped(line).to_string(),
+            line.dropped().to_string(),
             reasons(line),
+            line.noise().to_string(),
         ]);
     }
     table.to_string()
 }
 
 fn render_rates(counters: &[view::Counters], before: &[view::Counters], elapsed: Duration) -> String {
-    let mut table = Table::new(["PORT", "SENT", "PER S", "RECEIVED", "PER S", "DROPPED", "PER S", "REASONS"]);
+    let mut table =
+        Table::new(["PORT", "SENT", "PER S", "RECEIVED", "PER S", "DROPPED", "PER S", "REASONS", "NOISE"]);
     for line in counters {
         // A port that is new counts from zero, as does one whose counters began anew.
         let old = before.iter().find(|old| old.port == line.port);
@@ -97,25 +101,32 @@ fn render_rates(counters: &[view::Counters], before: &[view::Counters], elapsed:
             (u128::from(more) * 1000 / millis).to_string()
         };
         table.row([
-            line.port.clone(),
+            name(line),
             line.from_port.packets.to_string(),
             rate(line.from_port.packets, |old| old.from_port.packets),
             line.to_port.packets.to_string(),
             rate(line.to_port.packets, |old| old.to_port.packets),
-            dropped(line).to_string(),
-            rate(dropped(line), dropped),
+            line.dropped().to_string(),
+            rate(line.dropped(), view::Counters::dropped),
             reasons(line),
+            line.noise().to_string(),
         ]);
     }
     table.to_string()
 }
 
-fn dropped(line: &view::Counters) -> u64 {
-    line.drops.values().sum()
+/// What comes from other hosts and is for no port is counted where it arrives.
+fn name(line: &view::Counters) -> String {
+    if line.port.is_empty() { "underlay".to_owned() } else { line.port.clone() }
 }
 
 fn reasons(line: &view::Counters) -> String {
-    joined(line.drops.iter().map(|(reason, count)| format!("{reason} {count}")))
+    joined(
+        line.drops
+            .iter()
+            .filter(|(reason, _)| !view::is_noise(reason))
+            .map(|(reason, count)| format!("{reason} {count}")),
+    )
 }
 
 #[cfg(test)]
@@ -125,7 +136,7 @@ mod tests {
     fn counters(packets: u64) -> Vec<view::Counters> {
         let json = format!(
             r#"[{{"port":"web","from_port":{{"packets":{packets},"bytes":1200}},
-                 "to_port":{{"packets":7,"bytes":700}},"drops":{{"spoofed_ip":3,"ttl_expired":1}}}},
+                 "to_port":{{"packets":7,"bytes":700}},"drops":{{"multicast":4,"neighbour_noise":5,"spoofed_ip":3,"ttl_expired":1}}}},
                 {{"port":"","from_port":{{"packets":0,"bytes":0}},"to_port":{{"packets":0,"bytes":0}},"drops":{{}}}}]"#
         );
         serde_json::from_str(&json).unwrap()
@@ -135,15 +146,15 @@ mod tests {
     fn totals_and_rates() {
         assert_eq!(
             render(&counters(12)),
-            "PORT  SENT  BYTES  RECEIVED  BYTES  DROPPED  REASONS\n\
-             web   12    1200   7         700    4        spoofed_ip 3, ttl_expired 1\n\
-             -     0     0      0         0      0        -\n"
+            "PORT      SENT  BYTES  RECEIVED  BYTES  DROPPED  REASONS                      NOISE\n\
+             web       12    1200   7         700    4        spoofed_ip 3, ttl_expired 1  9\n\
+             underlay  0     0      0         0      0        -                            0\n"
         );
         assert_eq!(
             render_rates(&counters(112), &counters(12), Duration::from_secs(2)),
-            "PORT  SENT  PER S  RECEIVED  PER S  DROPPED  PER S  REASONS\n\
-             web   112   50     7         0      4        0      spoofed_ip 3, ttl_expired 1\n\
-             -     0     0      0         0      0        0      -\n"
+            "PORT      SENT  PER S  RECEIVED  PER S  DROPPED  PER S  REASONS                      NOISE\n\
+             web       112   50     7         0      4        0      spoofed_ip 3, ttl_expired 1  9\n\
+             underlay  0     0      0         0      0        0      -                            0\n"
         );
     }
 }

@@ -14,6 +14,7 @@ const AFTER_HELP: &str = "\
 Examples:
   weft port attach web-1 --netns web-1                     /run/netns/web-1, device eth0
   weft port attach web-1 --netns /proc/4711/ns/net --device net1
+  weft port attach web-1 --netns web-2 --move              from wherever it is attached now
   weft port detach web-1";
 
 /// Attach ports to network namespaces, and detach them
@@ -38,6 +39,10 @@ enum PortAction {
         /// Name of the device in the namespace
         #[arg(long, default_value = "eth0")]
         device: String,
+
+        /// Take the port away from where it is attached, instead of refusing
+        #[arg(long = "move")]
+        may_move: bool,
     },
     /// Remove the port's device from its namespace; the port keeps its addresses
     Detach {
@@ -49,9 +54,9 @@ enum PortAction {
 impl Port {
     pub(crate) fn run(&self, client: &Client, output: &mut Output) -> Result<()> {
         let outcome = match &self.action {
-            PortAction::Attach { name, netns, device } => {
+            PortAction::Attach { name, netns, device, may_move } => {
                 let attachment = Attachment { netns: netns_path(netns)?, device: device.clone() };
-                client.attach(name, &attachment)?
+                client.attach(name, &attachment, *may_move)?
             }
             PortAction::Detach { name } => client.detach(name)?,
         };

@@ -1,7 +1,7 @@
 //! `weft teardown`: removes all that weft made on this host, with the help of weftd or of its program.
 
 use std::io::{IsTerminal, Write, stderr, stdin};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,8 @@ workloads lose their network; the stored resources stay, so that the next start 
 back, unless --purge is given.
 
 A running weftd does it and then stops. If none answers, `weftd teardown` is run: the weftd beside
-this program, or the one in PATH, with the configuration of --config.
+this program, or the one in PATH, with the configuration of --config. Where --socket or WEFT_SOCKET
+names a weftd, that must be given too: the default may be the configuration of another one.
 
 Examples:
   weft teardown
@@ -36,27 +37,52 @@ pub(crate) struct Teardown {
     #[arg(long)]
     purge: bool,
 
-    /// weftd's configuration, for when no weftd answers and for --purge
-    #[arg(long, value_name = "FILE", default_value = "/etc/weft/weftd.toml")]
-    config: PathBuf,
+    /// weftd's configuration, for when no weftd answers and for --purge [default: /etc/weft/weftd.toml]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
+
+/// weftd's own default.
+const CONFIG: &str = "/etc/weft/weftd.toml";
 
 /// How long weftd may take to stop once it has answered.
 const STOP: Duration = Duration::from_secs(15);
 
 impl Teardown {
-    pub(crate) fn run(&self, client: &Client, output: &mut Output) -> Result<()> {
+    /// `named`: whether the user said which weftd is meant.
+    pub(crate) fn run(&self, client: &Client, named: bool, output: &mut Output) -> Result<()> {
+        let config = match &self.config {
+            None if named => None,
+            config => Some(config.as_deref().unwrap_or(Path::new(CONFIG))),
+        };
+        if self.purge && config.is_none() {
+            let message = "--purge deletes the store of a configuration: with --socket or WEFT_SOCKET, name that \
+                           weftd's with --config";
+            return Err(Failure::Usage(message.to_owned()).into());
+        }
         self.confirm()?;
         let (mut removed, answered) = match client.teardown() {
             Ok(removed) => (removed, true),
             Err(error) if error.is_unreachable() => (Vec::new(), false),
             Err(error) => return Err(error.into()),
         };
-        let rest = match (answered, self.purge) {
-            (true, false) => Ok(Vec::new()),
+        let socket = client.socket().display();
+        let rest = match (answered, config) {
             // The store is weftd's own as long as it runs.
-            (true, true) => wait_for_stop(client).and_then(|()| self.run_weftd()),
-            (false, _) => self.run_weftd(),
+            (true, Some(config)) if self.purge => {
+                wait_for_stop(client).and_then(|()| self.run_weftd(config))
+            }
+            (true, _) => Ok(Vec::new()),
+            (false, Some(config)) => {
+                let config_name = config.display();
+                writeln!(stderr(), "nobody answers on {socket}; running weftd teardown --config {config_name}")?;
+                self.run_weftd(config)
+            }
+            (false, None) => Err(Failure::Unreachable(format!(
+                "nobody answers on {socket}; nothing was removed\nto do it without weftd, name the configuration \
+                 of the weftd that used this socket with --config"
+            ))
+            .into()),
         };
         removed.extend(rest.as_deref().unwrap_or_default().iter().cloned());
         if answered || rest.is_ok() {
@@ -84,10 +110,10 @@ impl Teardown {
     }
 
     /// What it removed, a line each; its errors go where ours go.
-    fn run_weftd(&self) -> Result<Vec<String>> {
+    fn run_weftd(&self, config: &Path) -> Result<Vec<String>> {
         let program = weftd();
         let mut command = Command::new(&program);
-        command.arg("teardown").arg("--config").arg(&self.config).stderr(Stdio::inherit());
+        command.arg("teardown").arg("--config").arg(config).stderr(Stdio::inherit());
         if self.purge {
             command.arg("--purge");
         }
@@ -97,7 +123,7 @@ impl Teardown {
                 program.display()
             )
         })?;
-        let (program, config) = (program.display(), self.config.display());
+        let (program, config) = (program.display(), config.display());
         ensure!(output.status.success(), "{program} teardown --config {config}: {}", output.status);
         Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
     }

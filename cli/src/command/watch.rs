@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use weft_api::client::Client;
+use weft_api::client::{Client, ClientError};
 use weft_api::view::{Action, Event};
 
 use crate::output::Output;
@@ -25,17 +25,27 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn run(&self, client: &Client, output: &mut Output) -> Result<()> {
-        let mut last = self.since;
-        for event in client.watch(self.since)? {
-            let event = event?;
+        // Asked for first, so that there is a revision to go on with even if nothing happens before the end.
+        let mut last = match self.since {
+            Some(revision) => revision,
+            None => client.status()?.revision,
+        };
+        for event in client.watch(Some(last))? {
+            let event = match event {
+                Err(ClientError::Interrupted { cause, .. }) => {
+                    bail!("no more from weftd ({cause}): {}", go_on(last));
+                }
+                event => event?,
+            };
             output.print_next(&event, line)?;
-            last = Some(event.revision);
+            last = event.revision;
         }
-        match last {
-            Some(revision) => bail!("weftd ended the stream: go on with `weft watch --since {revision}`"),
-            None => bail!("weftd ended the stream: it has stopped, or restarts"),
-        }
+        bail!("weftd ended the stream: {}", go_on(last))
     }
+}
+
+fn go_on(last: u64) -> String {
+    format!("the last revision seen is {last}; watch again with `weft watch --since {last}`")
 }
 
 fn line(event: &Event) -> String {

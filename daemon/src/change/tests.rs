@@ -13,7 +13,7 @@ fn build(changes: &[Change]) -> Result<Candidate, Refused> {
 
 fn messages(refused: Refused) -> Vec<String> {
     match refused {
-        Refused::Invalid(problems) | Refused::Needed(problems) => {
+        Refused::Invalid(problems) | Refused::Needed(problems) | Refused::Elsewhere(problems) => {
             problems.into_iter().map(|problem| format!("{}: {}", problem.object, problem.message)).collect()
         }
         Refused::Missing(ids) | Refused::Exists(ids) => ids.iter().map(ToString::to_string).collect(),
@@ -102,10 +102,27 @@ fn presence_is_checked() {
 }
 
 #[test]
+fn a_port_in_use_is_moved_only_if_that_is_meant() {
+    let attach = |netns: &str, may_move| {
+        let attachment = Attachment { netns: netns.into(), device: "eth0".into() };
+        build(&[Change::Attach { port: "red-1".into(), attachment, may_move }])
+    };
+    assert_eq!(
+        messages(attach("/run/netns/other", false).unwrap_err()),
+        [
+            "port/red-1: it is attached to /run/netns/red-1 as eth0; detach it first, or attach with --move (in the API: \
+          move=true), which takes it away from there"
+        ]
+    );
+    assert_eq!(attach("/run/netns/red-1", false).unwrap().writes, []);
+    assert_eq!(attach("/run/netns/other", true).unwrap().writes.len(), 1);
+}
+
+#[test]
 fn attaching_and_detaching() {
     let attachment: Attachment = serde_json::from_str(r#"{"netns":"/run/netns/blue-1"}"#).unwrap();
     let current = stored();
-    let attach = Change::Attach { port: "blue-1".into(), attachment: attachment.clone() };
+    let attach = Change::Attach { port: "blue-1".into(), attachment: attachment.clone(), may_move: false };
     let candidate = Candidate::build(&current, &host(), &[attach]).unwrap();
     assert_eq!(candidate.new_attachments(&current).collect::<Vec<_>>(), [("blue-1", &attachment)]);
     let detach = Change::Detach { port: "red-1".into() };

@@ -18,7 +18,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 #[derive(Debug)]
 pub(super) enum Command {
     Change { changes: Vec<Change>, dry_run: bool, reply: Reply<Outcome> },
-    Attach { port: String, attachment: Attachment, reply: Reply<Outcome> },
+    Attach { port: String, attachment: Attachment, may_move: bool, reply: Reply<Outcome> },
     List { kind: Kind, reply: Reply<Listing> },
     Get { id: Reference, reply: Reply<Stored> },
     Status { reply: Reply<Status> },
@@ -80,12 +80,17 @@ impl Handle {
         self.ask(|reply| Command::Change { changes, dry_run, reply }).await
     }
 
-    /// Attaches a port, wholly or not at all.
+    /// Attaches a port, wholly or not at all. One that is attached elsewhere is refused unless it `may_move`.
     ///
     /// # Errors
     /// [`EngineError`]
-    pub async fn attach(&self, port: String, attachment: Attachment) -> Result<Outcome, EngineError> {
-        self.ask(|reply| Command::Attach { port, attachment, reply }).await
+    pub async fn attach(
+        &self,
+        port: String,
+        attachment: Attachment,
+        may_move: bool,
+    ) -> Result<Outcome, EngineError> {
+        self.ask(|reply| Command::Attach { port, attachment, may_move, reply }).await
     }
 
     /// The resources of a kind.

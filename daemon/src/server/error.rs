@@ -43,7 +43,9 @@ impl From<EngineError> for Refusal {
                 StatusCode::CONFLICT,
                 all(ids, "it exists already; replace it, or choose another name"),
             ),
-            EngineError::Refused(Refused::Needed(problems)) => Self::new(StatusCode::CONFLICT, problems),
+            EngineError::Refused(Refused::Needed(problems) | Refused::Elsewhere(problems)) => {
+                Self::new(StatusCode::CONFLICT, problems)
+            }
             EngineError::Refused(Refused::Invalid(problems)) | EngineError::Kernel(problems) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, problems)
             }

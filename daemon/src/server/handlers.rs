@@ -33,6 +33,13 @@ pub(super) struct WriteQuery {
     dry_run: bool,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AttachQuery {
+    #[serde(default, rename = "move")]
+    may_move: bool,
+}
+
 pub(super) async fn status(State(context): State<Context>) -> Answer<Status> {
     Ok(Json(context.engine.status().await?))
 }
@@ -118,11 +125,13 @@ pub(super) async fn delete_all(
 pub(super) async fn attach(
     State(context): State<Context>,
     segments: Segments<String>,
+    parameters: Parameters<AttachQuery>,
     body: Body,
 ) -> Answer<Outcome> {
     let port = path(segments)?;
+    let AttachQuery { may_move } = query(parameters)?;
     let attachment = body::read(&format!("port/{port}"), &bytes(body)?)?;
-    Ok(Json(context.engine.attach(port, attachment).await?))
+    Ok(Json(context.engine.attach(port, attachment, may_move).await?))
 }
 
 pub(super) async fn detach(State(context): State<Context>, segments: Segments<String>) -> Answer<Outcome> {

@@ -263,7 +263,7 @@ fn attaching_where_nothing_is_changes_nothing() {
         ("netns", "is not a path from the root"),
     ] {
         let attachment = Attachment { netns: netns.into(), device: "eth0".into() };
-        let (status, problems) = refusal(client.attach("red-1", &attachment));
+        let (status, problems) = refusal(client.attach("red-1", &attachment, false));
         assert_eq!((status, problems[0].object.as_str()), (422, "port/red-1"));
         assert!(problems[0].message.contains(message), "{problems:?}");
     }

@@ -44,7 +44,7 @@ fn refusal<T: std::fmt::Debug>(result: Result<T, ClientError>) -> String {
 fn attach_detach_and_delete() {
     let Some(daemon) = daemon() else { return };
     let (client, pod) = (daemon.client(), Pod::new());
-    let outcome = client.attach("red-1", &pod.attachment("eth0")).unwrap();
+    let outcome = client.attach("red-1", &pod.attachment("eth0"), false).unwrap();
     assert_eq!((outcome.revision, outcome.failures.as_slice()), (2, [].as_slice()), "{outcome:?}");
     assert!(!outcome.kernel.is_empty());
     let status = port(&client, "red-1");
@@ -55,7 +55,7 @@ fn attach_detach_and_delete() {
     assert!(client.counters().unwrap().iter().any(|counters| counters.port == "red-1"));
 
     // Where it already is: nothing to do.
-    let again = client.attach("red-1", &pod.attachment("eth0")).unwrap();
+    let again = client.attach("red-1", &pod.attachment("eth0"), false).unwrap();
     assert_eq!((again.revision, again.kernel.as_slice()), (2, [].as_slice()));
 
     let outcome = client.detach("red-1").unwrap();
@@ -63,10 +63,10 @@ fn attach_detach_and_delete() {
     assert_eq!(port(&client, "red-1").state, PortPhase::Detached);
 
     // The device's name is free again; deleting an attached port takes it out of its namespace.
-    client.attach("red-2", &pod.attachment("eth0")).unwrap();
+    client.attach("red-2", &pod.attachment("eth0"), false).unwrap();
     let outcome = client.delete(&Reference { kind: Kind::Port, name: "red-2".into() }).unwrap();
     assert!(!outcome.kernel.is_empty() && outcome.failures.is_empty(), "{outcome:?}");
-    client.attach("red-1", &pod.attachment("eth0")).unwrap();
+    client.attach("red-1", &pod.attachment("eth0"), false).unwrap();
 }
 
 #[test]
@@ -74,31 +74,49 @@ fn what_the_kernel_refuses_leaves_no_trace() {
     let Some(daemon) = daemon() else { return };
     let (client, pod) = (daemon.client(), Pod::new());
     // Every namespace has this device.
-    let message = refusal(client.attach("red-1", &pod.attachment("lo")));
+    let message = refusal(client.attach("red-1", &pod.attachment("lo"), false));
     assert!(message.starts_with("port/red-1: it was not attached: "), "{message}");
     let status = client.status().unwrap();
     assert_eq!((status.revision, status.failures.as_slice()), (1, [].as_slice()));
     assert_eq!(port(&client, "red-1").state, PortPhase::Detached);
 
     // A failed move leaves the port where it was.
-    client.attach("red-1", &pod.attachment("eth0")).unwrap();
-    refusal(client.attach("red-1", &pod.attachment("lo")));
+    client.attach("red-1", &pod.attachment("eth0"), false).unwrap();
+    refusal(client.attach("red-1", &pod.attachment("lo"), true));
     assert_eq!((client.status().unwrap().revision, port(&client, "red-1").state), (2, PortPhase::Up));
 
     // Two ports cannot be one device.
-    let message = refusal(client.attach("red-2", &pod.attachment("eth0")));
+    let message = refusal(client.attach("red-2", &pod.attachment("eth0"), false));
     assert!(message.contains("is that of port/red-1"), "{message}");
+}
+
+#[test]
+fn a_nic_is_taken_from_a_workload_only_if_that_is_meant() {
+    let Some(daemon) = daemon() else { return };
+    let (client, here, there) = (daemon.client(), Pod::new(), Pod::new());
+    client.attach("red-1", &here.attachment("eth0"), false).unwrap();
+    let error = client.attach("red-1", &there.attachment("eth0"), false).unwrap_err();
+    let ClientError::Refused { status: 409, problems } = error else { panic!("{error:?}") };
+    let place = here.attachment("eth0").netns;
+    let told = format!("it is attached to {} as eth0; detach it first", place.display());
+    assert!(problems[0].message.starts_with(&told), "{problems:?}");
+    assert_eq!(client.status().unwrap().revision, 2);
+    assert!(here.devices().contains("eth0") && !there.devices().contains("eth0"));
+
+    let outcome = client.attach("red-1", &there.attachment("eth0"), true).unwrap();
+    assert_eq!((outcome.revision, outcome.failures.as_slice()), (3, [].as_slice()), "{outcome:?}");
+    assert!(!here.devices().contains("eth0") && there.devices().contains("eth0"));
 }
 
 #[test]
 fn a_restart_finds_everything_in_place() {
     let Some(daemon) = daemon() else { return };
     let pod = Pod::new();
-    daemon.client().attach("red-1", &pod.attachment("eth0")).unwrap();
+    daemon.client().attach("red-1", &pod.attachment("eth0"), false).unwrap();
     let before = port(&daemon.client(), "red-1");
     let daemon = daemon.restart();
     assert_eq!(port(&daemon.client(), "red-1"), before);
-    let again = daemon.client().attach("red-1", &pod.attachment("eth0")).unwrap();
+    let again = daemon.client().attach("red-1", &pod.attachment("eth0"), false).unwrap();
     assert_eq!((again.revision, again.kernel.as_slice()), (2, [].as_slice()));
 }
 
@@ -106,7 +124,7 @@ fn a_restart_finds_everything_in_place() {
 fn a_namespace_that_goes_is_told_and_can_be_left() {
     let Some(daemon) = daemon() else { return };
     let (client, pod) = (daemon.client(), Pod::new());
-    client.attach("red-1", &pod.attachment("eth0")).unwrap();
+    client.attach("red-1", &pod.attachment("eth0"), false).unwrap();
     drop(pod);
     // Nobody asks for anything: the kernel's own notice makes weftd look. It takes namespaces apart in the background,
     // many at once and late on a busy machine.

@@ -14,3 +14,4 @@ mod attach;
 mod command;
 mod daemon;
 mod pod;
+mod reference;
