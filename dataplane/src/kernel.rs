@@ -1,9 +1,10 @@
 //! The data plane itself, on a thread of its own: it blocks in system calls, belongs to one network namespace, and
 //! finishes what it began, whoever stops waiting for it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use weft_dataplane_abi::Endpoint;
+use weft_dataplane_abi::{Endpoint, HostConfig, maps};
 
 use crate::apply::{Hands, pending};
 use crate::bpf::{Maps, PinFolder, Programs, Table};
@@ -14,7 +15,7 @@ use crate::error::{ObserveError, OpenError, chain};
 use crate::names::{self, Owned};
 use crate::netlink::Netlink;
 use crate::observe::{Observed, asking};
-use crate::plan::{Devices, LocalPort, NextHops, Slots, Tables};
+use crate::plan::{self, Devices, LocalPort, NextHops, Slots, Tables};
 use crate::tenure::Tenure;
 use crate::{Failure, Options, Owner, PortState, Report};
 
@@ -62,6 +63,8 @@ impl Kernel {
         let (_, unreachable) = NextHops::plan(&desired.host, &observed);
         let (_, unfit) = plan(desired, &observed);
         report.failures.extend(unfit.into_iter().chain(unreachable));
+        let desired = self.workable(desired, &observed)?;
+        let desired = desired.as_ref();
 
         for stage in BEFORE_MAPS {
             observed = self.stage(stage, desired, observed, report)?;
@@ -139,16 +142,36 @@ impl Kernel {
     }
 
     fn host_change(&self, wanted: &Tables) -> Result<Option<Change>, ObserveError> {
-        let map = weft_dataplane_abi::maps::HOST;
-        let held = self.maps.host.read();
-        let held = held.map_err(|error| ObserveError::Map { map, cause: chain(&error) })?;
-        let change = || Change::Table { map, operation: Operation::Replace, entry: "this host".to_owned() };
-        Ok((held != wanted.host).then(change))
+        let change = || Change::Table {
+            map: maps::HOST,
+            operation: Operation::Replace,
+            entry: "this host".to_owned(),
+        };
+        Ok((self.host()? != wanted.host).then(change))
+    }
+
+    fn host(&self) -> Result<HostConfig, ObserveError> {
+        self.maps.host.read().map_err(|error| ObserveError::Map { map: maps::HOST, cause: chain(&error) })
+    }
+
+    /// What is desired, as far as this host can have it.
+    fn workable<'a>(
+        &self,
+        desired: &'a Desired,
+        observed: &Observed,
+    ) -> Result<Cow<'a, Desired>, ObserveError> {
+        let host = plan::workable(&desired.host, &self.host()?, observed);
+        if host == desired.host {
+            return Ok(Cow::Borrowed(desired));
+        }
+        Ok(Cow::Owned(Desired { host, ..desired.clone() }))
     }
 
     /// As [`Dataplane::plan`](crate::Dataplane::plan).
     pub(crate) fn plan(&mut self, desired: &Desired) -> Result<Vec<Change>, ObserveError> {
         let mut observed = self.observe(desired)?;
+        let desired = self.workable(desired, &observed)?;
+        let desired = desired.as_ref();
         let mut changes = Vec::new();
         for stage in BEFORE_MAPS {
             changes.extend(preview(stage, desired, &mut observed));

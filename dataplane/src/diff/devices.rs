@@ -230,8 +230,12 @@ fn detach(wanted: &Devices, observed: &Observed) -> Vec<Change> {
     let attachments = wanted.attachments(observed);
     let unwanted = observed.attachments.iter().filter(|link| {
         // A device of ours that could not be removed keeps its program.
-        let guards = observed.indexed(link.ifindex).is_some_and(|device| names::owned(device).is_some());
-        !link.is_healthy() || !(guards || attachments.contains(&(link.program, link.ifindex)))
+        let device = observed.indexed(link.ifindex);
+        let guards = device.is_some_and(|device| names::owned(device).is_some());
+        // And so does the underlay that was, until there is another.
+        let receives =
+            device.is_some() && link.program == programs::FROM_UNDERLAY && wanted.underlay.is_none();
+        !link.is_healthy() || !(guards || receives || attachments.contains(&(link.program, link.ifindex)))
     });
     let detached = unwanted.map(|link| Change::Detach { program: link.program, ifindex: link.ifindex });
     let ours = observed.neighbours.iter().filter(|held| held.protocol == PROTOCOL);

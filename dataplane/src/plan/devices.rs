@@ -63,7 +63,9 @@ impl Devices {
         } else if !observed.addresses.contains(&host.vtep.address()) {
             failures.push(Failure::new(
                 format!("VTEP {} of this host", host.vtep),
-                "no device has the address: add it to one, or correct weftd's configuration".to_owned(),
+                "no device has the address: add it to one, or correct underlay.vtep in weftd.toml. Until then the \
+                 VTEP that worked before stays in use, if there was one"
+                    .to_owned(),
             ));
         }
         let ports = desired.ports.iter().map(|(name, port)| {
@@ -125,8 +127,8 @@ fn gso_max_size(host: &Host) -> u32 {
 fn inner_mtu_of(host: &Host, observed: &Observed) -> Result<u32, Failure> {
     let object = format!("underlay device {}", host.underlay);
     let Some(link) = observed.named(&host.underlay) else {
-        let cause = "there is no such device: create it, or correct weftd's configuration. Until then no port \
-                     is created";
+        let cause = "there is no such device: create it, or correct underlay.device in weftd.toml. Until then no \
+                     port is created, and a device that was in use before stays so";
         return Err(Failure::new(object, cause.to_owned()));
     };
     // A loopback device may have more than an IP packet can.

@@ -210,6 +210,39 @@ fn a_missing_underlay_device_is_named() {
 }
 
 #[test]
+fn an_underlay_that_cannot_work_leaves_the_one_that_does() {
+    on_host("wrong-underlay", async |host| {
+        let pod = Pod::new();
+        let mut working = desired_with_port(&pod);
+        working.remote_hosts = crate::next_hops::remote("192.0.2.2");
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
+        reconcile(&mut dataplane, &working).await;
+        eventually("the next hop to be resolved", async || {
+            reconcile(&mut dataplane, &working).await.changes.is_empty().then_some(())
+        })
+        .await;
+
+        let mut device = working.clone();
+        device.host.underlay = "eth7".to_owned();
+        let mut vtep = working.clone();
+        vtep.host.vtep = "192.0.2.99".parse().unwrap();
+        vtep.host.router_mac = vtep.host.vtep.default_router_mac();
+        for wrong in [&device, &vtep] {
+            assert_eq!(dataplane.plan(wrong).await.unwrap(), []);
+            let report = dataplane.reconcile(wrong).await;
+            assert_eq!(report.failures.len(), 1, "{:#?}", report.failures);
+            assert_eq!(report.changes, [], "what works stays");
+        }
+        // Once it can work, it takes over.
+        let under0 = index(&host.netlink, "under0").await.unwrap();
+        crate::host::add_address(&host.netlink, under0, "192.0.2.99", 32).await;
+        let changes = reconcile(&mut dataplane, &vtep).await.changes;
+        let this_host = |change: &Change| matches!(change, Change::Table { map, .. } if *map == "HOST");
+        assert!(changes.iter().any(this_host), "{changes:#?}");
+    });
+}
+
+#[test]
 fn a_port_that_is_not_desired_any_more_goes_with_all_that_was_its() {
     on_host("detach", async |host| {
         let pod = Pod::new();

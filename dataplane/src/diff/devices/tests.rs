@@ -270,6 +270,15 @@ fn another_underlay_takes_the_program_along() {
 }
 
 #[test]
+fn an_underlay_that_is_missing_leaves_the_program_where_it_is() {
+    let missing = Devices { underlay: None, ..wanted() };
+    assert_eq!(devices(Stage::Detach, &missing, &settled()).0, []);
+    let gone = Observed { links: vec![vxlan(), host_end()], ..settled() };
+    let detach = Change::Detach { program: programs::FROM_UNDERLAY, ifindex: 1 };
+    assert_eq!(devices(Stage::Detach, &missing, &gone).0, [detach]);
+}
+
+#[test]
 fn neighbours_of_others_are_used_and_not_taken() {
     let cases = [
         (neighbour(0, false), 1, 0),
