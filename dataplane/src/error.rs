@@ -114,6 +114,15 @@ pub enum OpenError {
         /// The device.
         device: String,
     },
+    /// The pinned links are on devices of another network namespace.
+    #[error(
+        "the programs pinned in {path} are on devices of another network namespace than the one that this was started \
+         in: start it there (`nsenter --net=…`), or give each weftd a folder of its own (bpf.pin_folder in weftd.toml)"
+    )]
+    OtherNamespace {
+        /// The pin folder.
+        path: PathBuf,
+    },
     /// It cannot be asked which programs are on a device.
     #[error("cannot tell which programs are on device {device}: {cause}")]
     Programs {

@@ -43,8 +43,12 @@ impl Kernel {
         let links = netlink.links().map_err(asking("links"))?;
         let vxlan = links.iter().find(|link| names::owned(link) == Some(Owned::Vxlan));
         let folder = PinFolder::create(&options.pin_folder)?;
-        let foreign = vxlan.map_or(Ok(()), |vxlan| folder.require_no_stranger_on(&vxlan.name));
-        let loaded = foreign.and_then(|()| Programs::load(&folder, &options.sizes, owner));
+        let checked = folder.check_namespace(tenure.namespace());
+        let checked =
+            checked.and_then(|()| vxlan.map_or(Ok(()), |vxlan| folder.require_no_stranger_on(&vxlan.name)));
+        // The mark comes before the first link.
+        let checked = checked.and_then(|()| folder.mark_namespace(tenure.namespace()));
+        let loaded = checked.and_then(|()| Programs::load(&folder, &options.sizes, owner));
         let (programs, maps) = loaded.inspect_err(|_| folder.remove_if_empty())?;
         Ok(Self { netlink, programs, maps, folder, _tenure: tenure })
     }

@@ -32,8 +32,10 @@ pub(crate) const LINKS: &str = "links";
 
 /// Folder of the pins of maps that take the place of others, in the pin folder. Empty but for the moment of an open.
 pub(crate) const RESIZED: &str = "resized";
-/// Folder that says whose intent the maps follow, in the pin folder.
+/// Folder of the mark of whose intent the maps follow, in the pin folder.
 pub(crate) const OWNER: &str = "owner";
+/// Folder of the mark of the network namespace, in the pin folder.
+pub(crate) const NAMESPACE: &str = "namespace";
 
 /// A device that weft made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,8 +106,8 @@ pub(crate) fn parse_link_pin(name: &str) -> Option<(&'static str, u32)> {
     (link_pin(program, ifindex) == name).then_some((program, ifindex))
 }
 
-/// Whether `name` is a store's id.
-pub(crate) fn is_store(name: &str) -> bool {
+/// Whether `name` is the value of a mark: a store's id, a network namespace's cookie.
+pub(crate) fn is_mark(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 

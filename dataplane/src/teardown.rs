@@ -21,15 +21,19 @@ use crate::{Failure, Report};
 /// As [`Dataplane::teardown`](crate::Dataplane::teardown), for the pin folder `root`.
 pub(crate) fn teardown(root: &Path) -> Result<Vec<String>, Vec<Failure>> {
     let refused = |error: OpenError| vec![Failure::new("teardown".to_owned(), error.to_string())];
-    let _tenure = Tenure::take().map_err(refused)?;
+    let tenure = Tenure::take().map_err(refused)?;
     let folder = PinFolder::lock(root).map_err(refused)?;
+    if let Some(folder) = &folder {
+        folder.check_namespace(tenure.namespace()).map_err(refused)?;
+    }
     let mut report = Report::default();
     if let Err(error) = devices(&mut report) {
         report.failures.push(Failure::new("devices".to_owned(), chain(&error)));
     }
     let mut removed: Vec<String> = report.changes.iter().map(ToString::to_string).collect();
-    if let Some(folder) = &folder {
-        pins(folder, &mut removed, &mut report.failures);
+    // A device that could not be removed keeps the program that guards it.
+    if let Some(folder) = folder.filter(|_| report.failures.is_empty()) {
+        pins(&folder, &mut removed, &mut report.failures);
     }
     if report.failures.is_empty() { Ok(removed) } else { Err(report.failures) }
 }
@@ -84,11 +88,15 @@ fn pins(folder: &PinFolder, removed: &mut Vec<String>, failures: &mut Vec<Failur
     for name in maps::ALL {
         remove(&folder.staging().join(name), |path| fs::remove_file(path));
     }
-    // If they cannot be read, the removal of their folder fails and is told.
-    for record in folder.owner_records().unwrap_or_default() {
-        remove(&record, |path| fs::remove_dir(path));
+    for mark in folder.marks() {
+        remove(&mark, |path| fs::remove_dir(path));
     }
-    for path in [folder.links(), folder.staging(), folder.maps(), folder.owner(), folder.root().to_owned()] {
+    let marked = [folder.owner(), folder.namespace()];
+    for path in [folder.links(), folder.staging(), folder.maps()]
+        .into_iter()
+        .chain(marked)
+        .chain([folder.root().to_owned()])
+    {
         remove(&path, remove_if_empty);
     }
 }

@@ -4,6 +4,7 @@
 //! Held by an abstract unix socket: such names belong to the network namespace and go with the process.
 
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
@@ -20,6 +21,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Tenure {
     _socket: UnixDatagram,
+    namespace: String,
 }
 
 impl Tenure {
@@ -34,6 +36,30 @@ impl Tenure {
         if taken(&bound) {
             return Err(OpenError::NamespaceInUse { name: names::TENURE });
         }
-        Ok(Self { _socket: bound.map_err(failed)? })
+        let socket = bound.map_err(failed)?;
+        let namespace = cookie(&socket).map_err(failed)?;
+        Ok(Self { _socket: socket, namespace })
     }
+
+    /// The network namespace: the kernel's cookie of it, which no other has until the machine starts anew, in
+    /// hexadecimal digits.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+}
+
+fn cookie(socket: &UnixDatagram) -> io::Result<String> {
+    let mut cookie = 0_u64;
+    let mut length = libc::socklen_t::try_from(size_of_val(&cookie)).map_err(io::Error::other)?;
+    // SAFETY: the kernel writes at most `length` bytes, the size of `cookie`; both outlive the call.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut length,
+        )
+    };
+    if result == 0 { Ok(format!("{cookie:x}")) } else { Err(io::Error::last_os_error()) }
 }

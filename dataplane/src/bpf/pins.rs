@@ -1,4 +1,5 @@
-//! The pin folder: a folder of weft's own on a bpffs, with `maps/NAME`, `links/PROGRAM-IFINDEX` and `owner/STORE`.
+//! The pin folder: a folder of weft's own on a bpffs, with `maps/NAME`, `links/PROGRAM-IFINDEX`,
+//! `owner/STORE` and `namespace/COOKIE`.
 //!
 //! One weftd at a time manages it: a lock (flock) on the folder itself, which needs no other file, holds across
 //! network and mount namespaces, and ends with the process.
@@ -12,7 +13,7 @@ use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 use weft_dataplane_abi::maps;
 
 use super::links::{self, Attachment};
-use super::{owner, strangers};
+use super::{mark, strangers};
 use crate::error::OpenError;
 use crate::{Owner, names};
 
@@ -71,11 +72,11 @@ impl PinFolder {
     /// Removes the folder as far as nothing is in it: for an open that fails.
     pub(crate) fn remove_if_empty(&self) {
         if !self.is_complete() {
-            for record in self.owner_records().unwrap_or_default() {
-                let _ = fs::remove_dir(record);
+            for mark in self.marks() {
+                let _ = fs::remove_dir(mark);
             }
         }
-        for folder in [self.links(), self.maps(), self.owner(), self.root.clone()] {
+        for folder in [self.links(), self.maps(), self.owner(), self.namespace(), self.root.clone()] {
             // What is not empty was there before.
             let _ = fs::remove_dir(folder);
         }
@@ -106,27 +107,61 @@ impl PinFolder {
         self.root.join(names::RESIZED)
     }
 
-    /// Where the owner is recorded.
+    /// Where the owner is marked.
     pub(crate) fn owner(&self) -> PathBuf {
         self.root.join(names::OWNER)
     }
 
-    /// The record of the owner, if there is one.
-    pub(crate) fn owner_records(&self) -> io::Result<Vec<PathBuf>> {
-        owner::records(&self.owner())
+    /// Where the network namespace is marked.
+    pub(crate) fn namespace(&self) -> PathBuf {
+        self.root.join(names::NAMESPACE)
+    }
+
+    /// The marks that there are.
+    pub(crate) fn marks(&self) -> impl Iterator<Item = PathBuf> {
+        [self.owner(), self.namespace()].into_iter().filter_map(|kind| mark::path(&kind))
+    }
+
+    /// Refuses another network namespace than the one that the links are in: their devices are not to be found there,
+    /// and the links would be taken for leftovers. Links whose devices have gone are in none.
+    pub(crate) fn check_namespace(&self, cookie: &str) -> Result<(), OpenError> {
+        let failed = |source| OpenError::Folder { path: self.root.clone(), source };
+        let attached = self.attachments().map_err(failed)?.iter().any(|link| link.attached_to != 0);
+        match mark::read(&self.namespace()).map_err(failed)? {
+            Some(other) if attached && other != cookie => {
+                Err(OpenError::OtherNamespace { path: self.root.clone() })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Marks the network namespace that the links will be in.
+    pub(crate) fn mark_namespace(&self, cookie: &str) -> Result<(), OpenError> {
+        let path = self.namespace();
+        mark::write(&path, cookie).map_err(|source| OpenError::Folder { path, source })
     }
 
     /// Refuses an owner that the maps do not follow, unless it takes over. Maps that are not complete follow nobody.
     pub(super) fn check_owner(&self, owner: &Owner) -> Result<(), OpenError> {
-        if !names::is_store(&owner.store) {
+        if !names::is_mark(&owner.store) {
             return Err(OpenError::NoStore { store: owner.store.clone() });
         }
-        if self.is_complete() { owner::check(&self.owner(), owner) } else { Ok(()) }
+        if !self.is_complete() {
+            return Ok(());
+        }
+        let path = self.owner();
+        match mark::read(&path).map_err(|source| OpenError::Folder { path, source })? {
+            Some(pinned) if pinned != owner.store && !owner.take_over => {
+                Err(OpenError::OtherOwner { path: self.root.clone(), pinned, ours: owner.store.clone() })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Makes `owner` the one that the maps follow.
     pub(super) fn record_owner(&self, owner: &Owner) -> Result<(), OpenError> {
-        owner::record(&self.owner(), &owner.store)
+        let path = self.owner();
+        mark::write(&path, &owner.store).map_err(|source| OpenError::Folder { path, source })
     }
 
     /// Whether all maps are pinned: their ABI is the last.

@@ -79,3 +79,33 @@ fn a_record_needs_an_id() {
         assert!(!host.options.pin_folder.exists());
     });
 }
+
+#[test]
+fn another_network_namespace_is_refused_and_removes_nothing() {
+    on_host("namespace", async |host| {
+        let (options, pod) = (&host.options, Pod::new());
+        let mut dataplane = Dataplane::open(options.clone(), owner()).await.unwrap();
+        let device = reconcile(&mut dataplane, &desired_with_port(&pod)).await.ports["a"].device.clone();
+        drop(dataplane);
+        let links = || fs::read_dir(options.pin_folder.join("links")).unwrap().count();
+        let before = links();
+
+        let theirs = options.clone();
+        let elsewhere = std::thread::spawn(move || {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+                let refused = Dataplane::open(theirs.clone(), owner()).await.unwrap_err();
+                assert!(matches!(refused, OpenError::OtherNamespace { .. }), "{refused}");
+                Dataplane::teardown(&theirs).await.unwrap_err()
+            })
+        });
+        let failures = elsewhere.join().unwrap();
+        assert!(failures[0].to_string().contains("another network namespace"), "{failures:?}");
+        assert_eq!(links(), before);
+        assert!(index(&host.netlink, &device).await.is_some());
+
+        drop(Dataplane::open(options.clone(), owner()).await.unwrap());
+        Dataplane::teardown(options).await.unwrap();
+        assert!(!options.pin_folder.exists());
+    });
+}
