@@ -2,15 +2,17 @@
 //! there without a daemon.
 
 mod guard;
+mod inventory;
 mod links;
 mod maps;
 mod object;
 mod owner;
 mod pins;
+mod resize;
 mod strangers;
 mod sys;
 
 pub(crate) use links::Attachment;
-pub(crate) use maps::{Counters, HashTable, Maps, PrefixKey, Table};
+pub(crate) use maps::{Counters, HashTable, Maps, PrefixKey, Table, size_key};
 pub(crate) use object::{Programs, detach};
 pub(crate) use pins::PinFolder;

@@ -27,9 +27,10 @@ impl CounterReader {
     pub(crate) fn open(root: &Path) -> Result<Self, ObserveError> {
         let folder = root.join(names::MAPS);
         Ok(Self {
-            endpoints: HashTable::open(&folder, maps::ENDPOINTS)
+            endpoints: HashTable::at(&folder.join(maps::ENDPOINTS), maps::ENDPOINTS)
                 .map_err(|error| failed(maps::ENDPOINTS, &error))?,
-            counters: Counters::open(&folder).map_err(|error| failed(maps::COUNTERS, &error))?,
+            counters: Counters::at(&folder.join(maps::COUNTERS))
+                .map_err(|error| failed(maps::COUNTERS, &error))?,
             netlink: Mutex::new(Netlink::open().map_err(|error| asking("socket", &error))?),
         })
     }

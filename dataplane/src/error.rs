@@ -61,11 +61,10 @@ pub enum OpenError {
         /// The version of this program.
         ours: u32,
     },
-    /// A pinned map has another size or layout.
+    /// A pinned map has another layout.
     #[error(
-        "the map pinned at {path} is {pinned}, but {ours} is configured: restore the sizes in weftd's \
-         configuration, or remove the maps with `weft teardown`, which interrupts the workloads until weftd runs \
-         again"
+        "the map pinned at {path} is {pinned}, but this weftd makes {ours}: run the weftd that made it, or remove the \
+         maps with `weft teardown`, which interrupts the workloads until weftd runs again"
     )]
     Shape {
         /// The map's pin.
@@ -74,6 +73,32 @@ pub enum OpenError {
         pinned: String,
         /// What this program would make.
         ours: String,
+    },
+    /// What a map holds does not fit into the size that is configured.
+    #[error(
+        "{configured} entries fit into the map {map} as configured, but the kernel holds {needed}: raise {key} in \
+         weftd.toml, or start with the old size, remove objects, and then make it smaller. The kernel goes on \
+         forwarding as it is"
+    )]
+    TooSmall {
+        /// The map.
+        map: &'static str,
+        /// Key of the configuration.
+        key: &'static str,
+        /// How many entries would fit.
+        configured: u32,
+        /// How many there are, or the highest slot in use.
+        needed: u32,
+    },
+    /// A map's entries could not be copied to one of another size.
+    #[error(
+        "cannot copy the map {map} to one of the configured size: {cause}. The kernel goes on forwarding as it is"
+    )]
+    Resize {
+        /// The map.
+        map: &'static str,
+        /// What happened.
+        cause: String,
     },
     /// Another pin folder's programs are on a device of ours.
     #[error(

@@ -17,6 +17,7 @@ mod names;
 mod netlink;
 mod netns;
 mod observe;
+mod patience;
 mod plan;
 mod teardown;
 mod tenure;

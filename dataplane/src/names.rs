@@ -30,6 +30,8 @@ pub(crate) const MAPS: &str = "maps";
 /// Folder of the link pins, in the pin folder.
 pub(crate) const LINKS: &str = "links";
 
+/// Folder of the pins of maps that take the place of others, in the pin folder. Empty but for the moment of an open.
+pub(crate) const RESIZED: &str = "resized";
 /// Folder that says whose intent the maps follow, in the pin folder.
 pub(crate) const OWNER: &str = "owner";
 

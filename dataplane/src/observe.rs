@@ -109,7 +109,9 @@ impl Observed {
             Change::CreatePort { port, device, netns, inside, mac, mtu } => {
                 let mut link = self.imagine(device, Kind::Other, names::port_alias(port));
                 let Some(Ok(namespace)) = self.namespaces.get_mut(netns) else { return };
-                let nsid = *namespace.nsid.get_or_insert(i32::MAX);
+                // Imagined as well, for a namespace that has none, and another for each.
+                let imagined = i32::MAX.saturating_sub_unsigned(link.index.saturating_sub(IMAGINED));
+                let nsid = *namespace.nsid.get_or_insert(imagined);
                 // Both ends get the same index, each in its namespace.
                 let near = Kind::Veth(Peer { index: link.index, nsid: None });
                 link.kind = Kind::Veth(Peer { index: link.index, nsid: Some(nsid) });

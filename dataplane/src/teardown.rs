@@ -81,11 +81,14 @@ fn pins(folder: &PinFolder, removed: &mut Vec<String>, failures: &mut Vec<Failur
     for name in others.into_iter().chain([maps::ABI]) {
         remove(&folder.map(name), |path| fs::remove_file(path));
     }
+    for name in maps::ALL {
+        remove(&folder.staging().join(name), |path| fs::remove_file(path));
+    }
     // If they cannot be read, the removal of their folder fails and is told.
     for record in folder.owner_records().unwrap_or_default() {
         remove(&record, |path| fs::remove_dir(path));
     }
-    for path in [folder.links(), folder.maps(), folder.owner(), folder.root().to_owned()] {
+    for path in [folder.links(), folder.staging(), folder.maps(), folder.owner(), folder.root().to_owned()] {
         remove(&path, remove_if_empty);
     }
 }

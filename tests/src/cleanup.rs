@@ -11,7 +11,7 @@ use std::os::fd::IntoRawFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, Once, PoisonError, RwLock, RwLockReadGuard};
 
 use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
@@ -24,6 +24,15 @@ const PREFIX: &str = "weft-t";
 
 /// Labs of this process.
 static LIVE: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Read while something is made that has to be removed, written once a signal came: then nothing more is made.
+static MAKING: RwLock<()> = RwLock::new(());
+
+/// To be held while something is made, or removed, that the removal on a signal must not miss. Blocks for ever once
+/// that removal has begun; it ends the process.
+pub(crate) fn making() -> RwLockReadGuard<'static, ()> {
+    MAKING.read().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Name of the `count`th lab of this process.
 pub(crate) fn lab_name(count: u32) -> String {
@@ -137,6 +146,7 @@ fn remove_on_signals() {
             return;
         }
         drop(std::io::stderr().write_all(b"\ninterrupted: removing what was made\n"));
+        let _nothing_more = MAKING.write().unwrap_or_else(PoisonError::into_inner);
         let live = LIVE.lock().unwrap_or_else(PoisonError::into_inner).clone();
         live.iter().for_each(|name| remove(name));
         std::process::exit(128 + i32::from(signal[0]));

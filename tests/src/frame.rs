@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Result, bail};
 use etherparse::{
-    ArpHardwareId, ArpOperation, ArpPacket, EtherType, Ethernet2Header, IpFragOffset, Ipv4Header,
-    PacketBuilder,
+    ArpHardwareId, ArpOperation, ArpPacket, EtherType, Ethernet2Header, IpFragOffset, IpNumber, Ipv4Header,
+    Ipv6Header, PacketBuilder,
 };
 use weft_vxlan::{Header, MacAddr, UDP_PORT, Vni};
 
@@ -108,6 +108,32 @@ fn neighbour_discovery(
         .icmpv6_raw(kind, 0, flags)
         .write(&mut frame, &payload)?;
     Ok(frame)
+}
+
+/// Puts an extension header (RFC 8200 section 4) of 8 bytes between the IPv6 header of a frame and what follows.
+/// `number` is its next header value: 0, 43, 44 or 60. Padding, or a fragment that is the whole, in what it holds.
+///
+/// # Errors
+/// The frame is not of IPv6, or as large as can be.
+pub fn behind_extension_header(frame: &[u8], number: u8) -> Result<Vec<u8>> {
+    let (ethernet, rest) = Ethernet2Header::from_slice(frame)?;
+    let (mut ip, payload) = Ipv6Header::from_slice(rest)?;
+    let next = std::mem::replace(&mut ip.next_header, IpNumber(number)).0;
+    let extension = match number {
+        // Offset 0, no more fragments, and a number.
+        44 => [next, 0, 0, 0, 0, 0, 0, 1],
+        // Type 0 of nothing left to visit.
+        43 => [next, 0, 0, 0, 0, 0, 0, 0],
+        // PadN over the rest of the header.
+        _ => [next, 0, 1, 4, 0, 0, 0, 0],
+    };
+    ip.set_payload_length(extension.len() + payload.len())?;
+    let mut bytes = Vec::with_capacity(frame.len() + extension.len());
+    ethernet.write(&mut bytes)?;
+    ip.write(&mut bytes)?;
+    bytes.extend(extension);
+    bytes.extend_from_slice(payload);
+    Ok(bytes)
 }
 
 /// Cuts a frame of IPv4 without options into two fragments after `first` bytes of its payload, a multiple of 8.

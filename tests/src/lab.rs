@@ -35,7 +35,7 @@ impl Lab {
     /// The machine lacks something, or the lab is there.
     pub fn kept(name: &str) -> Result<Self> {
         if cleanup::lab_folder(name).exists() {
-            bail!("{name} is there already: remove it first");
+            bail!("{name} is there already: `cargo xtask demo --clean` removes it");
         }
         Self::make(name.to_owned(), true)
     }
@@ -80,6 +80,7 @@ impl Lab {
         }
         cleanup::sweep();
         cleanup::register(&name);
+        let _making = cleanup::making();
         let folder = cleanup::lab_folder(&name);
         let lab = Self { name, folder, kept, handed_over: AtomicBool::new(false) };
         fs::create_dir(&lab.folder).with_context(|| format!("creating {}", lab.folder.display()))?;
@@ -149,6 +150,7 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         if !self.handed_over.load(Ordering::Relaxed) {
+            let _making = cleanup::making();
             cleanup::remove(&self.name);
             cleanup::unregister(&self.name);
         }

@@ -13,6 +13,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 
+use crate::cleanup;
 use crate::netlink::Netlink;
 
 /// Where named namespaces live, as `ip netns` has it.
@@ -31,6 +32,7 @@ impl Namespace {
     /// A new namespace named `name` under `/run/netns`; nothing in it is up.
     pub(crate) fn create(name: &str) -> Result<Self> {
         let path = Path::new(FOLDER).join(name);
+        let _making = cleanup::making();
         prepare_folder().with_context(|| format!("preparing {FOLDER}"))?;
         File::create_new(&path).with_context(|| format!("creating {}", path.display()))?;
         on_a_thread(|| -> Result<()> {

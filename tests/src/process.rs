@@ -11,6 +11,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use anyhow::{Context as _, Result, anyhow};
 use nix::errno::Errno;
 
+use crate::cleanup;
+
 /// Whether a program ends with us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lifetime {
@@ -40,6 +42,7 @@ pub(crate) fn start(mut command: Command, namespace: &File, lifetime: Lifetime) 
     };
     // SAFETY: the closure makes system calls only; it takes no lock and allocates nothing.
     unsafe { command.pre_exec(enter) };
+    let _making = cleanup::making();
     spawn(command)
 }
 

@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result, ensure};
 use weft_api::view::{Counters, Status};
 use weft_dataplane_abi::DropReason;
 
-use crate::Namespace;
 use crate::process::{Lifetime, binary, start};
+use crate::{Namespace, PATIENCE, wait_for};
 
 /// `weft --socket …`
 #[derive(Debug, Clone)]
@@ -100,6 +100,18 @@ impl Weft {
     /// weftd does not answer.
     pub fn drops(&self, reason: DropReason) -> Result<u64> {
         Ok(self.all_drops()?.get(reason.name()).copied().unwrap_or_default())
+    }
+
+    /// Waits until more than `before` packets were dropped for `reason`; how many more.
+    ///
+    /// # Errors
+    /// That does not happen in time; what was dropped instead.
+    pub fn wait_for_drop(&self, reason: DropReason, before: u64) -> Result<u64> {
+        wait_for(PATIENCE, reason.name(), || {
+            let drops = self.all_drops().map_err(|error| format!("{error:#}"))?;
+            let now = drops.get(reason.name()).copied().unwrap_or_default();
+            now.checked_sub(before).filter(|more| *more > 0).ok_or_else(|| format!("{drops:?}"))
+        })
     }
 
     /// Drops by reason, of all ports and of none.

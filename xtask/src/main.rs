@@ -49,26 +49,38 @@ enum Task {
     /// Two data centres on this machine: tenants' workloads talk through weft's eBPF programs
     Demo {
         /// Leave it up and print commands to try
-        #[arg(long)]
+        #[arg(long, conflicts_with = "clean")]
         keep: bool,
+        /// Remove what --keep left up
+        #[arg(long)]
+        clean: bool,
     },
     /// Everything that must hold before a change lands: format, lints, licences, build, tests
     Ci,
 }
 
 fn main() -> ExitCode {
+    end_with_the_reader();
     let done = match Arguments::parse().task {
         Task::Setup { check: true } => setup::check(),
         Task::Setup { check: false } => setup::setup(),
         Task::Build { release } => build::build(release),
         Task::Test { .. } => test::test(&words_after("test")),
-        Task::Demo { keep } => demo::demo(keep),
+        Task::Demo { clean: true, .. } => demo::clean(),
+        Task::Demo { keep, clean: false } => demo::demo(keep),
         Task::Ci => ci::ci(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// Lets the kernel end this process without a word when nobody reads what it prints any more, as in
+/// `cargo xtask setup --check | head`. Rust's default turns that into a panic of `println!`.
+fn end_with_the_reader() {
+    // SAFETY: no handler is installed, and no other thread runs yet.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
 /// The words after a subcommand as they were typed. clap takes a leading `--` for itself, as in `test -- --nocapture`.

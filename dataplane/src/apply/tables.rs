@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use weft_dataplane_abi::{IpKey, VtepAddr};
 use weft_vxlan::Vtep;
 
-use crate::bpf::{Maps, PrefixKey, Table};
+use crate::bpf::{Maps, PrefixKey, Table, size_key};
 use crate::change::{Change, Operation};
 use crate::diff::MapDiff;
 use crate::error::chain;
@@ -80,11 +80,12 @@ where
     let capacity = table.capacity();
     if wanted.len() > capacity {
         let wanted = wanted.len();
+        let key = size_key(map).unwrap_or("its size");
         return Err(Failure::new(
             format!("map {map}"),
             format!(
-                "{wanted} entries are wanted but {capacity} fit: the map stays as it was. Raise its size in weftd's \
-                 configuration, or remove objects"
+                "{wanted} entries are wanted but {capacity} fit: the map stays as it was. Raise {key} in weftd.toml and \
+                 restart weftd, which interrupts no workload, or remove objects"
             ),
         ));
     }

@@ -1,7 +1,7 @@
 //! The pinned maps as typed tables, and what they must look like.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use aya::Pod;
@@ -49,6 +49,11 @@ impl Shape {
         })
     }
 
+    /// Whether a map of this shape can take the entries of one of the `other`, as far as they fit.
+    pub(super) fn is_but_for_size(&self, other: &Self) -> bool {
+        Self { max_entries: other.max_entries, ..*self } == *other
+    }
+
     fn new<K, V>(kind: MapType, max_entries: u32) -> Self {
         let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
         Self { kind, key_size: size(size_of::<K>()), value_size: size(size_of::<V>()), max_entries }
@@ -82,6 +87,19 @@ pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 10] {
         (maps::COUNTERS, Shape::new::<u32, PortCounters>(MapType::PerCpuArray, ports.saturating_add(1))),
     ]
     .map(|(name, shape)| (name, Shape { max_entries: shape.max_entries.max(1), ..shape }))
+}
+
+/// What in weftd's configuration sets the size of the map `name`; `None` for one that has always the same.
+pub(crate) fn size_key(name: &str) -> Option<&'static str> {
+    match name {
+        maps::ENDPOINTS | maps::COUNTERS => Some("sizes.ports"),
+        maps::HOSTS | maps::FDB => Some("sizes.addresses"),
+        maps::PREFIXES => Some("sizes.prefixes"),
+        maps::VNIS => Some("sizes.vnis"),
+        maps::VTEPS => Some("sizes.vteps"),
+        maps::VTEP_VNIS => Some("sizes.vteps, sizes.vnis, sizes.addresses or sizes.prefixes"),
+        _ => None,
+    }
 }
 
 /// A map whose entries can be read as a whole and changed one by one.
@@ -184,18 +202,18 @@ pub(crate) struct Maps {
 }
 
 impl Maps {
-    /// The maps that are pinned in `folder`.
-    pub(super) fn open(folder: &Path) -> Result<Self, MapError> {
+    /// The maps that are pinned at `path` of their name.
+    pub(super) fn open(path: impl Fn(&str) -> PathBuf) -> Result<Self, MapError> {
         Ok(Self {
-            host: HostTable { map: pinned(folder, maps::HOST)?.try_into()? },
-            endpoints: HashTable::open(folder, maps::ENDPOINTS)?,
-            hosts: HashTable::open(folder, maps::HOSTS)?,
-            prefixes: PrefixTable { map: pinned(folder, maps::PREFIXES)?.try_into()? },
-            fdb: HashTable::open(folder, maps::FDB)?,
-            vnis: HashTable::open(folder, maps::VNIS)?,
-            vtep_vnis: HashTable::open(folder, maps::VTEP_VNIS)?,
-            vteps: HashTable::open(folder, maps::VTEPS)?,
-            counters: Counters::open(folder)?,
+            host: HostTable { map: pinned(&path(maps::HOST))?.try_into()? },
+            endpoints: HashTable::at(&path(maps::ENDPOINTS), maps::ENDPOINTS)?,
+            hosts: HashTable::at(&path(maps::HOSTS), maps::HOSTS)?,
+            prefixes: PrefixTable { map: pinned(&path(maps::PREFIXES))?.try_into()? },
+            fdb: HashTable::at(&path(maps::FDB), maps::FDB)?,
+            vnis: HashTable::at(&path(maps::VNIS), maps::VNIS)?,
+            vtep_vnis: HashTable::at(&path(maps::VTEP_VNIS), maps::VTEP_VNIS)?,
+            vteps: HashTable::at(&path(maps::VTEPS), maps::VTEPS)?,
+            counters: Counters::at(&path(maps::COUNTERS))?,
         })
     }
 }
@@ -221,8 +239,19 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn open(folder: &Path) -> Result<Self, MapError> {
-        Ok(Self { map: pinned(folder, maps::COUNTERS)?.try_into()? })
+    /// Those that are pinned at `path`.
+    pub(crate) fn at(path: &Path) -> Result<Self, MapError> {
+        Ok(Self { map: pinned(path)?.try_into()? })
+    }
+
+    /// How many slots there are.
+    pub(super) fn slots(&self) -> u32 {
+        self.map.len()
+    }
+
+    /// Sets a slot's counters to those of the same slot elsewhere, CPU by CPU.
+    pub(super) fn copy_slot(&mut self, from: &Self, slot: u32) -> Result<(), MapError> {
+        self.map.set(slot, from.map.get(&slot, 0)?, 0)
     }
 
     /// A slot's counters, summed over CPUs.
@@ -243,13 +272,14 @@ impl Counters {
 }
 
 impl<K: Plain + Ord, V: Plain + Eq> HashTable<K, V> {
-    pub(crate) fn open(folder: &Path, name: &'static str) -> Result<Self, MapError> {
-        Ok(Self { name, map: pinned(folder, name)?.try_into()? })
+    /// The map `name` that is pinned at `path`.
+    pub(crate) fn at(path: &Path, name: &'static str) -> Result<Self, MapError> {
+        Ok(Self { name, map: pinned(path)?.try_into()? })
     }
 }
 
-fn pinned(folder: &Path, name: &str) -> Result<Map, MapError> {
-    Map::from_map_data(MapData::from_pin(folder.join(name))?)
+fn pinned(path: &Path) -> Result<Map, MapError> {
+    Map::from_map_data(MapData::from_pin(path)?)
 }
 
 fn capacity(map: &MapData) -> usize {

@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 use std::{fs, io};
 
-use aya::maps::{Array, Map, MapInfo};
+use aya::maps::{Array, Map, MapError, MapInfo};
 use aya::programs::{LinkOrder, SchedClassifier};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use weft_dataplane_abi::{ABI_VERSION, maps, programs};
 
 use super::guard;
+use super::inventory::Inventory;
 use super::links::{self, Attachment};
 use super::maps::{Maps, Shape, shapes};
 use super::pins::{Fresh, PinFolder};
+use super::resize::Staging;
 use crate::error::{AttachError, OpenError, chain};
 use crate::{Owner, Sizes};
 
@@ -29,11 +31,13 @@ impl std::fmt::Debug for Programs {
 }
 
 impl Programs {
-    /// Loads the programs, adopts the pinned maps or pins new ones, and replaces the programs on every pinned
-    /// link. Fails before it changes anything, but for the replacement itself, which no packet notices.
+    /// Loads the programs, adopts the pinned maps, moves the entries of those of another size to new ones, or pins
+    /// new ones, and replaces the programs on every pinned link. Fails before it changes anything, but for the
+    /// replacement itself, which no packet notices.
     pub(crate) fn load(folder: &PinFolder, sizes: &Sizes, owner: &Owner) -> Result<(Self, Maps), OpenError> {
         folder.check_owner(owner)?;
-        let adopted = folder.adoptable(sizes)?;
+        let Inventory { adopted, resized } = Inventory::take(folder, sizes)?;
+        let staging = Staging::prepare(folder, resized)?;
         let mut ebpf = load(folder, &adopted, sizes)?;
         for name in programs::ALL.into_iter().chain([programs::GUARD]) {
             classifier(&mut ebpf, name)
@@ -45,13 +49,17 @@ impl Programs {
             // Before the maps are complete, so that complete ones always have an owner.
             folder.record_owner(owner)?;
         }
-        let fresh = pin_new(&mut ebpf, folder, &adopted, sizes)?;
-        let maps = Maps::open(&folder.maps())
-            .map_err(|error| OpenError::Pin { path: folder.maps(), cause: chain(&error) })?;
+        let fresh = pin_new(&mut ebpf, folder, &staging, &adopted, sizes)?;
+        let unusable = |error: MapError| OpenError::Pin { path: folder.maps(), cause: chain(&error) };
+        let old = Maps::open(|name| folder.map(name)).map_err(unusable)?;
+        let path = |name: &str| staging.map(name).unwrap_or_else(|| folder.map(name));
+        let mut maps = Maps::open(path).map_err(unusable)?;
+        staging.fill(&old, &mut maps)?;
         fresh.keep();
 
         let mut programs = Self { ebpf };
         programs.replace_all(folder)?;
+        staging.put_in_place(folder)?;
         folder.record_owner(owner)?;
         Ok((programs, maps))
     }
@@ -125,6 +133,7 @@ fn classifier<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassif
 fn pin_new(
     ebpf: &mut Ebpf,
     folder: &PinFolder,
+    staging: &Staging,
     adopted: &BTreeSet<&'static str>,
     sizes: &Sizes,
 ) -> Result<Fresh, OpenError> {
@@ -137,7 +146,8 @@ fn pin_new(
         if adopted.contains(name) {
             continue;
         }
-        let path = folder.map(name);
+        let staged = staging.map(name);
+        let path = staged.clone().unwrap_or_else(|| folder.map(name));
         let failed = |cause| OpenError::Pin { path: path.clone(), cause };
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error.to_string())),
@@ -145,7 +155,9 @@ fn pin_new(
             Ok(()) | Err(_) => {}
         }
         map.pin(&path).map_err(|error| failed(chain(&error)))?;
-        fresh.made(path.clone());
+        if staged.is_none() {
+            fresh.made(path.clone());
+        }
         let made = MapInfo::from_pin(&path).and_then(|info| Shape::of(&info));
         let made = made.map_err(|error| failed(chain(&error)))?;
         if made != *shape {

@@ -3,21 +3,18 @@
 //! One weftd at a time manages it: a lock (flock) on the folder itself, which needs no other file, holds across
 //! network and mount namespaces, and ends with the process.
 
-use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use aya::maps::{Array, Map, MapData, MapError, MapInfo};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
-use weft_dataplane_abi::{ABI_VERSION, maps};
+use weft_dataplane_abi::maps;
 
 use super::links::{self, Attachment};
-use super::maps::{Shape, shapes};
 use super::{owner, strangers};
-use crate::error::{OpenError, chain};
-use crate::{Owner, Sizes, names};
+use crate::error::OpenError;
+use crate::{Owner, names};
 
 /// An existing pin folder, locked.
 #[derive(Debug)]
@@ -104,6 +101,11 @@ impl PinFolder {
         self.root.join(names::LINKS)
     }
 
+    /// Where maps that take the place of others are pinned, until they do.
+    pub(crate) fn staging(&self) -> PathBuf {
+        self.root.join(names::RESIZED)
+    }
+
     /// Where the owner is recorded.
     pub(crate) fn owner(&self) -> PathBuf {
         self.root.join(names::OWNER)
@@ -156,48 +158,6 @@ impl PinFolder {
             Err(cause) => Err(OpenError::Programs { device: device(), cause }),
         }
     }
-
-    /// The maps that can be adopted, or why none can: all that are pinned must be as this weftd makes them.
-    pub(super) fn adoptable(&self, sizes: &Sizes) -> Result<BTreeSet<&'static str>, OpenError> {
-        let abi = self.map(maps::ABI);
-        if !self.is_complete() {
-            // What lies here without an ABI was left by an open that did not come to its end,
-            // and no program uses it. Unless one does.
-            return match self.attachments() {
-                Ok(links) if links.is_empty() => Ok(BTreeSet::new()),
-                Ok(_) => Err(OpenError::Unmarked { path: self.root.clone() }),
-                Err(source) => Err(OpenError::Folder { path: self.root.clone(), source }),
-            };
-        }
-        let pinned = abi_at(&abi).map_err(|error| OpenError::Pin { path: abi, cause: chain(&error) })?;
-        if pinned != ABI_VERSION {
-            return Err(OpenError::Abi { path: self.root.clone(), pinned, ours: ABI_VERSION });
-        }
-        let mut adoptable = BTreeSet::new();
-        for (name, ours) in shapes(sizes) {
-            let path = self.map(name);
-            if path.exists() {
-                let pinned = MapInfo::from_pin(&path).and_then(|info| Shape::of(&info));
-                let pinned =
-                    pinned.map_err(|error| OpenError::Pin { path: path.clone(), cause: chain(&error) })?;
-                if pinned != ours {
-                    return Err(OpenError::Shape {
-                        path,
-                        pinned: pinned.to_string(),
-                        ours: ours.to_string(),
-                    });
-                }
-                adoptable.insert(name);
-            }
-        }
-        Ok(adoptable)
-    }
-}
-
-/// The ABI version that the map at `path` holds; 0 if the map is none of an ABI's.
-fn abi_at(path: &Path) -> Result<u32, MapError> {
-    let map = Map::from_map_data(MapData::from_pin(path)?)?;
-    Array::<_, u32>::try_from(map).map_or(Ok(0), |abi| abi.get(&0, 0))
 }
 
 /// Refuses a folder that no pin can be in.

@@ -4,29 +4,21 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aya::programs::{SchedClassifier, TcAttachType};
 use weft_dataplane_abi::programs;
 
 use super::sys;
 use crate::error::chain;
+use crate::patience::look_until;
 
 /// The kernel takes a program off a little after its link has lost its pin.
 const PATIENCE: Duration = Duration::from_secs(2);
-const PAUSE: Duration = Duration::from_millis(10);
 
 /// The first such program on the ingress of `device`, given the folder of our pinned links.
 pub(super) fn stranger(device: &str, links: &Path) -> Result<Option<String>, String> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let found = look(device, links);
-        if found == Ok(None) || Instant::now() >= deadline {
-            return found;
-        }
-        thread::sleep(PAUSE);
-    }
+    look_until(PATIENCE, || look(device, links), |found| *found == Ok(None))
 }
 
 fn look(device: &str, links: &Path) -> Result<Option<String>, String> {

@@ -1,11 +1,14 @@
 //! What must change of devices, programs and neighbours, in stages: a later stage needs what an earlier one made,
 //! and no device comes up before its program and the maps are in place.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use weft_dataplane_abi::programs;
 
 use super::inside::inside;
 use crate::Failure;
-use crate::change::{Change, DeviceSetting};
+use crate::change::{Change, DeviceSetting, PortSetting};
 use crate::names::{self, Owned, PROTOCOL};
 use crate::netlink::{Kind, Link, Neighbour};
 use crate::observe::{Namespace, Observed};
@@ -174,16 +177,33 @@ fn open(wanted: &Devices, observed: &Observed) -> Vec<Change> {
     let vxlan = observed.vxlan();
     let mut changes: Vec<_> =
         vxlan.and_then(|link| guarded(link, programs::FROM_VXLAN, observed)).into_iter().collect();
-    for (name, port) in &wanted.ports {
+    // Of several ports in a namespace the first by device name gets a default route that is missing.
+    let mut ports: Vec<_> = wanted.ports.iter().collect();
+    ports.sort_by_key(|(name, port)| (&port.device, *name));
+    let mut routed = BTreeSet::new();
+    for (name, port) in ports {
         let host_end = observed.host_end(name);
         changes.extend(host_end.and_then(|link| guarded(link, programs::FROM_POD, observed)));
         if let Some(Ok(namespace)) = observed.namespaces.get(&port.netns)
             && let Some(link) = workloads_end(host_end, namespace)
         {
-            changes.extend(inside(name, port, link, namespace));
+            let changed = inside(name, port, link, namespace).into_iter();
+            changes.extend(changed.filter(|change| match default_route(change) {
+                Some(gateway) => routed.insert((namespace.nsid, gateway.is_ipv6())),
+                None => true,
+            }));
         }
     }
     changes
+}
+
+/// The gateway of a default route, if it is what the change adds.
+fn default_route(change: &Change) -> Option<IpAddr> {
+    if let Change::SetPort { setting: PortSetting::AddRoute(gateway), .. } = change {
+        Some(*gateway)
+    } else {
+        None
+    }
 }
 
 /// A device is up if, and only if, its program is attached.

@@ -11,8 +11,8 @@ use crate::plan::WantedPort;
 const LOOPBACK: &str = "lo";
 
 /// What must change for the port `name`, whose workload's end is `link` in `namespace`. What the workload added
-/// itself stays: only addresses and routes with our mark are removed, and a default route of its own is not
-/// doubled.
+/// itself stays: only addresses and routes with our mark are removed, and a default route that is there, its own or
+/// another port's, is not doubled.
 pub(super) fn inside(name: &str, port: &WantedPort, link: &Link, namespace: &Namespace) -> Vec<Change> {
     let settings = device(port, link)
         .into_iter()

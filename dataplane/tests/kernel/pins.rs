@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapInfo};
 use aya::programs::links::{FdLink, PinnedLink};
-use weft_dataplane::{Dataplane, OpenError, Options, Sizes};
+use weft_dataplane::{Dataplane, OpenError, Options};
 use weft_dataplane_abi::maps;
 
 use crate::host::{Pod, desired, desired_with_port, on_host, owner, port, reconcile};
@@ -23,13 +23,13 @@ fn links(folder: &Path) -> BTreeMap<String, (u32, u32)> {
     pins.map(id).collect()
 }
 
-fn map_ids(folder: &Path) -> BTreeMap<&'static str, u32> {
+pub fn map_ids(folder: &Path) -> BTreeMap<&'static str, u32> {
     let id = |name| (name, MapInfo::from_pin(folder.join("maps").join(name)).unwrap().id());
     maps::ALL.into_iter().map(id).collect()
 }
 
 /// Keys of the pinned endpoints.
-fn endpoints(folder: &Path) -> Vec<u32> {
+pub fn endpoints(folder: &Path) -> Vec<u32> {
     let data = MapData::from_pin(folder.join("maps").join(maps::ENDPOINTS)).unwrap();
     let endpoints: HashMap<_, u32, [u8; 56]> = Map::from_map_data(data).unwrap().try_into().unwrap();
     endpoints.keys().map(Result::unwrap).collect()
@@ -172,16 +172,18 @@ fn another_abi_is_refused_and_explained() {
 }
 
 #[test]
-fn other_sizes_are_refused_and_explained() {
-    on_host("sizes", async |host| {
-        let folder = &host.options.pin_folder;
+fn another_layout_is_refused_and_explained() {
+    on_host("layout", async |host| {
+        let maps_folder = host.options.pin_folder.join("maps");
         drop(Dataplane::open(host.options.clone(), owner()).await.unwrap());
-        let before = map_ids(folder);
-        let sizes = Sizes { prefixes: 17, ..host.options.sizes };
-        let error = refusal(&Options { sizes, ..host.options.clone() }).await.to_string();
-        assert!(error.contains("PREFIXES is a LpmTrie of 16 entries"), "{error}");
-        assert!(error.contains("17 entries") && error.contains("restore the sizes"), "{error}");
-        assert_eq!(map_ids(folder), before, "nothing was changed");
+        fs::remove_file(maps_folder.join(maps::PREFIXES)).unwrap();
+        let other = MapData::from_pin(maps_folder.join(maps::ABI)).unwrap();
+        other.pin(maps_folder.join(maps::PREFIXES)).unwrap();
+        let before = map_ids(&host.options.pin_folder);
+        let error = refusal(&host.options).await.to_string();
+        assert!(error.contains("PREFIXES is a Array of 1 entries"), "{error}");
+        assert!(error.contains("this weftd makes a LpmTrie of 16 entries"), "{error}");
+        assert_eq!(map_ids(&host.options.pin_folder), before, "nothing was changed");
     });
 }
 

@@ -8,6 +8,7 @@ use netlink_packet_route::address::AddressAttribute;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute};
 use rtnetlink::{Handle, LinkVeth, RouteMessageBuilder};
+use weft_dataplane::desired::Port;
 use weft_dataplane::{Change, Dataplane};
 
 use crate::host::{
@@ -271,4 +272,57 @@ fn a_port_moves_to_another_namespace() {
         assert_eq!((has(&old).await, has(&new).await), (false, true));
         assert_eq!(reconcile(&mut dataplane, &desired).await.changes, []);
     });
+}
+
+#[test]
+fn two_ports_in_a_namespace_share_it_and_one_has_the_default_route() {
+    on_host("two-ports", async |host| {
+        let pod = Pod::new();
+        let mut desired = desired();
+        for (name, number, device) in [("a", 10, "net1"), ("b", 11, "eth0")] {
+            let port = Port { device: device.to_owned(), ..port(number, &pod.path) };
+            desired.ports.insert(name.to_owned(), port);
+        }
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
+        reconcile(&mut dataplane, &desired).await;
+        assert_eq!(reconcile(&mut dataplane, &desired).await.changes, []);
+        assert_eq!(default_devices(&pod).await, ["eth0", "eth0"]);
+
+        // It stays where it is when another comes, and goes on to the other one when its port goes.
+        let second = desired.ports.remove("b").unwrap();
+        reconcile(&mut dataplane, &desired).await;
+        reconcile(&mut dataplane, &desired).await;
+        assert_eq!(default_devices(&pod).await, ["net1", "net1"]);
+        desired.ports.insert("b".to_owned(), second);
+        reconcile(&mut dataplane, &desired).await;
+        assert_eq!(default_devices(&pod).await, ["net1", "net1"]);
+    });
+}
+
+/// Devices of the default routes in a pod, of both families.
+async fn default_devices(pod: &Pod) -> Vec<String> {
+    pod.run(async move |netlink| {
+        let mut names = std::collections::BTreeMap::new();
+        for (name, link) in crate::host::links(&netlink).await {
+            names.insert(link.header.index, name);
+        }
+        let mut devices = Vec::new();
+        for message in [
+            RouteMessageBuilder::<std::net::Ipv4Addr>::new().build(),
+            RouteMessageBuilder::<std::net::Ipv6Addr>::new().build(),
+        ] {
+            let routes: Vec<_> = netlink.route().get(message).execute().try_collect().await.unwrap();
+            let defaults = routes.into_iter().filter(|route| {
+                let gateway = |attribute: &_| matches!(attribute, RouteAttribute::Gateway(_));
+                route.header.destination_prefix_length == 0 && route.attributes.iter().any(gateway)
+            });
+            devices.extend(defaults.filter_map(|route| {
+                route.attributes.iter().find_map(|attribute| {
+                    if let RouteAttribute::Oif(index) = attribute { names.get(index).cloned() } else { None }
+                })
+            }));
+        }
+        devices
+    })
+    .await
 }

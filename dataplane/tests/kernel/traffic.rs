@@ -8,7 +8,7 @@ use weft_dataplane::Dataplane;
 use crate::host::{Pod, desired, eventually, on_host, owner, port, reconcile};
 
 /// A socket of the pod, bound to `address`.
-async fn socket(pod: &Pod, address: &'static str) -> UdpSocket {
+pub async fn socket(pod: &Pod, address: &'static str) -> UdpSocket {
     pod.run(move |_| async move {
         let socket = UdpSocket::bind((address, 7000)).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
@@ -18,7 +18,7 @@ async fn socket(pod: &Pod, address: &'static str) -> UdpSocket {
 }
 
 /// Sends until it arrives: the first may be lost while addresses settle.
-async fn arrives(from: &UdpSocket, to: &UdpSocket, address: &str, word: &[u8]) {
+pub async fn arrives(from: &UdpSocket, to: &UdpSocket, address: &str, word: &[u8]) {
     eventually("the datagram to arrive", async || {
         from.send_to(word, (address, 7000)).unwrap();
         let mut buffer = [0; 64];

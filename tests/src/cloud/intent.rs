@@ -39,6 +39,22 @@ pub struct Planned {
 }
 
 impl Intent {
+    /// Adds what most topologies begin with: the network `name` of a tenant of that name, with VNI `vni`, and two
+    /// subnets, which have the same prefixes whatever the tenant.
+    ///
+    /// | subnet | VNI | prefixes |
+    /// | --- | --- | --- |
+    /// | `name`-a | `vni` + 1 | 10.0.0.0/24, fd00:a::/64 |
+    /// | `name`-b | `vni` + 2 | 10.0.1.0/24, fd00:b::/64 |
+    ///
+    /// # Errors
+    /// A VNI is not legal.
+    pub fn tenant(self, name: &str, vni: u32) -> Result<Self> {
+        self.network(name, vni)?
+            .subnet(&format!("{name}-a"), name, vni + 1, "10.0.0.0/24", "fd00:a::/64")?
+            .subnet(&format!("{name}-b"), name, vni + 2, "10.0.1.0/24", "fd00:b::/64")
+    }
+
     /// Adds a network of a tenant with the same name.
     ///
     /// # Errors

@@ -12,10 +12,7 @@ use weft_tests::{End, Lab, PATIENCE, Settings, Weft, Weftd, Wire, underlay, wait
 
 /// What is there before the bad input comes.
 fn intent() -> Result<Intent> {
-    Intent::default()
-        .network("red", 100)?
-        .subnet("red-a", "red", 101, "10.0.0.0/24", "fd00:a::/64")?
-        .pod("web", "red-a", 0, 11)
+    Intent::default().tenant("red", 100)?.pod("web", "red-a", 0, 11)
 }
 
 /// Bad documents and words that their errors must have.
@@ -34,13 +31,28 @@ const BAD: &[(&str, &[&str])] = &[
         &["port/p", "02:ee:00:00:65:0b", "port/web"],
     ),
     ("kind: port\nname: p\nsubnet: nowhere\n", &["port/p", "nowhere"]),
-    ("kind: network\nname: n\ntenant: t\nvni: 300\ncolour: red\n", &["network/n", "colour"]),
-    ("kind: planet\nname: p\n", &["planet"]),
-    ("kind: network\nname: n\ntenant: [\n", &["bad.yaml"]),
+    (
+        "kind: network\nname: n\ntenant: t\nvni: 300\ncolour: red\n",
+        &["network/n at", "bad.yaml:10:1 ", "colour: unknown field"],
+    ),
+    ("kind: planet\nname: p\n", &["planet/p at", "bad.yaml:6:7 ", "unknown kind `planet`"]),
+    // Values of a wrong type, or that no value of theirs is written like.
+    (
+        "kind: network\nname: n\ntenant: t\nvni: [1]\n",
+        &["network/n at", "bad.yaml:9:6 ", "vni: expected a positive whole number, found a list"],
+    ),
+    ("kind: port\nname: p\nsubnet: red-a\nmac: 02:zz\n", &["port/p at", "bad.yaml:9:6 ", "mac: \"02:zz\""]),
+    (
+        "kind: subnet\nname: s\nnetwork: red\nvni: 3\nipv4: 10.0.0.0/33\n",
+        &["subnet/s at", "bad.yaml:10:7 ", "ipv4: \"10.0.0.0/33\""],
+    ),
+    // No YAML.
+    ("kind: network\nname: n\n  tenant: t\n", &["bad.yaml:8:9 ", "not YAML"]),
+    ("kind: network\nname: n\ntenant: [\n", &["bad.yaml:9:1 ", "not YAML"]),
 ];
 
 /// In: each bad document behind a good one, through `weft apply`. Out: the error names the file, the object and what
-/// is wrong; the good one is not there either; revision, resources, ports and counters of ports are as before.
+/// is wrong, with line and column where the document itself is; the good one is not there either; revision, resources, ports and counters of ports are as before.
 #[test]
 fn apply_refuses_as_a_whole() -> Result<()> {
     Lab::test(|lab| {
@@ -150,7 +162,7 @@ fn a_missing_underlay_device_is_waited_for() -> Result<()> {
 /// All that weft tells of its state, but for the time.
 fn snapshot(weft: &Weft) -> Result<Vec<String>> {
     let mut status = weft.status()?;
-    status.uptime_seconds = 0;
+    (status.uptime_seconds, status.checked_seconds_ago) = (0, 0);
     let mut all = vec![format!("{status:?}")];
     for kind in ["networks", "subnets", "ports", "remotes"] {
         all.push(weft.must(&["get", kind, "-o", "json"])?);

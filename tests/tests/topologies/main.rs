@@ -3,9 +3,12 @@
 mod bad_input;
 mod foreign;
 mod forged;
+mod getting_started;
 mod harness;
+mod interrupted;
 mod lost_pins;
 mod overlapping_tenants;
+mod ownership;
 mod restart;
 mod same_host;
 mod spoofing;

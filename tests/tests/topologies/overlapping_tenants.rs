@@ -5,7 +5,7 @@
 //!                  ├ h1 192.0.2.1 ────── 192.0.2.2 h2 ┤
 //! blue-1 10.0.0.11 ┘                                     └ blue-2 10.0.0.12
 //! ```
-//! And likewise fd00::11 and fd00::12; red-3 and blue-3 in second subnets, routed.
+//! And likewise fd00:a::b and fd00:a::c; red-3 and blue-3 in second subnets, routed.
 
 use anyhow::{Result, ensure};
 use weft_tests::cloud::{Cloud, Intent};
@@ -16,9 +16,7 @@ fn intent() -> Result<Intent> {
     for (tenant, vni) in [("red", 100), ("blue", 200)] {
         let name = |rest: &str| format!("{tenant}-{rest}");
         intent = intent
-            .network(tenant, vni)?
-            .subnet(&name("a"), tenant, vni + 1, "10.0.0.0/24", "fd00::/64")?
-            .subnet(&name("b"), tenant, vni + 2, "10.0.1.0/24", "fd00:0:0:1::/64")?
+            .tenant(tenant, vni)?
             .pod(&name("1"), &name("a"), 0, 11)?
             .pod(&name("2"), &name("a"), 1, 12)?
             .pod(&name("3"), &name("b"), 1, 13)?;

@@ -10,11 +10,7 @@ use weft_tests::probe::Steady;
 use weft_tests::{Lab, Weftd, Wire, underlay};
 
 fn intent() -> Result<Intent> {
-    Intent::default()
-        .network("red", 100)?
-        .subnet("red-a", "red", 101, "10.0.0.0/24", "fd00::/64")?
-        .pod("red-1", "red-a", 0, 11)?
-        .pod("red-2", "red-a", 1, 12)
+    Intent::default().tenant("red", 100)?.pod("red-1", "red-a", 0, 11)?.pod("red-2", "red-a", 1, 12)
 }
 
 /// Enough to see that a flow goes on.

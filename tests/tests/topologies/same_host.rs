@@ -14,9 +14,7 @@ use weft_tests::{Lab, PATIENCE, underlay, wait_for};
 
 fn intent() -> Result<Intent> {
     Intent::default()
-        .network("red", 100)?
-        .subnet("red-a", "red", 101, "10.0.0.0/24", "fd00:a::/64")?
-        .subnet("red-b", "red", 102, "10.0.1.0/24", "fd00:b::/64")?
+        .tenant("red", 100)?
         .pod("red-1", "red-a", 0, 11)?
         .pod("red-2", "red-a", 0, 12)?
         .pod("red-3", "red-b", 0, 13)

@@ -7,6 +7,8 @@
 //! ```
 //! red-1 sends frames with the MAC or the addresses of red-2, of red-3, or of nobody.
 
+mod extension_headers;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context as _, Result};
@@ -14,7 +16,7 @@ use etherparse::ArpOperation;
 use weft_dataplane_abi::DropReason;
 use weft_tests::cloud::{Cloud, Intent, POD_DEVICE};
 use weft_tests::frame::{self, Between};
-use weft_tests::{Lab, PATIENCE, Wire, underlay, wait_for};
+use weft_tests::{Lab, Wire, underlay};
 use weft_vxlan::MacAddr;
 
 const WORD: &str = "spoofed";
@@ -22,10 +24,8 @@ const WORD: &str = "spoofed";
 fn start(lab: &Lab) -> Result<Cloud<'_>> {
     let mut cloud = Cloud::start(lab, underlay::two_hosts(lab, Wire::default())?)?;
     let intent = Intent::default()
-        .network("red", 100)?
-        .subnet("red-a", "red", 101, "10.0.0.0/24", "fd00::/64")?
-        .network("blue", 200)?
-        .subnet("blue-a", "blue", 201, "10.0.0.0/24", "fd00::/64")?
+        .tenant("red", 100)?
+        .tenant("blue", 200)?
         .pod("red-1", "red-a", 0, 11)?
         .pod("red-2", "red-a", 0, 12)?
         .pod("red-3", "red-a", 1, 13)?
@@ -55,11 +55,7 @@ fn lies_go_nowhere() -> Result<()> {
         for (what, frame, reason) in lies(&cloud)? {
             let before = weft.drops(reason)?;
             liar.namespace.inject(POD_DEVICE, &frame)?;
-            wait_for(PATIENCE, reason.name(), || match weft.all_drops() {
-                Ok(drops) if drops.get(reason.name()).copied().unwrap_or_default() > before => Ok(()),
-                drops => Err(drops),
-            })
-            .context(what)?;
+            weft.wait_for_drop(reason, before).context(what)?;
         }
         captures.into_iter().try_for_each(|capture| capture.assert_none("a lie was delivered"))?;
         cloud.pod("red-2").pings(cloud.pod("red-3"))?;
@@ -73,7 +69,7 @@ type Lie = (&'static str, Vec<u8>, DropReason);
 fn lies(cloud: &Cloud<'_>) -> Result<Vec<Lie>> {
     let (liar, near, far) = (cloud.pod("red-1"), cloud.pod("red-2"), cloud.pod("red-3"));
     let nobody = MacAddr::new([2, 0xbb, 0, 0, 0, 1]);
-    let (nobody4, nobody6): (Ipv4Addr, Ipv6Addr) = ("10.0.0.99".parse()?, "fd00::99".parse()?);
+    let (nobody4, nobody6): (Ipv4Addr, Ipv6Addr) = ("10.0.0.99".parse()?, "fd00:a::99".parse()?);
     let says = |source_mac, source: IpAddr, to_mac, destination: IpAddr| {
         frame::udp(
             Between { source_mac, destination_mac: to_mac, source, destination },

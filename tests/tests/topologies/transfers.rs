@@ -17,9 +17,7 @@ fn start(lab: &Lab, pods: Offloads, cable: Offloads) -> Result<Cloud<'_>> {
     let wire = Wire { offloads: cable, ..Wire::default() };
     let mut cloud = Cloud::start(lab, underlay::two_hosts(lab, wire)?)?;
     let intent = Intent::default()
-        .network("red", 100)?
-        .subnet("red-a", "red", 101, "10.0.0.0/24", "fd00:a::/64")?
-        .subnet("red-b", "red", 102, "10.0.1.0/24", "fd00:b::/64")?
+        .tenant("red", 100)?
         .pod("red-1", "red-a", 0, 11)?
         .pod("red-2", "red-b", 1, 12)?
         .pod("red-3", "red-a", 0, 13)?;

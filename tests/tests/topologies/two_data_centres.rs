@@ -16,9 +16,7 @@ use weft_tests::{Capture, Lab, Wire, underlay};
 
 fn intent() -> Result<Intent> {
     Intent::default()
-        .network("red", 100)?
-        .subnet("red-a", "red", 101, "10.0.0.0/24", "fd00:a::/64")?
-        .subnet("red-b", "red", 102, "10.0.1.0/24", "fd00:b::/64")?
+        .tenant("red", 100)?
         .pod("red-1", "red-a", 0, 11)?
         .pod("red-2", "red-a", 1, 12)?
         .pod("red-3", "red-a", 2, 13)?
@@ -97,10 +95,7 @@ fn prefixes_lead_to_their_host() -> Result<()> {
             let answer =
                 from.namespace.ping_sized(address.parse()?, 56, std::time::Duration::from_millis(200))?;
             ensure!(answer.is_err(), "{address} answers");
-            weft_tests::wait_for(weft_tests::PATIENCE, "the drop", || match weft.drops(reason) {
-                Ok(drops) if drops > before => Ok(()),
-                drops => Err(drops),
-            })?;
+            weft.wait_for_drop(reason, before)?;
         }
         Ok(())
     })

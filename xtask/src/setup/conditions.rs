@@ -97,7 +97,8 @@ fn judge(trials: &Trials) -> Vec<Condition> {
         (
             "tcx",
             trials.tcx,
-            "programs are attached by it; it came with kernel 6.6, so boot that or a newer one",
+            "programs are attached by it; it came with kernel 6.6, so boot that or a newer one: Debian 12 has 6.1, and \
+             a newer one in bookworm-backports: `apt-get install -t bookworm-backports linux-image-amd64`",
         ),
         ("veth devices", trials.veth, "`modprobe veth` on the host, or a kernel with CONFIG_VETH"),
         ("vxlan devices", trials.vxlan, "`modprobe vxlan` on the host, or a kernel with CONFIG_VXLAN"),
@@ -136,6 +137,7 @@ mod tests {
         let complaints: Vec<String> = judge(&old).iter().filter_map(Condition::complaint).collect();
         assert_eq!(complaints.len(), 2, "{complaints:?}");
         assert!(complaints[0].starts_with("tcx: ") && complaints[0].contains("6.6"), "{complaints:?}");
+        assert!(complaints[0].contains("bookworm-backports"), "{complaints:?}");
         assert!(complaints[1].contains("modprobe vxlan"), "{complaints:?}");
     }
 

@@ -157,6 +157,42 @@ fn an_empty_host_gets_everything_once() {
 }
 
 #[test]
+fn one_port_of_a_namespace_gets_the_default_route_of_a_family() {
+    let gateway4 = IpAddr::from([10, 0, 0, 1]);
+    let gateway6: IpAddr = "2001:db8::1".parse().unwrap();
+    let port = wanted().ports.remove("a").unwrap();
+    let on = |device: &str, gateways: &[IpAddr], netns: &str| WantedPort {
+        device: device.to_owned(),
+        gateways: gateways.to_vec(),
+        netns: PathBuf::from(netns),
+        ..port.clone()
+    };
+    // Names of ports and of devices are in opposite orders.
+    let mut ports = BTreeMap::from([
+        ("a".to_owned(), on("eth2", &[gateway4, gateway6], NETNS)),
+        ("b".to_owned(), on("eth1", &[gateway4], NETNS)),
+        ("c".to_owned(), on("eth0", &[gateway4], "/run/netns/c")),
+    ]);
+    for (name, port) in &mut ports {
+        port.host_end = names::host_end(name);
+    }
+    let wanted = Devices { ports, ..wanted() };
+    let mut observed = Observed { links: vec![underlay(), vxlan()], ..settled() };
+    for netns in [NETNS, "/run/netns/c"] {
+        observed.namespaces.insert(PathBuf::from(netns), Ok(Namespace::default()));
+    }
+    for change in devices(Stage::Create, &wanted, &observed).0 {
+        observed.assume(&change);
+    }
+    let (changes, _) = devices(Stage::Open, &wanted, &observed);
+    let routes = |port: &str| {
+        let of_port = changes.iter().filter(|change| change.port() == Some(port));
+        of_port.filter_map(default_route).collect::<Vec<_>>()
+    };
+    assert_eq!((routes("a"), routes("b"), routes("c")), (vec![gateway6], vec![gateway4], vec![gateway4]));
+}
+
+#[test]
 fn a_misplaced_port_is_made_anew() {
     let elsewhere = Observed {
         links: vec![

@@ -15,8 +15,18 @@ use crate::report::say;
 const SHOW: Duration = Duration::from_secs(4);
 const FRAME: Duration = Duration::from_millis(500);
 
-/// Shows the picture: moving on a terminal, else once.
+/// Shows the picture: on a terminal it moves while the workloads talk; elsewhere it is drawn before and after.
 pub(crate) fn show(cloud: &Cloud<'_>) -> Result<()> {
+    say("\nthe whole of it, with the counters of each weftd: packets that each workload\n\
+         sent (↑) and got (↓), and what was dropped (✗) for which reason");
+    let moving = stdout().is_terminal();
+    if moving {
+        say("");
+    } else {
+        say("\nbefore they talk:\n");
+    }
+    let mut last = draw(cloud, 0)?;
+
     let mut flows = Vec::new();
     for (from, to, rate) in [
         ("red-1", "red-4", 400),
@@ -27,23 +37,26 @@ pub(crate) fn show(cloud: &Cloud<'_>) -> Result<()> {
         let (from, to) = (cloud.pod(from), cloud.pod(to));
         flows.push(Steady::ping(&from.namespace, to.v4.into(), rate)?);
     }
-    say(
-        "\nthe whole of it, with the counters of each weftd; packets that each workload sent (↑) and got (↓)\n",
-    );
-    let moving = stdout().is_terminal();
-    let end = Instant::now() + if moving { SHOW } else { FRAME };
-    let mut lines = 0;
-    loop {
+    let end = Instant::now() + SHOW;
+    while Instant::now() < end {
         let next = Instant::now() + FRAME;
-        // Each picture is drawn over the one before.
-        let up = if lines > 0 { format!("\x1b[{lines}A") } else { String::new() };
-        wait_until(FRAME * 2, "the next picture", || Instant::now() >= next || lines == 0 && moving)?;
-        let picture = picture::draw(cloud)?;
-        lines = picture.lines().count();
-        say(format_args!("{up}{picture}"));
-        if Instant::now() >= end {
-            break;
+        wait_until(FRAME * 2, "the next picture", || Instant::now() >= next)?;
+        if moving {
+            last = draw(cloud, last)?;
         }
     }
-    flows.into_iter().try_for_each(|flow| flow.stop().map(drop))
+    flows.into_iter().try_for_each(|flow| flow.stop().map(drop))?;
+    if !moving {
+        say(format_args!("\nafter they talked for {} s:\n", SHOW.as_secs()));
+        draw(cloud, 0)?;
+    }
+    Ok(())
+}
+
+/// Draws a picture over one of so many lines, and returns how many it has itself.
+fn draw(cloud: &Cloud<'_>, over: usize) -> Result<usize> {
+    let up = if over > 0 { format!("\x1b[{over}A") } else { String::new() };
+    let picture = picture::draw(cloud)?;
+    say(format_args!("{up}{picture}"));
+    Ok(picture.lines().count())
 }

@@ -66,7 +66,7 @@ fn show(report: &mut Report, lab: &Lab) -> Result<()> {
         underlay::two_data_centres(lab, Wire { mtu: underlay::ROUTED_MTU, ..Wire::default() })
     })?;
     let mut cloud = report.step("weftd on each host", || Cloud::start(lab, below))?;
-    report.step("tenants red and blue, both on 10.0.0.0/24 and fd00::/64, eleven workloads", || {
+    report.step("tenants red and blue, both on 10.0.0.0/24 and fd00:a::/64, eleven workloads", || {
         cloud.deploy(&tenants::intent()?)
     })?;
     checks::run(report, &cloud)?;

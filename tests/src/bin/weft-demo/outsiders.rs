@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use weft_dataplane_abi::DropReason;
 use weft_tests::cloud::{Cloud, POD_DEVICE};
 use weft_tests::frame::{self, Between};
-use weft_tests::{PATIENCE, underlay, wait_for};
+use weft_tests::underlay;
 use weft_vxlan::{MacAddr, Vni};
 
 use crate::report::{Report, say};
@@ -34,14 +34,11 @@ fn refused(cloud: &Cloud<'_>, reason: DropReason, attempt: impl FnOnce() -> Resu
     let weft = cloud.daemon(0).weft();
     let before = weft.drops(reason)?;
     attempt()?;
-    let drops = wait_for(PATIENCE, "the drop", || match weft.drops(reason) {
-        Ok(drops) if drops > before => Ok(drops),
-        drops => Err(drops),
-    })?;
+    let drops = weft.wait_for_drop(reason, before)?;
     for capture in captures {
         ensure!(capture.finish()?.count == 0, "it was delivered");
     }
-    Ok(format!("dropped by h1: {} {}", reason.name(), drops - before))
+    Ok(format!("dropped by h1: {} {}", reason.name(), drops))
 }
 
 fn forged(cloud: &Cloud<'_>) -> Result<()> {

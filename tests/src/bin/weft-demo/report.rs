@@ -1,5 +1,4 @@
 //! What the demo says, and the count of what went wrong.
-#![expect(clippy::print_stdout, reason = "a demo is there to be read")]
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -9,9 +8,9 @@ use std::time::Instant;
 use anyhow::Result;
 use weft_tests::cloud::Cloud;
 
-/// Prints a line.
+/// Prints a line. A reader that went away, as `head` does, is no reason to stop half-way.
 pub(crate) fn say(line: impl Display) {
-    println!("{line}");
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Counts checks and tells their results as they come.
@@ -28,9 +27,9 @@ impl Report {
 
     /// Does a piece of work, says so while it goes on and how long it took; without it nothing goes on.
     pub(crate) fn step<T>(&mut self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        print!("{what} … ");
+        let mut out = std::io::stdout();
         // Only the look of it suffers.
-        let _ = std::io::stdout().flush();
+        let _ = write!(out, "{what} … ").and_then(|()| out.flush());
         let start = Instant::now();
         let result = work();
         let seconds = start.elapsed().as_secs_f64();
@@ -79,8 +78,6 @@ impl Report {
         let (socket, netns) = (socket.display(), first.namespace.path().display());
         let far = cloud.pod("red-4").v4;
         let router = cloud.underlay.routers[0].path().display().to_string();
-        let demo = std::env::current_exe()
-            .map_or_else(|_| "weft-demo".to_owned(), |path| path.display().to_string());
         say("\nAll of it is left up. To try:");
         for (command, what) in [
             (format!("{weft} --socket {socket} status"), "host h1; h2 to h4 likewise"),
@@ -88,7 +85,7 @@ impl Report {
             (format!("{weft} --socket {socket} counters --watch"), "what moves, what is dropped and why"),
             (format!("nsenter --net={netns} ping {far}"), "from red-1 to red-4, in the other data centre"),
             (format!("nsenter --net={router} tcpdump -ni wan udp port 4789"), "what travels between them"),
-            (format!("{demo} --clean"), "remove it"),
+            ("cargo xtask demo --clean".to_owned(), "remove all of it"),
         ] {
             say(format_args!("\n  # {what}\n  {command}"));
         }

@@ -16,9 +16,7 @@ pub(crate) fn intent() -> Result<Intent> {
         let name = |rest: &str| format!("{tenant}-{rest}");
         let (a, b) = (name("a"), name("b"));
         intent = intent
-            .network(tenant, vni)?
-            .subnet(&a, tenant, vni + 1, "10.0.0.0/24", "fd00::/64")?
-            .subnet(&b, tenant, vni + 2, "10.0.1.0/24", "fd00:0:0:1::/64")?
+            .tenant(tenant, vni)?
             .pod(&name("1"), &a, 0, 11)?
             .pod(&name("2"), &a, 0, 12)?
             .pod(&name("3"), &a, 1, 13)?
