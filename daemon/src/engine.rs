@@ -282,7 +282,7 @@ impl Engine {
         for change in &report.changes {
             info!(%change, "kernel changed");
         }
-        for failure in report.failures.iter().filter(|failure| !self.observed.has(failure)) {
+        for failure in self.observed.news(report) {
             warn!(
                 object = failure.object,
                 cause = failure.cause,

@@ -1,6 +1,6 @@
 //! What the engine tells about the host: status, routes and counters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use weft_api::kind::Kind;
@@ -54,9 +54,10 @@ impl Observed {
 }
 
 impl Observed {
-    /// Whether this failed already: an attempt that fails as the one before is no news.
-    pub(super) fn has(&self, failure: &Failure) -> bool {
-        self.failures.contains(&failure.to_string())
+    /// The failures that are new: an attempt that fails as the one before is no news.
+    pub(super) fn news<'a>(&self, report: &'a Report) -> Vec<&'a Failure> {
+        let known: BTreeSet<_> = self.failures.iter().collect();
+        report.failures.iter().filter(|failure| !known.contains(&failure.to_string())).collect()
     }
 
     pub(super) fn has_failures(&self) -> bool {
@@ -164,11 +165,13 @@ mod tests {
 
     #[test]
     fn the_same_failure_is_no_news() {
-        let report = Report { failures: vec![failure("no such namespace")], ..Report::default() };
+        let mut report = Report { failures: vec![failure("no such namespace")], ..Report::default() };
         let nothing = Observed::nothing(Instant::now());
-        assert!(!nothing.has_failures() && !nothing.has(&failure("no such namespace")));
+        assert_eq!((nothing.has_failures(), nothing.news(&report).len()), (false, 1));
         let observed = Observed::of(Instant::now(), &report);
-        assert!(observed.has_failures() && observed.has(&failure("no such namespace")));
-        assert!(!observed.has(&failure("another cause")));
+        assert_eq!((observed.has_failures(), observed.news(&report).len()), (true, 0));
+        report.failures.push(failure("another cause"));
+        let causes: Vec<_> = observed.news(&report).iter().map(|failure| failure.cause.as_str()).collect();
+        assert_eq!(causes, ["another cause"]);
     }
 }

@@ -34,10 +34,11 @@ impl Host {
     }
 
     /// A running weftd, once it told systemd that it is ready.
-    fn start(&self) -> (Child, UnixDatagram) {
+    fn start(&self, arguments: &[&str]) -> (Child, UnixDatagram) {
         let systemd = UnixDatagram::bind(self.path("notify")).unwrap();
         systemd.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let mut command = self.weftd(&["--log-format", "json"]);
+        command.args(arguments);
         command.env("NOTIFY_SOCKET", self.path("notify")).env("WATCHDOG_USEC", "10000000");
         let child = command.stderr(Stdio::piped()).spawn().unwrap();
         assert_eq!(told(&systemd), "READY=1");
@@ -86,7 +87,7 @@ fn signals_stop_it_and_systemd_is_told() {
     }
     let host = Host::new();
     for number in [libc::SIGTERM, libc::SIGINT] {
-        let (mut child, systemd) = host.start();
+        let (mut child, systemd) = host.start(&[]);
         assert_eq!(told(&systemd), "WATCHDOG=1");
         signal(&child, number);
         assert_eq!(told(&systemd), "STOPPING=1");
@@ -106,12 +107,12 @@ fn a_killed_one_is_replaced_and_a_running_one_is_not() {
         return;
     }
     let host = Host::new();
-    let (mut killed, _) = host.start();
+    let (mut killed, _) = host.start(&[]);
     killed.kill().unwrap();
     killed.wait().unwrap();
     std::fs::remove_file(host.path("notify")).unwrap();
     assert!(host.path("run/weftd.sock").exists());
-    let (mut running, _systemd) = host.start();
+    let (mut running, _systemd) = host.start(&[]);
 
     for (arguments, expected) in
         [(&[][..], "another weftd answers on it"), (&["teardown"][..], "weftd is running")]
@@ -130,7 +131,7 @@ fn teardown_removes_all_and_purge_the_database_too() {
         return;
     }
     let host = Host::new();
-    let (mut child, _systemd) = host.start();
+    let (mut child, _systemd) = host.start(&[]);
     signal(&child, libc::SIGTERM);
     child.wait().unwrap();
     assert!(pins(host.folder.path()).exists());
@@ -142,6 +143,56 @@ fn teardown_removes_all_and_purge_the_database_too() {
     assert!(!host.path("state/weft.redb").exists());
     // Nothing is left to remove, which is no error.
     assert!(host.weftd(&["teardown", "--purge"]).output().unwrap().status.success());
+}
+
+/// An empty state folder in front of a kernel in use: a mistake, unless it is said that it is none.
+#[test]
+fn another_store_takes_the_kernel_over_only_if_that_is_meant() {
+    if !in_namespace() {
+        return;
+    }
+    let host = Host::new();
+    let stop = |mut child: Child| {
+        signal(&child, libc::SIGTERM);
+        assert!(child.wait().unwrap().success());
+        std::fs::remove_file(host.path("notify")).unwrap();
+    };
+    let (child, _systemd) = host.start(&[]);
+    stop(child);
+    std::fs::remove_dir_all(host.path("state")).unwrap();
+    let (code, said) = text(&host.weftd(&[]).output().unwrap());
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("weftd --take-over"), "{said}");
+
+    let (child, _systemd) = host.start(&["--take-over"]);
+    stop(child);
+    // From now on the kernel follows the new store.
+    let (child, _systemd) = host.start(&[]);
+    stop(child);
+    let (code, said) = text(&host.weftd(&["--take-over", "teardown"]).output().unwrap());
+    assert_eq!(code, Some(2), "{said}");
+    assert!(host.weftd(&["teardown"]).output().unwrap().status.success());
+}
+
+#[test]
+fn a_config_file_that_the_stored_resources_do_not_fit() {
+    if !in_namespace() {
+        return;
+    }
+    let host = Host::new();
+    let (mut child, _systemd) = host.start(&[]);
+    let remote = r#"{"kind":"remote","name":"host2","vtep":"192.0.2.2"}"#;
+    let client = Client::new(host.path("run/weftd.sock"));
+    client.create(&serde_json::from_str(remote).unwrap()).unwrap();
+    signal(&child, libc::SIGTERM);
+    child.wait().unwrap();
+    let config = config_text(host.folder.path()).replace("192.0.2.1", "192.0.2.2");
+    std::fs::write(host.path("weftd.toml"), config).unwrap();
+    let (code, said) = text(&host.weftd(&[]).output().unwrap());
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("remote/host2: VTEP 192.0.2.2 is this host's own"), "{said}");
+    assert!(said.contains("put the config file back as it was and start weftd"), "{said}");
+    assert!(host.weftd(&["teardown"]).output().unwrap().status.success());
 }
 
 fn pins(folder: &Path) -> PathBuf {
