@@ -14,7 +14,7 @@ use crate::diff::{Stage, devices};
 use crate::error::{ObserveError, OpenError, chain};
 use crate::names::{self, Owned};
 use crate::netlink::Netlink;
-use crate::observe::{Observed, asking};
+use crate::observe::{Namespaces, Observed, asking};
 use crate::plan::{self, Devices, LocalPort, NextHops, Slots, Tables};
 use crate::tenure::Tenure;
 use crate::{Failure, Options, Owner, PortState, Report};
@@ -83,7 +83,7 @@ impl Kernel {
     }
 
     fn observe(&mut self, desired: &Desired) -> Result<Observed, ObserveError> {
-        Observed::observe(&mut self.netlink, &self.folder, desired)
+        Observed::observe(&mut self.netlink, &self.folder, desired, Namespaces::new())
     }
 
     /// Makes the changes of one stage. What was observed holds until something is changed.
@@ -100,12 +100,13 @@ impl Kernel {
         if changes.is_empty() {
             return Ok(observed);
         }
+        let known = observed.untouched(changes.iter(), desired);
         let mut hands = Hands::new(&mut self.netlink, Some((&mut self.programs, &self.folder)));
         for change in changes {
             let done = hands.apply(&change);
             report.record(change, done);
         }
-        self.observe(desired)
+        Observed::observe(&mut self.netlink, &self.folder, desired, known)
     }
 
     fn write_maps(

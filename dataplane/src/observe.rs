@@ -32,8 +32,11 @@ pub(crate) struct Observed {
     /// The way to each remote VTEP; `None` if there is none.
     pub(crate) ways: BTreeMap<Vtep, Option<Way>>,
     /// The workloads' namespaces.
-    pub(crate) namespaces: BTreeMap<PathBuf, Result<Namespace, NetnsError>>,
+    pub(crate) namespaces: Namespaces,
 }
+
+/// Workloads' namespaces by their paths, and why those that cannot be looked into cannot.
+pub(crate) type Namespaces = BTreeMap<PathBuf, Result<Namespace, NetnsError>>;
 
 /// A workload's namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,16 +49,21 @@ pub(crate) struct Namespace {
 }
 
 impl Observed {
-    /// Asks the kernel for all that bears on `desired`.
+    /// Asks the kernel for all that bears on `desired`. Workloads' namespaces in `known` are not asked again: there may
+    /// be hundreds.
     pub(crate) fn observe(
         netlink: &mut Netlink,
         folder: &PinFolder,
         desired: &Desired,
+        mut known: Namespaces,
     ) -> Result<Self, ObserveError> {
         let pins = |source| ObserveError::Pins { path: folder.root().to_owned(), source };
         let paths: BTreeSet<&Path> = desired.ports.values().map(|port| port.netns.as_path()).collect();
-        let namespaces =
-            paths.into_iter().map(|path| (path.to_owned(), Namespace::observe(netlink, path))).collect();
+        let mut namespace = |path: &Path| {
+            let held = known.remove(path);
+            (path.to_owned(), held.unwrap_or_else(|| Namespace::observe(netlink, path)))
+        };
+        let namespaces = paths.into_iter().map(&mut namespace).collect();
         Ok(Self {
             namespaces,
             links: netlink.links().map_err(asking("links"))?,
@@ -67,6 +75,32 @@ impl Observed {
             neighbours: netlink.neighbours().map_err(asking("neighbours"))?,
             ways: ways(netlink, desired)?,
         })
+    }
+
+    /// The namespaces, but for those in which `changes` changed something.
+    pub(crate) fn untouched<'a>(
+        mut self,
+        changes: impl Iterator<Item = &'a Change>,
+        desired: &Desired,
+    ) -> Namespaces {
+        for change in changes {
+            let touched = match change {
+                Change::CreatePort { netns, .. } | Change::SetPort { netns, .. } => Some(netns),
+                Change::RemoveDevice { port, .. } | Change::SetDevice { port, .. } => {
+                    port.as_ref().and_then(|port| desired.ports.get(port)).map(|port| &port.netns)
+                }
+                Change::CreateVxlan { .. }
+                | Change::Attach { .. }
+                | Change::Detach { .. }
+                | Change::AddNeighbour { .. }
+                | Change::RemoveNeighbour { .. }
+                | Change::Table { .. } => None,
+            };
+            if let Some(netns) = touched {
+                self.namespaces.remove(netns);
+            }
+        }
+        self.namespaces
     }
 
     /// The device called `name`.

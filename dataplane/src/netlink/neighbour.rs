@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_packet_route::neighbour::{
-    NeighbourAddress, NeighbourAttribute, NeighbourExtFlags, NeighbourMessage, NeighbourState,
+    NeighbourAddress, NeighbourAttribute, NeighbourExtFlags, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
 use netlink_packet_route::route::RouteProtocol;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -54,6 +54,8 @@ impl Netlink {
         let mut message = message(ifindex, address);
         message.attributes.push(NeighbourAttribute::Protocol(RouteProtocol::Other(protocol)));
         message.attributes.push(NeighbourAttribute::ExtFlags(NeighbourExtFlags::Managed));
+        // Not counted in the table that all namespaces share (`gc_thresh3`): thousands of hosts must not fill it.
+        message.header.flags = NeighbourFlags::ExtLearned;
         self.execute(RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE | NLM_F_REPLACE)
     }
 
