@@ -15,3 +15,4 @@ mod spoofing;
 mod transfers;
 mod two_data_centres;
 mod two_hosts;
+mod two_nics;
