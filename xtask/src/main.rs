@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "xtask talks to whoever runs it")]
 
+mod bench;
 mod bpf_toolchain;
 mod build;
 mod ci;
@@ -52,6 +53,8 @@ enum Task {
         #[arg(long)]
         keep: bool,
     },
+    /// Measures weft's packet path beside kernel vxlan with a bridge and plain routing, and writes target/bench/NAME.json
+    Bench(bench::Options),
     /// Everything that must hold before a change lands: format, lints, licences, build, tests
     Ci,
 }
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Task::Build { release } => build::build(release),
         Task::Test { .. } => test::test(&words_after("test")),
         Task::Demo { keep } => demo::demo(keep),
+        Task::Bench(options) => bench::bench(&options),
         Task::Ci => ci::ci(),
     };
     done.unwrap_or_else(|error| {
