@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "xtask talks to whoever runs it")]
 
+mod bench;
 mod bpf_toolchain;
 mod build;
 mod ci;
@@ -55,6 +56,8 @@ enum Task {
         #[arg(long)]
         clean: bool,
     },
+    /// Measures weft's packet path beside kernel vxlan with a bridge and plain routing, and writes target/bench/NAME.json
+    Bench(bench::Options),
     /// Everything that must hold before a change lands: format, lints, licences, build, tests
     Ci,
 }
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Task::Test { .. } => test::test(&words_after("test")),
         Task::Demo { clean: true, .. } => demo::clean(),
         Task::Demo { keep, clean: false } => demo::demo(keep),
+        Task::Bench(options) => bench::bench(&options),
         Task::Ci => ci::ci(),
     };
     done.unwrap_or_else(|error| {

@@ -84,7 +84,7 @@ impl Namespace {
         self.add_link(name, 0, InfoKind::Vxlan, Some(data), Vec::new())
     }
 
-    fn add_link(
+    pub(super) fn add_link(
         &self,
         name: &str,
         index: u32,
@@ -131,7 +131,12 @@ impl Namespace {
         self.set_link(name, vec![LinkAttribute::Address(mac.bytes().to_vec())], None)
     }
 
-    fn set_link(&self, name: &str, attributes: Vec<LinkAttribute>, up: Option<bool>) -> Result<()> {
+    pub(super) fn set_link(
+        &self,
+        name: &str,
+        attributes: Vec<LinkAttribute>,
+        up: Option<bool>,
+    ) -> Result<()> {
         let mut message = LinkMessage::default();
         message.header.index = self.link(name)?.index;
         if let Some(up) = up {

@@ -1,6 +1,7 @@
 //! A small blocking rtnetlink client: one request, all its answers.
 
 mod address;
+mod bridge;
 mod link;
 mod neighbour;
 mod route;

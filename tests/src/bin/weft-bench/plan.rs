@@ -1,0 +1,107 @@
+//! Which tests are run, and how: round by round, all subjects of a round one right after the other.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::load::{Load, Measure};
+use crate::report::Row;
+use crate::statistics::{Spread, ratios};
+use crate::subject::{Place, Subject};
+
+/// What to do.
+pub(crate) struct Plan {
+    tests: Vec<Test>,
+    /// Whether to measure what each program costs.
+    pub(crate) programs: bool,
+    pub(crate) rounds: u32,
+    pub(crate) slice: Duration,
+}
+
+/// A load on one of the paths.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Test {
+    pub(crate) place: Place,
+    pub(crate) load: Load,
+}
+
+impl Test {
+    pub(crate) fn name(self) -> String {
+        format!("{}/{}", self.place.name(), self.load.name())
+    }
+}
+
+impl Plan {
+    /// All tests whose name contains `only`.
+    pub(crate) fn new(only: Option<&str>, rounds: u32, slice: Duration) -> Result<Self> {
+        let all = Place::ALL.into_iter().flat_map(|place| Load::ALL.map(|load| Test { place, load }));
+        let tests: Vec<_> = all.filter(|test| only.is_none_or(|only| test.name().contains(only))).collect();
+        let programs = only.is_none_or(|only| "programs".contains(only));
+        ensure!(programs || !tests.is_empty(), "no test is named {}", only.unwrap_or_default());
+        Ok(Self { tests, programs, rounds, slice })
+    }
+
+    pub(crate) fn tests(&self) -> impl Iterator<Item = Test> {
+        self.tests.iter().copied()
+    }
+}
+
+/// Every figure of a test: by subject, then by measure, then by round.
+pub(crate) struct Results {
+    test: Test,
+    subjects: Vec<(&'static str, Vec<Vec<f64>>)>,
+}
+
+impl Results {
+    /// Runs a test. Who goes first changes from round to round; a run before the first is thrown away.
+    pub(crate) fn measure(test: Test, subjects: &[Subject<'_>], plan: &Plan) -> Result<Self> {
+        let measures = test.load.measures().len();
+        let mut results: Vec<_> =
+            subjects.iter().map(|subject| (subject.name, vec![Vec::new(); measures])).collect();
+        for round in 0..=plan.rounds {
+            for turn in 0..subjects.len() {
+                let number = (turn + round as usize) % subjects.len();
+                let subject = &subjects[number];
+                let figures = test.load.run(subject.path(test.place), round, plan.slice);
+                let figures = figures.with_context(|| format!("{}, round {round}", subject.name))?;
+                if round > 0 {
+                    for (all, figure) in results[number].1.iter_mut().zip(figures) {
+                        all.push(figure);
+                    }
+                }
+            }
+        }
+        Ok(Self { test, subjects: results })
+    }
+
+    /// A row for each measure and pair: each subject against all that follow it, and the last alone.
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        let measures = self.test.load.measures();
+        let of = |(number, measure)| self.rows_of(number, measure);
+        measures.iter().enumerate().flat_map(of).collect()
+    }
+
+    fn rows_of(&self, number: usize, measure: &Measure) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for (position, (subject, figures)) in self.subjects.iter().enumerate() {
+            let row = |against: Option<(&'static str, Spread)>| Row {
+                test: format!("{}/{}", self.test.name(), measure.name),
+                unit: measure.unit,
+                better: measure.better,
+                subject,
+                against: against.map(|(against, _)| against),
+                value: Spread::of(&figures[number]),
+                rounds: figures[number].len(),
+                ratio: against.map(|(_, ratio)| ratio),
+            };
+            let others = &self.subjects[position + 1..];
+            rows.extend(others.iter().map(|(other, theirs)| {
+                row(Some((other, Spread::of(&ratios(&figures[number], &theirs[number])))))
+            }));
+            if others.is_empty() {
+                rows.push(row(None));
+            }
+        }
+        rows
+    }
+}

@@ -1,0 +1,88 @@
+//! The two calls of `bpf(2)` that aya has not: a test run on a program of another process, and a program that does
+//! nothing. Layouts are those of `union bpf_attr` in `linux/bpf.h`.
+
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+
+use anyhow::{Context as _, Result};
+use nix::errno::Errno;
+
+const PROG_LOAD: libc::c_int = 5;
+const PROG_TEST_RUN: libc::c_int = 10;
+const SCHED_CLS: u32 = 3;
+
+/// `r0 = -1; exit`: the packet goes on as if there were no program.
+const EMPTY: [u64; 2] = [0xffff_ffff_0000_00b7, 0x95];
+
+#[repr(C)]
+#[derive(Default)]
+struct Load {
+    program_type: u32,
+    instruction_count: u32,
+    instructions: u64,
+    license: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct TestRun {
+    program: u32,
+    verdict: u32,
+    data_size_in: u32,
+    data_size_out: u32,
+    data_in: u64,
+    data_out: u64,
+    repeat: u32,
+    duration: u32,
+    context_size_in: u32,
+    context_size_out: u32,
+    context_in: u64,
+    context_out: u64,
+}
+
+/// How a test run ended.
+pub(super) struct Outcome {
+    /// What the program answered.
+    pub(super) verdict: u32,
+    /// How long it took.
+    pub(super) nanoseconds: u32,
+}
+
+/// Loads a program that does nothing.
+pub(super) fn load_empty() -> Result<OwnedFd> {
+    let license = c"Dual MIT/GPL";
+    let mut load = Load {
+        program_type: SCHED_CLS,
+        instruction_count: u32::try_from(EMPTY.len())?,
+        instructions: EMPTY.as_ptr() as u64,
+        license: license.as_ptr() as u64,
+    };
+    let fd = bpf(PROG_LOAD, &mut load)?;
+    // SAFETY: the kernel has just made it, for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(fd)?) })
+}
+
+/// Runs a program once on a frame, as if it had arrived on the device with this index in the calling thread's namespace.
+/// Only once, because the program changes the frame.
+pub(super) fn test_run(program: BorrowedFd<'_>, frame: &[u8], ifindex: u32) -> Result<Outcome> {
+    // `struct __sk_buff`, whose eleventh word is the device; the kernel wants all that it does not take to be zero.
+    let mut context = [0_u32; 48];
+    context[10] = ifindex;
+    let mut run = TestRun {
+        program: program.as_raw_fd().try_into()?,
+        data_size_in: frame.len().try_into()?,
+        data_in: frame.as_ptr() as u64,
+        repeat: 1,
+        context_size_in: size_of_val(&context).try_into()?,
+        context_in: context.as_ptr() as u64,
+        ..TestRun::default()
+    };
+    bpf(PROG_TEST_RUN, &mut run).context("a test run")?;
+    Ok(Outcome { verdict: run.verdict, nanoseconds: run.duration })
+}
+
+fn bpf<T>(command: libc::c_int, attributes: &mut T) -> Result<libc::c_long> {
+    // SAFETY: the attributes are those of the command, of the length that is given; what they point to outlives the
+    // call, and the kernel writes into the attributes alone, as no place for output is named.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attributes, size_of::<T>()) };
+    Ok(Errno::result(result)?)
+}

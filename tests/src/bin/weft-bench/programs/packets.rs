@@ -1,0 +1,35 @@
+//! Packets as the programs meet them: 64 bytes of UDP payload between the pods that are measured.
+
+use anyhow::{Context as _, Result};
+use etherparse::PacketBuilder;
+use weft_tests::cloud::{Cloud, Pod};
+use weft_vxlan::{Header, UDP_PORT, Vni};
+
+use crate::subject::SUBNET_VNI;
+
+/// From a pod to another of its subnet, as the sender's device sends it.
+pub(super) fn between(from: &Pod, to: &Pod) -> Result<Vec<u8>> {
+    let mut frame = Vec::new();
+    PacketBuilder::ethernet2(from.mac.bytes(), to.mac.bytes())
+        .ipv4(from.v4.octets(), to.v4.octets(), 64)
+        .udp(40_000, 50_000)
+        .write(&mut frame, &[0x5a; 64])?;
+    Ok(frame)
+}
+
+/// From the client to the far pod, as the far pod's host receives it. Which MACs the hosts have is of no interest there.
+pub(super) fn tunnelled(cloud: &Cloud<'_>) -> Result<Vec<u8>> {
+    let mut payload = Header { vni: Vni::new(SUBNET_VNI)? }.encode().to_vec();
+    payload.extend(between(cloud.pod("client"), cloud.pod("far"))?);
+    let [from, to] = [0, 1].map(|host| match cloud.machine(host).vtep.address() {
+        std::net::IpAddr::V4(address) => Some(address.octets()),
+        std::net::IpAddr::V6(_) => None,
+    });
+    let (from, to) = from.zip(to).context("the underlay is IPv4")?;
+    let mut frame = Vec::new();
+    PacketBuilder::ethernet2([2; 6], [2; 6])
+        .ipv4(from, to, 64)
+        .udp(45_000, UDP_PORT)
+        .write(&mut frame, &payload)?;
+    Ok(frame)
+}

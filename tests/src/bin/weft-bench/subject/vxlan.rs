@@ -1,0 +1,39 @@
+//! The kernel's own overlay: a bridge on each host, with the pods and a vxlan device as its ports, and no rules.
+
+use anyhow::Result;
+use weft_tests::Lab;
+
+use super::hosts::{Rival, UNDERLAY, pod, two};
+use super::{SUBNET_VNI, UNDERLAY_MTU};
+
+pub(super) const NAME: &str = "vxlan-bridge";
+pub(super) const WHAT: &str = "kernel vxlan and bridge, no rules";
+
+const BRIDGE: &str = "br0";
+const TUNNEL: &str = "vxlan0";
+/// The outer headers take 50 bytes, as weft's do.
+const MTU: u32 = UNDERLAY_MTU - 50;
+
+/// Sets it up.
+pub(super) fn start(lab: &Lab) -> Result<Rival> {
+    let hosts = two(lab, "vxlan")?;
+    let addresses = UNDERLAY.map(Into::into);
+    for (number, host) in hosts.iter().enumerate() {
+        host.add_bridge(BRIDGE)?;
+        host.add_tunnel(TUNNEL, SUBNET_VNI, 4789, (addresses[number], addresses[1 - number]), MTU)?;
+        host.join_bridge(TUNNEL, BRIDGE)?;
+        host.set_up(TUNNEL, true)?;
+        host.set_up(BRIDGE, true)?;
+    }
+    let [one, two] = &hosts;
+    let bridged = |name: &str, host, device: &str, number: u8| {
+        let address = [10, 0, 0, number];
+        let namespace = pod((lab, &format!("vxlan-{name}")), (host, device), address, None, MTU)?;
+        host.join_bridge(device, BRIDGE)?;
+        anyhow::Ok((namespace, address.into()))
+    };
+    let (client, _) = bridged("client", one, "pod1", 11)?;
+    let near = bridged("near", one, "pod2", 12)?;
+    let far = bridged("far", two, "pod1", 13)?;
+    Ok(Rival { client, near, far })
+}

@@ -1,0 +1,68 @@
+//! What is shown while it runs: a line for each test and measure.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark is there to be read")]
+
+use std::path::Path;
+
+use crate::plan::Plan;
+use crate::report::Row;
+use crate::subject::Subject;
+
+/// Says what is compared, and how.
+pub(crate) fn head(plan: &Plan, subjects: &[Subject<'_>]) {
+    for subject in subjects {
+        println!("{:<14} {}", subject.name, subject.what);
+    }
+    println!(
+        "{} rounds of {} ms; medians, and medians of each round's ratios\n",
+        plan.rounds,
+        plan.slice.as_millis()
+    );
+}
+
+/// Heads columns: of each subject's figures, then of the first one's ratios to the others.
+pub(crate) fn columns(subjects: &[&str]) {
+    print!("{:<44} {:>14}", "", "unit");
+    for subject in subjects {
+        print!(" {subject:>13}");
+    }
+    for rival in subjects.iter().skip(1) {
+        print!("  {:<22}", format!("/ {rival}"));
+    }
+    println!();
+}
+
+/// Shows rows of a test: those of one measure share a line.
+pub(crate) fn rows(rows: &[Row]) {
+    for measure in rows.chunk_by(|one, other| one.test == other.test) {
+        let Some(first) = measure.first() else { continue };
+        print!("{:<44} {:>14}", first.test, first.unit);
+        for subject in measure.chunk_by(|one, other| one.subject == other.subject) {
+            print!(" {:>13}", figure(subject[0].value.median));
+        }
+        let of_first = measure.iter().filter(|row| row.subject == first.subject);
+        for ratio in of_first.filter_map(|row| row.ratio) {
+            let range = format!("({:.2}-{:.2})", ratio.min, ratio.max);
+            print!("  {:<8.2}{range:<14}", ratio.median);
+        }
+        println!();
+    }
+}
+
+/// Says where the report is.
+pub(crate) fn end(path: &Path) {
+    println!("\nwritten to {}", path.display());
+}
+
+/// Says what went wrong.
+pub(crate) fn complain(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+}
+
+/// Three digits that matter, at least.
+fn figure(value: f64) -> String {
+    match value.abs() {
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.3}"),
+    }
+}
