@@ -99,7 +99,7 @@ impl Engine {
     pub async fn start(config: &Config, take_over: bool) -> Result<(Self, Handle), StartError> {
         let started = Instant::now();
         let host = Host::of(config);
-        let store = Store::open(config.state.folder.as_path())?;
+        let mut store = Store::open(config.state.folder.as_path())?;
         let (revision, stored) = store.load()?;
         let revisions = stored.iter().map(|stored| (stored.resource.reference(), stored.revision)).collect();
         let intent: Intent = stored.into_iter().map(|stored| stored.resource).collect();

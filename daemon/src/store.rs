@@ -7,7 +7,7 @@
 //! The id tells a store from any other, an empty one in its place too: a kernel that follows one store is not taken
 //! over by another.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -32,7 +32,8 @@ const META_ID: [&str; 2] = ["id_high", "id_low"];
 /// The open database.
 #[derive(Debug)]
 pub struct Store {
-    database: Database,
+    /// `None` after a failure: redb answers nothing more until it is opened anew, also when the disk has room again.
+    database: Option<Database>,
     file: PathBuf,
     id: u128,
 }
@@ -112,8 +113,7 @@ impl Store {
             .create(folder)
             .map_err(|cause| StoreError::Folder { folder: folder.to_owned(), cause })?;
         let file = folder.join(FILE_NAME);
-        let database = Database::create(&file).map_err(|error| open_error(&file, error))?;
-        let mut store = Self { database, file, id: 0 };
+        let mut store = Self { database: None, file, id: 0 };
         store.id = store.prepare()?;
         Ok(store)
     }
@@ -128,8 +128,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] if the disk fails or an object is not readable.
-    pub fn load(&self) -> Result<(u64, Vec<Stored>), StoreError> {
-        let transaction = self.database.begin_read().map_err(|error| self.failed(error))?;
+    pub fn load(&mut self) -> Result<(u64, Vec<Stored>), StoreError> {
+        let begun = self.database()?.begin_read();
+        let transaction = begun.map_err(|error| self.failed(error))?;
         let meta = transaction.open_table(META).map_err(|error| self.failed(error))?;
         let revision =
             meta.get(META_REVISION).map_err(|error| self.failed(error))?.map_or(0, |value| value.value());
@@ -151,7 +152,16 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing was written.
     pub fn commit(&mut self, writes: &[Write]) -> Result<u64, StoreError> {
-        let transaction = self.database.begin_write().map_err(|error| self.failed(error))?;
+        let written = self.write(writes);
+        if written.is_err() {
+            self.database = None;
+        }
+        written
+    }
+
+    fn write(&mut self, writes: &[Write]) -> Result<u64, StoreError> {
+        let begun = self.database()?.begin_write();
+        let transaction = begun.map_err(|error| self.failed(error))?;
         let revision;
         {
             let mut meta = transaction.open_table(META).map_err(|error| self.failed(error))?;
@@ -180,8 +190,9 @@ impl Store {
 
     /// Makes the tables of a new database; refuses those of a newer weftd. Returns the id, which is drawn here if there
     /// is none yet.
-    fn prepare(&self) -> Result<u128, StoreError> {
-        let transaction = self.database.begin_write().map_err(|error| self.failed(error))?;
+    fn prepare(&mut self) -> Result<u128, StoreError> {
+        let begun = self.database()?.begin_write();
+        let transaction = begun.map_err(|error| self.failed(error))?;
         let id;
         {
             let mut meta = transaction.open_table(META).map_err(|error| self.damaged(error))?;
@@ -215,6 +226,14 @@ impl Store {
         Ok(id)
     }
 
+    fn database(&mut self) -> Result<&Database, StoreError> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => Database::create(&self.file).map_err(|error| open_error(&self.file, error))?,
+        };
+        Ok(self.database.insert(database))
+    }
+
     fn failed(&self, cause: impl ToString) -> StoreError {
         StoreError::Io { file: self.file.clone(), cause: cause.to_string() }
     }
@@ -237,7 +256,7 @@ fn open_error(file: &Path, error: DatabaseError) -> StoreError {
         return StoreError::InUse { file };
     }
     if let DatabaseError::Storage(StorageError::Io(error)) = &error
-        && error.kind() != std::io::ErrorKind::InvalidData
+        && !matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
     {
         return StoreError::Io {
             file,

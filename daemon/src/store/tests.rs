@@ -18,7 +18,7 @@ fn a_commit_is_there_after_opening_again() {
     let id = network("a", 1).reference();
     assert_eq!(store.commit(&[Write::Delete(id), Write::Put(network("c", 3))]).unwrap(), 2);
     drop(store);
-    let store = Store::open(&folder.path().join("state")).unwrap();
+    let mut store = Store::open(&folder.path().join("state")).unwrap();
     let stored = |name, vni, revision| Stored { resource: network(name, vni), revision };
     assert_eq!(store.load().unwrap(), (2, vec![stored("b", 2, 1), stored("c", 3, 2)]));
 }
@@ -41,13 +41,13 @@ fn a_store_from_before_there_were_ids_gets_one() {
     let mut store = Store::open(folder.path()).unwrap();
     store.commit(&[Write::Put(network("a", 1))]).unwrap();
     let before = store.id();
-    let transaction = store.database.begin_write().unwrap();
+    let transaction = store.database().unwrap().begin_write().unwrap();
     for key in META_ID {
         transaction.open_table(META).unwrap().remove(key).unwrap();
     }
     transaction.commit().unwrap();
     drop(store);
-    let store = Store::open(folder.path()).unwrap();
+    let mut store = Store::open(folder.path()).unwrap();
     assert_eq!(store.load().unwrap().1.len(), 1);
     let id = store.id();
     assert_ne!(id, before);
@@ -66,8 +66,8 @@ fn a_second_one_is_refused() {
 #[test]
 fn a_newer_layout_is_refused() {
     let folder = TempDir::new().unwrap();
-    let store = Store::open(folder.path()).unwrap();
-    let transaction = store.database.begin_write().unwrap();
+    let mut store = Store::open(folder.path()).unwrap();
+    let transaction = store.database().unwrap().begin_write().unwrap();
     transaction.open_table(META).unwrap().insert(META_SCHEMA, SCHEMA + 1).unwrap();
     transaction.commit().unwrap();
     drop(store);
@@ -89,8 +89,8 @@ fn a_damaged_file_is_named_with_a_way_out() {
 #[test]
 fn an_unreadable_object_is_named() {
     let folder = TempDir::new().unwrap();
-    let store = Store::open(folder.path()).unwrap();
-    let transaction = store.database.begin_write().unwrap();
+    let mut store = Store::open(folder.path()).unwrap();
+    let transaction = store.database().unwrap().begin_write().unwrap();
     transaction.open_table(OBJECTS).unwrap().insert("network/a", b"{".as_slice()).unwrap();
     transaction.commit().unwrap();
     let error = store.load().unwrap_err().to_string();

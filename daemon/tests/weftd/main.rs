@@ -14,5 +14,6 @@ mod attach;
 mod caller;
 mod command;
 mod daemon;
+mod disk;
 mod pod;
 mod reference;
