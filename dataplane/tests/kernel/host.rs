@@ -85,12 +85,7 @@ struct Folder(PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        for folder in ["links", "maps", "owner", "resized", ""].map(|name| self.0.join(name)) {
-            for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-                let _ = fs::remove_file(entry.path()).or_else(|_| fs::remove_dir(entry.path()));
-            }
-            let _ = fs::remove_dir(folder);
-        }
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
