@@ -17,7 +17,8 @@ pub(super) fn between(from: &Pod, to: &Pod) -> Result<Vec<u8>> {
     Ok(frame)
 }
 
-/// From the client to the far pod, as the far pod's host receives it. Which MACs the hosts have is of no interest there.
+/// From the client to the far pod, as the far pod's host receives it: for the MAC of the loopback device, on which
+/// the kernel runs it.
 pub(super) fn tunnelled(cloud: &Cloud<'_>) -> Result<Vec<u8>> {
     let mut payload = Header { vni: Vni::new(SUBNET_VNI)? }.encode().to_vec();
     payload.extend(between(cloud.pod("client"), cloud.pod("far"))?);
@@ -27,7 +28,7 @@ pub(super) fn tunnelled(cloud: &Cloud<'_>) -> Result<Vec<u8>> {
     });
     let (from, to) = from.zip(to).context("the underlay is IPv4")?;
     let mut frame = Vec::new();
-    PacketBuilder::ethernet2([2; 6], [2; 6])
+    PacketBuilder::ethernet2([2; 6], [0; 6])
         .ipv4(from, to, 64)
         .udp(45_000, UDP_PORT)
         .write(&mut frame, &payload)?;
