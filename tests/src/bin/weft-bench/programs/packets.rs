@@ -17,8 +17,7 @@ pub(super) fn between(from: &Pod, to: &Pod) -> Result<Vec<u8>> {
     Ok(frame)
 }
 
-/// From the client to the far pod, as the far pod's host receives it: for the MAC of the loopback device, on which
-/// the kernel runs it.
+/// From the client to the far pod, as the far pod's host receives it.
 pub(super) fn tunnelled(cloud: &Cloud<'_>) -> Result<Vec<u8>> {
     let mut payload = Header { vni: Vni::new(SUBNET_VNI)? }.encode().to_vec();
     payload.extend(between(cloud.pod("client"), cloud.pod("far"))?);
@@ -28,7 +27,8 @@ pub(super) fn tunnelled(cloud: &Cloud<'_>) -> Result<Vec<u8>> {
     });
     let (from, to) = from.zip(to).context("the underlay is IPv4")?;
     let mut frame = Vec::new();
-    PacketBuilder::ethernet2([2; 6], [0; 6])
+    let device = cloud.machine(1).namespace.mac(&cloud.daemon(1).settings().device)?;
+    PacketBuilder::ethernet2([2; 6], device.bytes())
         .ipv4(from, to, 64)
         .udp(45_000, UDP_PORT)
         .write(&mut frame, &payload)?;
