@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Spanned;
+use weft_dataplane::desired;
 use weft_vxlan::{MacAddr, UDP_PORT, Vtep};
 
 pub use error::ConfigError;
@@ -37,6 +38,9 @@ pub struct Config {
     /// `[sizes]`
     #[serde(default)]
     pub sizes: Sizes,
+    /// `[limits]`
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 /// Who the host is.
@@ -99,6 +103,15 @@ pub struct Sizes {
     vteps: NonZeroU32,
     addresses: NonZeroU32,
     prefixes: NonZeroU32,
+}
+
+/// What each port may cause, times a second.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    floods: u32,
+    icmp_errors: u32,
+    drop_events: u32,
 }
 
 impl Config {
@@ -188,6 +201,14 @@ impl Sizes {
     }
 }
 
+impl Limits {
+    /// The same in the data plane's words.
+    #[must_use]
+    pub const fn for_dataplane(self) -> desired::Limits {
+        desired::Limits { floods: self.floods, icmp_errors: self.icmp_errors, drop_events: self.drop_events }
+    }
+}
+
 impl Default for State {
     fn default() -> Self {
         Self { folder: AbsolutePath::of("/var/lib/weft") }
@@ -222,6 +243,13 @@ impl Default for Sizes {
             addresses: size(1_048_576),
             prefixes: size(131_072),
         }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let desired::Limits { floods, icmp_errors, drop_events } = desired::Limits::default();
+        Self { floods, icmp_errors, drop_events }
     }
 }
 

@@ -17,6 +17,7 @@ pub fn desired(model: &Model, host: &model::Host) -> Desired {
             udp_port: host.udp_port,
             router_mac: host.router_mac,
             gateway_mac: host.gateway_mac,
+            limits: host.limits,
         },
         subnets: subnets(model),
         networks: model

@@ -37,6 +37,8 @@ pub struct Host {
     pub router_mac: MacAddr,
     /// The anycast gateways' MAC.
     pub gateway_mac: MacAddr,
+    /// What each port may cause.
+    pub limits: weft_dataplane::desired::Limits,
     /// What the kernel has room for.
     pub sizes: weft_dataplane::Sizes,
 }
@@ -166,6 +168,7 @@ impl Host {
             udp_port: underlay.udp_port(),
             router_mac: underlay.router_mac(),
             gateway_mac: underlay.gateway_mac(),
+            limits: config.limits.for_dataplane(),
             sizes: config.sizes.for_dataplane(),
         }
     }

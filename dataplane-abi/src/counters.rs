@@ -26,14 +26,14 @@ pub struct PortCounters {
     /// Drops by [`DropReason::index`].
     pub drops: [u64; DropReason::CAPACITY],
 }
-assert_size!(PortCounters, 288);
+assert_size!(PortCounters, 544);
 
 impl PortCounters {
     /// Nothing counted yet.
     pub const ZERO: Self = Self {
         from_port: Traffic { packets: 0, bytes: 0 },
         to_port: Traffic { packets: 0, bytes: 0 },
-        drops: [0; 32],
+        drops: [0; DropReason::CAPACITY],
     };
 
     /// Adds the counters of another CPU.

@@ -59,7 +59,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Room for reasons in the counters: more than there are, so that a new reason keeps the layout.
-    pub const CAPACITY: usize = 32;
+    pub const CAPACITY: usize = 64;
 
     /// Every reason, in the order of their numbers.
     pub const ALL: [Self; 25] = [

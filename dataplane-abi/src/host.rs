@@ -3,7 +3,7 @@
 use weft_vxlan::{MacAddr, Vtep};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{VtepAddr, assert_size};
+use crate::{Limits, VtepAddr, assert_size};
 
 /// This host.
 #[derive(
@@ -16,13 +16,14 @@ pub struct HostConfig {
     router_mac: [u8; 6],
     gateway_mac: [u8; 6],
     udp_port: [u8; 2],
-    padding: [u8; 2],
+    padding: [u8; 6],
+    limits: Limits,
 }
-assert_size!(HostConfig, 36);
+assert_size!(HostConfig, 64);
 
 impl HostConfig {
     /// A host that receives VXLAN at `vtep` and UDP port `udp_port`, has a kernel vxlan device `vxlan_ifindex`,
-    /// routes as `router_mac` towards other hosts and as `gateway_mac` towards its ports.
+    /// routes as `router_mac` towards other hosts and as `gateway_mac` towards its ports, within `limits`.
     #[must_use]
     pub const fn new(
         vtep: Vtep,
@@ -30,6 +31,7 @@ impl HostConfig {
         vxlan_ifindex: u32,
         router_mac: MacAddr,
         gateway_mac: MacAddr,
+        limits: Limits,
     ) -> Self {
         Self {
             vtep: VtepAddr::new(vtep),
@@ -37,7 +39,8 @@ impl HostConfig {
             router_mac: router_mac.bytes(),
             gateway_mac: gateway_mac.bytes(),
             udp_port: udp_port.to_be_bytes(),
-            padding: [0; 2],
+            padding: [0; 6],
+            limits,
         }
     }
 
@@ -74,5 +77,12 @@ impl HostConfig {
     #[inline(always)]
     pub const fn udp_port(&self) -> [u8; 2] {
         self.udp_port
+    }
+
+    /// What each port may cause.
+    #[must_use]
+    #[inline(always)]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
     }
 }

@@ -12,6 +12,7 @@ mod counters;
 mod drop_reason;
 mod endpoint;
 mod host;
+mod limit;
 mod next_hop;
 mod vni;
 mod vtep;
@@ -21,12 +22,13 @@ pub use counters::{PortCounters, Traffic};
 pub use drop_reason::DropReason;
 pub use endpoint::Endpoint;
 pub use host::HostConfig;
+pub use limit::{Limits, PortLimits, Rate};
 pub use next_hop::{HostRoute, NextHop, kind};
 pub use vni::{VniEntry, vni_kind};
 pub use vtep::{VtepAddr, VtepEntry, VtepVniKey};
 
 /// Raised with every change of a map's key, value or meaning.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// Names of the maps, as in the object file and in the pin folder.
 ///
@@ -54,10 +56,12 @@ pub mod maps {
     /// Per-CPU array from a port's slot to [`PortCounters`](crate::PortCounters); slot 0 counts what belongs to
     /// no port.
     pub const COUNTERS: &str = "COUNTERS";
+    /// Array from a port's slot to [`PortLimits`](crate::PortLimits); slot 0 is for what belongs to no port.
+    pub const LIMITS: &str = "LIMITS";
 
     /// All of them.
-    pub const ALL: [&str; 10] =
-        [ABI, HOST, ENDPOINTS, HOSTS, PREFIXES, FDB, VNIS, VTEP_VNIS, VTEPS, COUNTERS];
+    pub const ALL: [&str; 11] =
+        [ABI, HOST, ENDPOINTS, HOSTS, PREFIXES, FDB, VNIS, VTEP_VNIS, VTEPS, COUNTERS, LIMITS];
 }
 
 /// Names of the programs, as in the object file.

@@ -20,6 +20,7 @@ mod gateway;
 mod guard;
 mod headers;
 mod ip;
+mod limit;
 mod maps;
 mod neighbour_discovery;
 mod packet;

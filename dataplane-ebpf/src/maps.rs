@@ -8,7 +8,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray};
 use weft_dataplane_abi::{
-    DropReason, Endpoint, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, VniEntry, VtepAddr,
+    DropReason, Endpoint, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, PortLimits, VniEntry, VtepAddr,
     VtepEntry, VtepVniKey,
 };
 
@@ -35,6 +35,8 @@ static VTEP_VNIS: HashMap<VtepVniKey, u8> = HashMap::with_max_entries(SIZE, BPF_
 static VTEPS: HashMap<VtepAddr, VtepEntry> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
 #[map]
 static COUNTERS: PerCpuArray<PortCounters> = PerCpuArray::with_max_entries(SIZE, 0);
+#[map]
+static LIMITS: Array<PortLimits> = Array::with_max_entries(SIZE, 0);
 
 /// This host, once the daemon has written it.
 #[inline(always)]
@@ -100,4 +102,13 @@ pub fn counters(slot: u32) -> Option<&'static mut PortCounters> {
     // SAFETY: the pointer is this CPU's own value of a map that never goes away while the program runs, and TC
     // programs of one CPU do not interrupt each other.
     Some(unsafe { &mut *counters })
+}
+
+/// When a port's limited events are next due.
+#[inline(always)]
+pub fn limits(slot: u32) -> Option<&'static mut PortLimits> {
+    let limits = LIMITS.get_ptr_mut(slot)?;
+    // SAFETY: the pointer is a value of a map that never goes away while the program runs. Other CPUs may write the
+    // same words, which are whole each and mean something whatever they hold.
+    Some(unsafe { &mut *limits })
 }

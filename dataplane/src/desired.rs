@@ -40,6 +40,25 @@ pub struct Host {
     pub router_mac: MacAddr,
     /// The anycast gateways' MAC towards ports, the same on all hosts.
     pub gateway_mac: MacAddr,
+    /// What each port may cause.
+    pub limits: Limits,
+}
+
+/// What each port may cause in a second, and after a pause at once; 0: never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Frames that are flooded to a whole subnet.
+    pub floods: u32,
+    /// ICMP errors that it is sent.
+    pub icmp_errors: u32,
+    /// Drops that are told one by one; all are counted.
+    pub drop_events: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { floods: 200, icmp_errors: 100, drop_events: 10 }
+    }
 }
 
 /// A routing domain.

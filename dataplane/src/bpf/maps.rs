@@ -11,8 +11,8 @@ use aya::maps::{
 };
 use aya::util::nr_cpus;
 use weft_dataplane_abi::{
-    Endpoint, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, VniEntry, VtepAddr, VtepEntry,
-    VtepVniKey, maps,
+    Endpoint, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, PortLimits, VniEntry, VtepAddr,
+    VtepEntry, VtepVniKey, maps,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -68,7 +68,7 @@ impl fmt::Display for Shape {
 }
 
 /// The shape of every map, by name.
-pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 10] {
+pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 11] {
     let Sizes { ports, vnis, vteps, addresses, prefixes } = *sizes;
     // A VTEP takes part in a VNI by an address, which brings at most a network and a subnet, or by a prefix.
     let memberships = vteps.saturating_mul(vnis).min(addresses.saturating_mul(2).saturating_add(prefixes));
@@ -85,6 +85,7 @@ pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 10] {
         (maps::VTEPS, Shape::new::<VtepAddr, VtepEntry>(hash, vteps)),
         // Slot 0 belongs to no port.
         (maps::COUNTERS, Shape::new::<u32, PortCounters>(MapType::PerCpuArray, ports.saturating_add(1))),
+        (maps::LIMITS, Shape::new::<u32, PortLimits>(MapType::Array, ports.saturating_add(1))),
     ]
     .map(|(name, shape)| (name, Shape { max_entries: shape.max_entries.max(1), ..shape }))
 }
@@ -92,7 +93,7 @@ pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 10] {
 /// What in weftd's configuration sets the size of the map `name`; `None` for one that has always the same.
 pub(crate) fn size_key(name: &str) -> Option<&'static str> {
     match name {
-        maps::ENDPOINTS | maps::COUNTERS => Some("sizes.ports"),
+        maps::ENDPOINTS | maps::COUNTERS | maps::LIMITS => Some("sizes.ports"),
         maps::HOSTS | maps::FDB => Some("sizes.addresses"),
         maps::PREFIXES => Some("sizes.prefixes"),
         maps::VNIS => Some("sizes.vnis"),

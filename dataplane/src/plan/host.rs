@@ -24,7 +24,10 @@ mod tests {
 
     use zerocopy::FromZeros;
 
+    use weft_dataplane_abi as abi;
+
     use super::*;
+    use crate::desired::Limits;
 
     fn host(vtep: &str) -> Host {
         let vtep: Vtep = vtep.parse().unwrap();
@@ -34,12 +37,13 @@ mod tests {
             udp_port: 4789,
             router_mac: vtep.default_router_mac(),
             gateway_mac: MacAddr::new([2; 6]),
+            limits: Limits::default(),
         }
     }
 
     fn held(vtep: &str) -> HostConfig {
         let Host { vtep, udp_port, router_mac, gateway_mac, .. } = host(vtep);
-        HostConfig::new(vtep, udp_port, 7, router_mac, gateway_mac)
+        HostConfig::new(vtep, udp_port, 7, router_mac, gateway_mac, abi::Limits::new_zeroed())
     }
 
     #[test]

@@ -5,13 +5,14 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use weft_dataplane_abi::{
-    Endpoint, HostConfig, HostRoute, IpKey, MacKey, NextHop, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
+    Endpoint, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate, VniEntry, VtepAddr, VtepEntry,
+    VtepVniKey,
 };
 use weft_vxlan::Vni;
 
 use super::NextHops;
 use crate::bpf::PrefixKey;
-use crate::desired::{Desired, Neighbour, Port, RemoteHost, RemotePrefix, Subnet};
+use crate::desired::{self, Desired, Host, Neighbour, Port, RemoteHost, RemotePrefix, Subnet};
 
 /// What the maps should hold.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl Tables {
     ) -> Self {
         let host = &desired.host;
         let mut tables = Self {
-            host: HostConfig::new(host.vtep, host.udp_port, vxlan, host.router_mac, host.gateway_mac),
+            host: host_config(host, vxlan),
             endpoints: BTreeMap::new(),
             hosts: BTreeMap::new(),
             prefixes: BTreeMap::new(),
@@ -120,6 +121,16 @@ impl Tables {
             self.hosts.insert(IpKey::new(network, address), HostRoute::new(next_hop, *subnet, *mac));
         }
     }
+}
+
+fn host_config(host: &Host, vxlan: u32) -> HostConfig {
+    let desired::Limits { floods, icmp_errors, drop_events } = host.limits;
+    let limits = Limits {
+        floods: Rate::per_second(floods),
+        icmp_errors: Rate::per_second(icmp_errors),
+        drop_events: Rate::per_second(drop_events),
+    };
+    HostConfig::new(host.vtep, host.udp_port, vxlan, host.router_mac, host.gateway_mac, limits)
 }
 
 #[cfg(test)]

@@ -165,7 +165,8 @@ fn another_abi_is_refused_and_explained() {
         let before = map_ids(folder);
         set_abi(folder, 77);
         let error = refusal(&host.options).await.to_string();
-        assert!(error.contains("hold ABI version 77, this weftd speaks 1"), "{error}");
+        let expected = format!("hold ABI version 77, this weftd speaks {}", weft_dataplane_abi::ABI_VERSION);
+        assert!(error.contains(&expected), "{error}");
         assert!(error.contains("weft teardown"), "{error}");
         assert_eq!(map_ids(folder), before, "nothing was changed");
     });

@@ -198,7 +198,9 @@ impl World {
     }
 
     fn fill(&mut self) {
-        let host = abi::HostConfig::new(vtep(1), UDP_PORT, VXLAN_IFINDEX, ROUTER_MAC, GATEWAY_MAC);
+        let rate = abi::Rate::per_second(1000);
+        let limits = abi::Limits { floods: rate, icmp_errors: rate, drop_events: rate };
+        let host = abi::HostConfig::new(vtep(1), UDP_PORT, VXLAN_IFINDEX, ROUTER_MAC, GATEWAY_MAC, limits);
         let mut array: Array<_, Raw<abi::HostConfig>> =
             Array::try_from(self.ebpf.map_mut(abi::maps::HOST).unwrap()).unwrap();
         array.set(0, Raw(host), 0).unwrap();

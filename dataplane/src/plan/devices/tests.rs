@@ -29,6 +29,7 @@ fn desired() -> Desired {
             udp_port: 4789,
             router_mac: MacAddr::new([2; 6]),
             gateway_mac: MacAddr::new([2; 6]),
+            limits: crate::desired::Limits::default(),
         },
         subnets: BTreeMap::from([(vni(200), subnet)]),
         networks: BTreeMap::new(),

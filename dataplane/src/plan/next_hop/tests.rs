@@ -23,6 +23,7 @@ fn host() -> Host {
         udp_port: 4789,
         router_mac: OURS,
         gateway_mac: OURS,
+        limits: crate::desired::Limits::default(),
     }
 }
 

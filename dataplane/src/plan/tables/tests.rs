@@ -46,6 +46,7 @@ fn desired() -> Desired {
             udp_port: 4789,
             router_mac: mac(0xf1),
             gateway_mac: mac(0xfe),
+            limits: desired::Limits { floods: 1, icmp_errors: 2, drop_events: 3 },
         },
         subnets: BTreeMap::from([(vni(RED_FRONT), subnet(RED)), (vni(BLUE_FRONT), subnet(BLUE))]),
         networks: [RED, BLUE].map(|number| (vni(number), Network { name: number.to_string() })).into(),
@@ -78,7 +79,12 @@ fn subnets_and_networks_bring_vnis_and_gateways() {
     ];
     assert_eq!(tables.hosts, expected.into());
     assert!(tables.fdb.is_empty() && tables.vtep_vnis.is_empty() && tables.endpoints.is_empty());
-    assert_eq!(tables.host, HostConfig::new(vtep(1), 4789, 7, mac(0xf1), mac(0xfe)));
+    let limits = Limits {
+        floods: Rate::per_second(1),
+        icmp_errors: Rate::per_second(2),
+        drop_events: Rate::per_second(3),
+    };
+    assert_eq!(tables.host, HostConfig::new(vtep(1), 4789, 7, mac(0xf1), mac(0xfe), limits));
 }
 
 #[test]
