@@ -1,6 +1,7 @@
 //! The eBPF side of the kernel: the object with the programs, their maps and links, and the pins that keep them
 //! there without a daemon.
 
+mod elements;
 mod guard;
 mod inventory;
 mod links;
@@ -13,6 +14,6 @@ mod strangers;
 mod sys;
 
 pub(crate) use links::Attachment;
-pub(crate) use maps::{Counters, HashTable, Maps, PrefixKey, Table, size_key};
+pub(crate) use maps::{Counters, EntryTable, Maps, PrefixKey, Table, size_key};
 pub(crate) use object::{Programs, detach};
 pub(crate) use pins::PinFolder;
