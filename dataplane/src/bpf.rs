@@ -13,6 +13,7 @@ mod resize;
 mod strangers;
 mod sys;
 
+pub(crate) use elements::Refused;
 pub(crate) use links::Attachment;
 pub(crate) use maps::{Counters, EntryTable, Maps, PrefixKey, Table, size_key};
 pub(crate) use object::{Programs, detach};

@@ -7,25 +7,25 @@ use crate::plan::Work;
 
 /// What makes one map another.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct MapDiff<K> {
+pub(crate) struct MapDiff<K, V> {
     /// Entries to write, and keys to remove.
-    pub(crate) work: Work<K>,
+    pub(crate) work: Work<K, V>,
     /// How many entries there would be if all writes came before all removals.
     pub(crate) peak: usize,
 }
 
-impl<K: Copy + Ord> MapDiff<K> {
+impl<K: Copy + Ord, V: Copy + Eq> MapDiff<K, V> {
     /// What turns `old` into `new`.
-    pub(crate) fn new<V: Eq>(old: &BTreeMap<K, V>, new: &BTreeMap<K, V>) -> Self {
+    pub(crate) fn new(old: &BTreeMap<K, V>, new: &BTreeMap<K, V>) -> Self {
         let writes: Vec<_> = new
             .iter()
             .filter_map(|(key, value)| match old.get(key) {
-                None => Some((*key, Operation::Insert)),
-                Some(held) if held != value => Some((*key, Operation::Replace)),
+                None => Some((*key, *value, Operation::Insert)),
+                Some(held) if held != value => Some((*key, *value, Operation::Replace)),
                 Some(_) => None,
             })
             .collect();
-        let inserts = writes.iter().filter(|(_, operation)| *operation == Operation::Insert).count();
+        let inserts = writes.iter().filter(|(.., operation)| *operation == Operation::Insert).count();
         let removals = old.keys().filter(|key| !new.contains_key(key)).copied().collect();
         Self { peak: old.len() + inserts, work: Work { writes, removals } }
     }
@@ -39,7 +39,7 @@ mod tests {
     fn inserts_replaces_and_removes() {
         let old = BTreeMap::from([(1, 'a'), (2, 'b'), (3, 'c')]);
         let new = BTreeMap::from([(2, 'b'), (3, 'x'), (4, 'd')]);
-        let writes = vec![(3, Operation::Replace), (4, Operation::Insert)];
+        let writes = vec![(3, 'x', Operation::Replace), (4, 'd', Operation::Insert)];
         let expected = MapDiff { work: Work { writes, removals: vec![1] }, peak: 4 };
         assert_eq!(MapDiff::new(&old, &new), expected);
     }

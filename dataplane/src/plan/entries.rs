@@ -42,8 +42,8 @@ pub(super) struct EntriesMark<K, V> {
 
 /// What must be done to a map, each list in the order of the keys.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Work<K> {
-    pub(crate) writes: Vec<(K, Operation)>,
+pub(crate) struct Work<K, V> {
+    pub(crate) writes: Vec<(K, V, Operation)>,
     pub(crate) removals: Vec<K>,
 }
 
@@ -75,12 +75,15 @@ impl<K: Copy + Ord + Hash, S: Source> Entries<K, S> {
 
     /// Has routes contribute `source`, or nothing.
     pub(super) fn set(&mut self, key: K, source: Option<S>) {
-        let before = self.get(&key);
-        match source {
-            Some(source) => drop(self.remote.insert(key, source)),
-            None => drop(self.remote.remove(&key)),
+        let after = source.as_ref().map(Source::value);
+        let before = match source {
+            Some(source) => self.remote.insert(key, source),
+            None => self.remote.remove(&key),
+        };
+        let before = before.as_ref().map(Source::value);
+        if self.audited && before != after && !self.local.contains_key(&key) {
+            self.stale.push((key, before.is_some()));
         }
-        self.note(key, before);
     }
 
     /// This host's own entries are `local` from now on.
@@ -148,16 +151,16 @@ impl<K: Copy + Ord + Hash, S: Source> Entries<K, S> {
     }
 
     /// What must be done for the kernel's map to be as wanted. It counts as done.
-    pub(crate) fn take_work(&mut self) -> Work<K> {
+    pub(crate) fn take_work(&mut self) -> Work<K, S::Value> {
         let mut stale = std::mem::take(&mut self.stale);
         // Stable: of a key that comes twice, the first stays.
         stale.sort_by_key(|(key, _)| *key);
         stale.dedup_by_key(|(key, _)| *key);
-        let mut work = Work { writes: Vec::new(), removals: Vec::new() };
+        let mut work = Work { writes: Vec::with_capacity(stale.len()), removals: Vec::new() };
         for (key, held) in stale {
             match (self.get(&key), held) {
-                (Some(_), false) => work.writes.push((key, Operation::Insert)),
-                (Some(_), true) => work.writes.push((key, Operation::Replace)),
+                (Some(value), false) => work.writes.push((key, value, Operation::Insert)),
+                (Some(value), true) => work.writes.push((key, value, Operation::Replace)),
                 (None, true) => work.removals.push(key),
                 (None, false) => {}
             }
@@ -166,8 +169,9 @@ impl<K: Copy + Ord + Hash, S: Source> Entries<K, S> {
     }
 
     /// Gives work back that was not done.
-    pub(crate) fn put_back(&mut self, work: Work<K>) {
-        let writes = work.writes.into_iter().map(|(key, operation)| (key, operation == Operation::Replace));
+    pub(crate) fn put_back(&mut self, work: Work<K, S::Value>) {
+        let writes =
+            work.writes.into_iter().map(|(key, _, operation)| (key, operation == Operation::Replace));
         let removals = work.removals.into_iter().map(|key| (key, true));
         let later = std::mem::take(&mut self.stale);
         self.stale = writes.chain(removals).chain(later).collect();
@@ -205,29 +209,29 @@ impl<K: Copy + Ord + Hash, V: Copy + Ord> Claims<K, V> {
 
     /// One more route wants `value` at `key`.
     pub(super) fn claim(&mut self, key: K, value: V) {
-        let next = match self.entries.source(&key).copied() {
-            None => Claim { value, count: 1 },
-            Some(held) if held.value == value => Claim { value, count: held.count + 1 },
-            Some(held) => {
-                let (winner, loser, count) = if value > held.value {
-                    (Claim { value, count: 1 }, held.value, held.count)
-                } else {
-                    (held, value, 1)
-                };
-                *self.rivals.entry(key).or_default().entry(loser).or_default() += count;
-                winner
-            }
+        let Some(held) = self.entries.remote.get_mut(&key) else {
+            return self.entries.set(key, Some(Claim { value, count: 1 }));
         };
-        self.entries.set(key, Some(next));
+        if held.value == value {
+            held.count += 1;
+            return;
+        }
+        let rivals = self.rivals.entry(key).or_default();
+        if value < held.value {
+            *rivals.entry(value).or_default() += 1;
+        } else {
+            rivals.insert(held.value, held.count);
+            self.entries.set(key, Some(Claim { value, count: 1 }));
+        }
     }
 
     /// One route less wants `value` at `key`.
     pub(super) fn release(&mut self, key: K, value: V) {
-        let Some(held) = self.entries.source(&key).copied() else { return };
+        let Some(held) = self.entries.remote.get_mut(&key) else { return };
         if held.value != value {
             self.forget_rival(key, value);
         } else if held.count > 1 {
-            self.entries.set(key, Some(Claim { value, count: held.count - 1 }));
+            held.count -= 1;
         } else {
             let heir = self.rivals.get_mut(&key).and_then(BTreeMap::pop_last);
             if self.rivals.get(&key).is_some_and(BTreeMap::is_empty) {

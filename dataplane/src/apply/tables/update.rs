@@ -1,10 +1,9 @@
 //! The changes of one map: told one by one while they are few, and counted when they are many.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
-use std::io;
 
-use crate::bpf::Table;
+use crate::bpf::{Refused, Table};
 use crate::change::{Change, Operation};
 use crate::error::chain;
 use crate::plan::{Entries, Source, Work};
@@ -29,27 +28,18 @@ pub(crate) trait Pending {
     fn remove(&mut self, report: &mut Report);
 }
 
-/// Where the values of entries come from, and where work goes that could not be done.
+/// Where work goes that could not be done.
 pub(super) trait Wanted<K, V> {
-    fn value(&self, key: &K) -> Option<V>;
-    fn put_back(&mut self, work: Work<K>);
+    fn put_back(&mut self, work: Work<K, V>);
 }
 
 /// A small map is read and compared anew each time: nothing is to be remembered.
-impl<K: Ord, V: Copy> Wanted<K, V> for &BTreeMap<K, V> {
-    fn value(&self, key: &K) -> Option<V> {
-        self.get(key).copied()
-    }
-
-    fn put_back(&mut self, _work: Work<K>) {}
+impl<K, V> Wanted<K, V> for &BTreeMap<K, V> {
+    fn put_back(&mut self, _work: Work<K, V>) {}
 }
 
 impl<K: Copy + Ord + Hash, S: Source> Wanted<K, S::Value> for &mut Entries<K, S> {
-    fn value(&self, key: &K) -> Option<S::Value> {
-        self.get(key)
-    }
-
-    fn put_back(&mut self, work: Work<K>) {
+    fn put_back(&mut self, work: Work<K, S::Value>) {
         Entries::put_back(self, work);
     }
 }
@@ -58,7 +48,7 @@ impl<K: Copy + Ord + Hash, S: Source> Wanted<K, S::Value> for &mut Entries<K, S>
 pub(super) struct Update<'a, T: Table, W, D> {
     pub(super) table: &'a mut T,
     pub(super) wanted: W,
-    pub(super) work: Work<T::Key>,
+    pub(super) work: Work<T::Key, T::Value>,
     pub(super) tight: bool,
     pub(super) describe: D,
 }
@@ -70,8 +60,9 @@ where
     D: Fn(&T::Key) -> String,
 {
     fn changes(&self) -> Vec<Change> {
-        let mut told = self.told(&self.work.writes);
+        let writes: Vec<_> = self.work.writes.iter().map(|(key, _, operation)| (*key, *operation)).collect();
         let removals: Vec<_> = self.work.removals.iter().map(|key| (*key, Operation::Remove)).collect();
+        let mut told = self.told(&writes);
         told.extend(self.told(&removals));
         told
     }
@@ -84,19 +75,25 @@ where
         let writes = std::mem::take(&mut self.work.writes);
         let mut refused = Vec::new();
         for (chunk, entries) in writes.chunks(CHUNK).enumerate() {
-            // Each key is wanted: that is what work is made of.
             let (keys, values): (Vec<_>, Vec<_>) =
-                entries.iter().filter_map(|(key, _)| Some((*key, self.wanted.value(key)?))).unzip();
+                entries.iter().map(|(key, value, _)| (*key, *value)).unzip();
             let errors = self.table.write(&keys, &values);
             refused.extend(errors.into_iter().map(|(at, error)| (chunk * CHUNK + at, error)));
         }
-        self.finish(writes, refused, report);
+        let mut undone = Work { writes: Vec::new(), removals: Vec::new() };
+        undone.writes = refused.iter().filter_map(|(at, _)| writes.get(*at).copied()).collect();
+        self.wanted.put_back(undone);
+        let work: Vec<_> = writes.into_iter().map(|(key, _, operation)| (key, operation)).collect();
+        self.finish(&work, refused, report);
     }
 
     fn remove(&mut self, report: &mut Report) {
         let keys = std::mem::take(&mut self.work.removals);
         let refused = self.table.remove(&keys);
-        self.finish(keys.into_iter().map(|key| (key, Operation::Remove)).collect(), refused, report);
+        let removals = refused.iter().filter_map(|(at, _)| keys.get(*at).copied()).collect();
+        self.wanted.put_back(Work { writes: Vec::new(), removals });
+        let work: Vec<_> = keys.into_iter().map(|key| (key, Operation::Remove)).collect();
+        self.finish(&work, refused, report);
     }
 }
 
@@ -106,41 +103,27 @@ where
     W: Wanted<T::Key, T::Value>,
     D: Fn(&T::Key) -> String,
 {
-    /// Tells what was done and what was not; that is to be done later.
-    fn finish(
-        &mut self,
-        work: Vec<(T::Key, Operation)>,
-        refused: Vec<(usize, io::Error)>,
-        report: &mut Report,
-    ) {
-        if refused.is_empty() {
-            report.changes.extend(self.told(&work));
-            return;
-        }
-        let mut refused: BTreeMap<usize, io::Error> = refused.into_iter().collect();
+    /// Tells what was done and what was not.
+    fn finish(&self, work: &[(T::Key, Operation)], refused: Vec<Refused>, report: &mut Report) {
         let failed = refused.len();
-        let (mut done, mut undone) = (Vec::new(), Work { writes: Vec::new(), removals: Vec::new() });
-        for (at, (key, operation)) in work.into_iter().enumerate() {
-            let Some(error) = refused.remove(&at) else {
-                done.push((key, operation));
-                continue;
-            };
-            if undone.writes.len() + undone.removals.len() < FAILURES_TOLD {
-                let object = self.change(operation, &key).object();
-                report.failures.push(Failure::new(object, chain(&error)));
-            }
-            match operation {
-                Operation::Insert | Operation::Replace => undone.writes.push((key, operation)),
-                Operation::Remove => undone.removals.push(key),
+        for (at, error) in refused.iter().take(FAILURES_TOLD) {
+            if let Some((key, operation)) = work.get(*at) {
+                let object = self.change(*operation, key).object();
+                report.failures.push(Failure::new(object, chain(error)));
             }
         }
         if failed > FAILURES_TOLD {
-            let more = failed - FAILURES_TOLD;
             let object = format!("map {}", self.table.name());
+            let more = failed - FAILURES_TOLD;
             report.failures.push(Failure::new(object, format!("{more} more entries failed likewise")));
         }
-        report.changes.extend(self.told(&done));
-        self.wanted.put_back(undone);
+        if failed == 0 {
+            report.changes.extend(self.told(work));
+            return;
+        }
+        let refused: BTreeSet<usize> = refused.into_iter().map(|(at, _)| at).collect();
+        let done = work.iter().enumerate().filter(|(at, _)| !refused.contains(at));
+        report.changes.extend(self.told(&done.map(|(_, work)| *work).collect::<Vec<_>>()));
     }
 
     fn told(&self, work: &[(T::Key, Operation)]) -> Vec<Change> {

@@ -27,18 +27,18 @@ fn read(entries: &mut Entries<u32, char>, held: &[(u32, char)]) {
     entries.audit(each).unwrap();
 }
 
-fn work(writes: &[(u32, Operation)], removals: &[u32]) -> Work<u32> {
+fn work(writes: &[(u32, char, Operation)], removals: &[u32]) -> Work<u32, char> {
     Work { writes: writes.to_vec(), removals: removals.to_vec() }
 }
 
 #[test]
 fn an_audit_finds_what_differs() {
     let mut entries = audited(&[(1, 'a'), (2, 'x'), (9, 'z')], &[(1, 'a'), (2, 'b'), (3, 'c')]);
-    assert_eq!(entries.take_work(), work(&[(2, Operation::Replace), (3, Operation::Insert)], &[9]));
+    assert_eq!(entries.take_work(), work(&[(2, 'b', Operation::Replace), (3, 'c', Operation::Insert)], &[9]));
     assert_eq!(entries.take_work(), work(&[], &[]), "it counts as done");
     // Somebody removed 3 and changed 1 meanwhile.
     read(&mut entries, &[(1, 'y'), (2, 'b')]);
-    assert_eq!(entries.take_work(), work(&[(1, Operation::Replace), (3, Operation::Insert)], &[]));
+    assert_eq!(entries.take_work(), work(&[(1, 'a', Operation::Replace), (3, 'c', Operation::Insert)], &[]));
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn only_what_changed_is_work() {
     entries.set(5, Some('e'));
     entries.set(4, Some('d'));
     entries.set(5, None);
-    assert_eq!(entries.take_work(), work(&[(2, Operation::Replace), (4, Operation::Insert)], &[3]));
+    assert_eq!(entries.take_work(), work(&[(2, 'B', Operation::Replace), (4, 'd', Operation::Insert)], &[3]));
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn what_failed_is_work_again_as_it_is_wanted_by_then() {
     entries.set(1, Some('A'));
     entries.set(3, None);
     entries.put_back(undone);
-    assert_eq!(entries.take_work(), work(&[(1, Operation::Replace), (2, Operation::Insert)], &[]));
+    assert_eq!(entries.take_work(), work(&[(1, 'A', Operation::Replace), (2, 'b', Operation::Insert)], &[]));
 }
 
 #[test]
@@ -73,10 +73,10 @@ fn this_hosts_own_entries_win() {
     entries.set_local(&BTreeMap::from([(1, 'l'), (2, 'm')]));
     assert_eq!((entries.get(&1), entries.len()), (Some('l'), 2));
     entries.set(1, Some('s'));
-    assert_eq!(entries.take_work(), work(&[(1, Operation::Replace), (2, Operation::Insert)], &[]));
+    assert_eq!(entries.take_work(), work(&[(1, 'l', Operation::Replace), (2, 'm', Operation::Insert)], &[]));
     entries.set_local(&BTreeMap::new());
     assert_eq!(entries.get(&1), Some('s'));
-    assert_eq!(entries.take_work(), work(&[(1, Operation::Replace)], &[2]));
+    assert_eq!(entries.take_work(), work(&[(1, 's', Operation::Replace)], &[2]));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_mark_is_come_back_to() {
     entries.set_local(&BTreeMap::from([(2, 'b')]));
     entries.take_work();
     entries.back_to(mark);
-    assert_eq!((entries.get(&2), entries.take_work()), (None, work(&[(1, Operation::Insert)], &[])));
+    assert_eq!((entries.get(&2), entries.take_work()), (None, work(&[(1, 'a', Operation::Insert)], &[])));
 }
 
 #[test]
