@@ -7,6 +7,7 @@ mod inventory;
 mod links;
 mod maps;
 mod mark;
+mod memory;
 mod object;
 mod pins;
 mod resize;
