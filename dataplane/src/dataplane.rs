@@ -147,17 +147,15 @@ impl Dataplane {
     }
 }
 
-fn report(answer: oneshot::Receiver<Report>) -> impl Future<Output = Report> + Send + use<> {
-    async move {
-        answer.await.unwrap_or_else(|_| {
-            let gone = Failure::new("data plane".to_owned(), ObserveError::Gone.to_string());
-            Report { failures: vec![gone], ..Report::default() }
-        })
-    }
+async fn report(answer: oneshot::Receiver<Report>) -> Report {
+    answer.await.unwrap_or_else(|_| {
+        let gone = Failure::new("data plane".to_owned(), ObserveError::Gone.to_string());
+        Report { failures: vec![gone], ..Report::default() }
+    })
 }
 
-fn planned(answer: oneshot::Receiver<Planned>) -> impl Future<Output = Planned> + Send + use<> {
-    async move { answer.await.map_err(|_| ObserveError::Gone)? }
+async fn planned(answer: oneshot::Receiver<Planned>) -> Planned {
+    answer.await.map_err(|_| ObserveError::Gone)?
 }
 
 impl fmt::Debug for Dataplane {

@@ -128,7 +128,8 @@ impl Walk<'_> {
     fn place(&mut self, offset: usize) -> Place {
         let line = self.lines.partition_point(|start| *start <= offset).max(1);
         let start = self.lines.get(line - 1).copied().unwrap_or(0);
-        let (from, before) = if (start..=offset).contains(&self.counted.0) { self.counted } else { (start, 1) };
+        let (from, before) =
+            if (start..=offset).contains(&self.counted.0) { self.counted } else { (start, 1) };
         let column = before + self.text.get(from..offset).map_or(0, |text| text.chars().count());
         self.counted = (offset, column);
         Place { line, column }

@@ -82,6 +82,7 @@ impl Need {
     fn of(map: &'static str, shape: &Shape, cpus: u64) -> Self {
         let entries = u64::from(shape.max_entries);
         let (key, value) = (words(shape.key_size), words(shape.value_size));
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the others are arrays")]
         let (at_once, each) = match shape.kind {
             MapType::Hash => {
                 (entries.next_power_of_two() * BUCKET, allocated(HASH_ELEMENT + key + value + ALLOCATED))

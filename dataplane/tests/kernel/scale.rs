@@ -42,7 +42,7 @@ fn address(number: u32, at: u32) -> ((Vni, IpAddr), Option<RemoteHost>) {
 
 /// Prefix `number` of network 100: half of them IPv4 /28, half IPv6 /64.
 fn prefix(number: u32, at: u32) -> ((Vni, IpNet), Option<RemotePrefix>) {
-    let address = if number % 2 == 0 {
+    let address = if number.is_multiple_of(2) {
         IpNet::new(Ipv4Addr::from(0x1400_0000 + number * 8).into(), 28)
     } else {
         let subnet = u128::from(number) << 64;
@@ -71,10 +71,13 @@ fn fdb(host: &TestHost) -> usize {
 }
 
 fn count(report: &Report, of: &str, done: Operation) -> usize {
-    let counts = report.changes.iter().map(|change| match change {
-        Change::Entries { map, operation, count } if *map == of && *operation == done => *count,
-        Change::Table { map, operation, .. } if *map == of && *operation == done => 1,
-        _ => 0,
+    let counts = report.changes.iter().map(|change| {
+        if let Change::Entries { map, operation, count } = change {
+            return if (*map, *operation) == (of, done) { *count } else { 0 };
+        }
+        usize::from(
+            matches!(change, Change::Table { map, operation, .. } if (*map, *operation) == (of, done)),
+        )
     });
     counts.sum()
 }
