@@ -8,6 +8,7 @@ mod cpu;
 mod load;
 mod machine;
 mod plan;
+mod plot;
 mod programs;
 mod report;
 mod routes;
