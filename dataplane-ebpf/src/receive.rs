@@ -13,6 +13,7 @@ use crate::{maps, neighbour_discovery, route, ttl};
 pub struct Received {
     next_hop: &'static NextHop,
     routed: bool,
+    spent: bool,
     version: Version,
     destination: [u8; 6],
     source: [u8; 6],
@@ -54,7 +55,6 @@ pub fn judge(
         if ethernet.destination != host.router_mac() {
             return Err(DropReason::NotRouterMac);
         }
-        ttl::check(packet, frame, version)?;
         route::lookup(destination)?
     } else {
         switched(vni, ethernet.destination)?
@@ -65,7 +65,8 @@ pub fn judge(
     }
     let (destination, source) =
         if routed { (next_hop.mac(), host.gateway_mac()) } else { (ethernet.destination, ethernet.source) };
-    Ok(Received { next_hop, routed, version, destination, source })
+    let spent = routed && ttl::is_spent(packet, frame, version)?;
+    Ok(Received { next_hop, routed, spent, version, destination, source })
 }
 
 #[inline(always)]
@@ -80,6 +81,9 @@ fn switched(subnet: u32, mac: [u8; 6]) -> Result<&'static NextHop, DropReason> {
 /// kernel kept the outer one in front.
 #[inline(always)]
 pub fn deliver(skb: &mut Skb, received: &Received) -> Verdict {
+    if received.spent {
+        return Err(DropReason::TtlExpired);
+    }
     if received.routed {
         ttl::decrement(skb, received.version)?;
     }

@@ -252,7 +252,13 @@ impl World {
 
     fn local(&mut self, network: Vni, subnet: Vni, ifindex: u32, slot: u32, station: Station) {
         let Station { mac, ipv4, ipv6 } = station;
-        let endpoint = abi::Endpoint::new(network, subnet, slot, mac, Some(ipv4), Some(ipv6));
+        let [a, b, c, _] = ipv4.octets();
+        let [prefix, subnet_id, ..] = ipv6.segments();
+        let gateways = abi::Gateways {
+            ipv4: [a, b, c, 1].into(),
+            ipv6: Ipv6Addr::new(prefix, subnet_id, 0, 0, 0, 0, 0, 1),
+        };
+        let endpoint = abi::Endpoint::new(network, subnet, slot, mac, Some(ipv4), Some(ipv6), gateways);
         self.put(abi::maps::ENDPOINTS, ifindex, endpoint);
         self.reachable(network, subnet, station, NextHop::local(ifindex, slot, mac), None);
     }
