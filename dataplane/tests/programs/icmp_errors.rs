@@ -2,8 +2,8 @@
 
 use etherparse::PacketBuilder;
 use weft_dataplane_abi::DropReason;
-use weft_dataplane_abi::programs::FROM_POD;
-use weft_vxlan::MacAddr;
+use weft_dataplane_abi::programs::{FROM_POD, FROM_UNDERLAY};
+use weft_vxlan::{Header, MacAddr, UDP_PORT};
 
 use crate::world::*;
 
@@ -49,20 +49,20 @@ fn internet_checksum(bytes: &[u8]) -> u16 {
     !(sum as u16)
 }
 
-/// Asserts that `answer` is the ICMP error of this type, code and second word about `sent`.
+/// Asserts that `answer` is the ICMP error of this type, code and second word about `sent`, to its sender.
 #[track_caller]
 fn assert_error4(answer: &[u8], sent: &[u8], from: [u8; 4], kind: u8, code: u8, rest: u32) {
     let quoted = (sent.len() - 14).min(548);
     let length = 28 + quoted;
     let mut expected = Vec::new();
-    expected.extend_from_slice(&ALICE.mac.bytes());
+    expected.extend_from_slice(&sent[6..12]);
     expected.extend_from_slice(&GATEWAY_MAC.bytes());
     expected.extend_from_slice(&[0x08, 0x00, 0x45, 0xc0]);
     expected.extend_from_slice(&(length as u16).to_be_bytes());
     expected.extend_from_slice(&[0, 0, 0, 0, 64, 1]);
     expected.extend_from_slice(&answer[24..26]);
     expected.extend_from_slice(&from);
-    expected.extend_from_slice(&ALICE.ipv4.octets());
+    expected.extend_from_slice(&sent[26..30]);
     expected.extend_from_slice(&[kind, code, answer[36], answer[37]]);
     expected.extend_from_slice(&rest.to_be_bytes());
     expected.extend_from_slice(&sent[14..14 + quoted]);
@@ -77,11 +77,11 @@ fn assert_error6(answer: &[u8], sent: &[u8], from: [u8; 16], kind: u8, code: u8,
     let quoted = (sent.len() - 14).min(1232);
     let length = ((8 + quoted) as u16).to_be_bytes();
     let mut expected = Vec::new();
-    expected.extend_from_slice(&ALICE.mac.bytes());
+    expected.extend_from_slice(&sent[6..12]);
     expected.extend_from_slice(&GATEWAY_MAC.bytes());
     expected.extend_from_slice(&[0x86, 0xdd, 0x60, 0, 0, 0, length[0], length[1], 58, 64]);
     expected.extend_from_slice(&from);
-    expected.extend_from_slice(&ALICE.ipv6.octets());
+    expected.extend_from_slice(&sent[22..38]);
     expected.extend_from_slice(&[kind, code, answer[56], answer[57]]);
     expected.extend_from_slice(&rest.to_be_bytes());
     expected.extend_from_slice(&sent[14..14 + quoted]);
@@ -252,7 +252,7 @@ fn super_packets_are_judged_by_their_segments() {
         (6, &[][..], 1450 - 40 - 20),
         (6, &timestamps[..], 1450 - 40 - 32),
     ] {
-        let sent = tcp(version, 9000, options);
+        let sent = tcp(version, 3000, options);
         assert_eq!(world.run_with(FROM_POD, &sent, fits).frame, sent, "through the kernel, as it was");
         let answer = world.assert_refused(&sent, fits + 1, DropReason::TooBig);
         if version == 4 {
@@ -262,7 +262,7 @@ fn super_packets_are_judged_by_their_segments() {
         }
     }
     // UDP, whose header has eight bytes.
-    let mut sent = udp4(FRANK.mac, FRANK.ipv4.octets(), 64, 9000);
+    let mut sent = udp4(FRANK.mac, FRANK.ipv4.octets(), 64, 3000);
     assert_eq!(world.run_with(FROM_POD, &sent, 1450 - 28).verdict, REDIRECT);
     assert_eq!(world.drops(ALICE_SLOT)["too_big"], 4);
     let answer = world.assert_refused(&sent, 1450 - 27, DropReason::TooBig);
@@ -270,4 +270,55 @@ fn super_packets_are_judged_by_their_segments() {
     // SCTP, a list of packets that the sender cut itself.
     sent[23] = 132;
     assert_eq!(world.run_with(FROM_POD, &sent, 0xffff).frame, sent);
+}
+
+/// ERIN's packet to BOB, on her host's way through the tunnel.
+fn arriving(inner: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    let mut payload = Header { vni: red() }.encode().to_vec();
+    payload.extend_from_slice(inner);
+    PacketBuilder::ethernet2(NEXT_HOP_MAC.bytes(), LOOPBACK_MAC.bytes())
+        .ipv4([192, 0, 2, 2], [192, 0, 2, 1], 64)
+        .udp(45000, UDP_PORT)
+        .write(&mut frame, &payload)
+        .unwrap();
+    frame
+}
+
+/// Checks the outer headers of an answer, and returns the frame within as if it came from a gateway on the link.
+#[track_caller]
+fn answer_within(frame: &[u8], sender: MacAddr) -> Vec<u8> {
+    assert_eq!(frame[26..34], [192, 0, 2, 1, 192, 0, 2, 2], "back to where it came from");
+    assert_eq!(internet_checksum(&frame[14..34]), 0, "outer header checksum");
+    assert_eq!(Header::decode(frame[42..50].try_into().unwrap()).unwrap().vni, red());
+    assert_eq!(frame[50..56], vtep(2).default_router_mac().bytes());
+    assert_eq!(frame[56..62], ROUTER_MAC.bytes());
+    [&sender.bytes()[..], &GATEWAY_MAC.bytes(), &frame[62..]].concat()
+}
+
+#[test]
+fn hops_that_end_at_the_second_router_are_told_through_the_tunnel() {
+    let Some(mut world) = World::load() else { return };
+    let mut sent4 = udp4(ROUTER_MAC, BOB.ipv4.octets(), 1, 700);
+    sent4[26..30].copy_from_slice(&ERIN.ipv4.octets());
+    let mut sent6 = udp6(ROUTER_MAC, BOB.ipv6.octets(), 1, 1400);
+    sent6[22..38].copy_from_slice(&ERIN.ipv6.octets());
+    for (number, sent) in [&sent4, &sent6].into_iter().enumerate() {
+        let outcome = world.run(FROM_UNDERLAY, &arriving(sent));
+        assert_eq!(outcome.verdict, REDIRECT);
+        let answer = answer_within(&outcome.frame, ALICE.mac);
+        if number == 0 {
+            assert_error4(&answer, sent, GATEWAY4, 11, 0, 0);
+        } else {
+            assert_error6(&answer, sent, GATEWAY6, 3, 0, 0);
+        }
+        assert_eq!(world.drops(0), [("ttl_expired", number as u64 + 1)].into());
+    }
+    assert_eq!(world.counters(BOB_SLOT).to_port.packets, 0);
+
+    // To nobody who is not behind another host: a source of this host's own is not to be believed.
+    sent4[26..30].copy_from_slice(&DAVE.ipv4.octets());
+    world.assert_dropped(FROM_UNDERLAY, &arriving(&sent4), DropReason::TtlExpired);
+    world.forbid_icmp_errors();
+    world.assert_dropped(FROM_UNDERLAY, &arriving(&sent6), DropReason::TtlExpired);
 }
