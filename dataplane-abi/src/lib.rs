@@ -20,7 +20,7 @@ mod vtep;
 pub use address::{IpKey, MacKey, family};
 pub use counters::{PortCounters, Traffic};
 pub use drop_reason::DropReason;
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, Gateways};
 pub use host::HostConfig;
 pub use limit::{Limits, PortLimits, Rate};
 pub use next_hop::{HostRoute, NextHop, kind};

@@ -5,10 +5,11 @@ use weft_dataplane_abi::{DropReason, Endpoint, HostConfig, MacKey, kind};
 
 use crate::encapsulate::encapsulate;
 use crate::headers::{ETHERNET_LEN, Ethernet, IPV6_LEN, ethertype};
+use crate::icmp_error::Refusal;
 use crate::ip::{self, Version};
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict, execute};
-use crate::{arp, endpoint, gateway, maps, neighbour_discovery, route, ttl};
+use crate::{arp, endpoint, gateway, icmp_error, maps, neighbour_discovery, route, ttl};
 
 /// All headers that any stage here looks at: up to the end of a neighbour solicitation with one option.
 const HEADERS: u32 = (ETHERNET_LEN + IPV6_LEN + 32) as u32;
@@ -19,7 +20,10 @@ pub fn run(skb: &mut Skb) -> i32 {
     let len = skb.len();
     match maps::endpoint(skb.ifindex()) {
         Some(endpoint) => {
-            let verdict = packet(skb, endpoint);
+            let verdict = match (packet(skb, endpoint), maps::host()) {
+                (Ok(Action::Refuse(refusal)), Ok(host)) => icmp_error::answer(skb, host, endpoint, refusal),
+                (verdict, _) => verdict,
+            };
             execute(skb, endpoint.slot(), len, verdict)
         }
         None => execute(skb, 0, len, Err(DropReason::UnknownEndpoint)),
@@ -76,14 +80,16 @@ fn routed(
     if version == Version::V6 && endpoint.is_link_local(ip::ipv6(&skb.packet(), 0)?.source) {
         return Err(DropReason::LinkLocal);
     }
-    ttl::check(&skb.packet(), 0, version)?;
-    ttl::decrement(skb, version)?;
+    if ttl::is_spent(&skb.packet(), 0, version)? {
+        return Ok(Action::Refuse(Refusal::TimeExceeded));
+    }
     if next_hop.kind() == kind::LOCAL {
+        ttl::decrement(skb, version)?;
         ip::set_macs(&mut skb.packet(), next_hop.mac(), host.gateway_mac())?;
         skb.accept()?;
         Ok(Action::Deliver { ifindex: next_hop.ifindex(), slot: next_hop.slot() })
     } else {
-        encapsulate(skb, host, next_hop, version, next_hop.mac(), host.router_mac())
+        encapsulate(skb, host, next_hop, version, next_hop.mac(), host.router_mac(), true)
     }
 }
 
@@ -96,6 +102,6 @@ fn switched(skb: &mut Skb, host: &HostConfig, endpoint: &Endpoint, mac: [u8; 6])
         Ok(Action::Deliver { ifindex: next_hop.ifindex(), slot: next_hop.slot() })
     } else {
         let version = Version::of(skb.packet().get::<Ethernet>(0)?.ethertype)?;
-        encapsulate(skb, host, next_hop, version, mac, endpoint.mac())
+        encapsulate(skb, host, next_hop, version, mac, endpoint.mac(), false)
     }
 }

@@ -38,5 +38,5 @@ fn packet(skb: &mut Skb) -> Verdict {
     let Tunnelled { len, remote, vni } = decapsulate::tunnelled(&skb.packet(), frame)?;
     let received = receive::judge(skb, OUTER_IPV4_LEN, len, host, remote, vni)?;
     skb.shrink(received.is_ipv6())?;
-    receive::deliver(skb, &received)
+    receive::deliver(skb, host, &received)
 }

@@ -30,5 +30,5 @@ fn packet(skb: &mut Skb) -> Verdict {
     skb.pull(HEADERS)?;
     let len = skb.len();
     let received = receive::judge(skb, 0, len, host, remote, vni)?;
-    receive::deliver(skb, &received)
+    receive::deliver(skb, host, &received)
 }

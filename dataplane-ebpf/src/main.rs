@@ -8,6 +8,7 @@
 #![no_main]
 
 mod arp;
+mod checksum;
 mod counters;
 mod decapsulate;
 mod encapsulate;
@@ -19,11 +20,13 @@ mod from_vxlan;
 mod gateway;
 mod guard;
 mod headers;
+mod icmp_error;
 mod ip;
 mod limit;
 mod maps;
 mod neighbour_discovery;
 mod packet;
+mod path_mtu;
 mod receive;
 mod route;
 mod skb;

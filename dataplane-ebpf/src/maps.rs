@@ -12,6 +12,8 @@ use weft_dataplane_abi::{
     VtepEntry, VtepVniKey,
 };
 
+use crate::icmp_error::{MessageV4, MessageV6};
+
 /// Sizes that the object declares; the daemon overrides each of them.
 const SIZE: u32 = 1024;
 
@@ -37,6 +39,12 @@ static VTEPS: HashMap<VtepAddr, VtepEntry> = HashMap::with_max_entries(SIZE, BPF
 static COUNTERS: PerCpuArray<PortCounters> = PerCpuArray::with_max_entries(SIZE, 0);
 #[map]
 static LIMITS: Array<PortLimits> = Array::with_max_entries(SIZE, 0);
+
+/// Where a CPU builds its ICMP errors; of no meaning to the daemon, and not pinned.
+#[map]
+static MESSAGE_V4: PerCpuArray<MessageV4> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+static MESSAGE_V6: PerCpuArray<MessageV6> = PerCpuArray::with_max_entries(1, 0);
 
 /// This host, once the daemon has written it.
 #[inline(always)]
@@ -111,4 +119,20 @@ pub fn limits(slot: u32) -> Option<&'static mut PortLimits> {
     // SAFETY: the pointer is a value of a map that never goes away while the program runs. Other CPUs may write the
     // same words, which are whole each and mean something whatever they hold.
     Some(unsafe { &mut *limits })
+}
+
+/// This CPU's place to build an ICMP error.
+#[inline(always)]
+pub fn message_v4() -> Option<&'static mut MessageV4> {
+    let message = MESSAGE_V4.get_ptr_mut(0)?;
+    // SAFETY: as for `counters`.
+    Some(unsafe { &mut *message })
+}
+
+/// This CPU's place to build an ICMPv6 error.
+#[inline(always)]
+pub fn message_v6() -> Option<&'static mut MessageV6> {
+    let message = MESSAGE_V6.get_ptr_mut(0)?;
+    // SAFETY: as for `counters`.
+    Some(unsafe { &mut *message })
 }

@@ -2,6 +2,7 @@
 
 use weft_dataplane_abi::{DropReason, Endpoint, HostRoute, IpKey, kind};
 
+use crate::checksum::{self, words};
 use crate::extension_headers;
 use crate::headers::{ETHERNET_LEN, IPV6_LEN, Icmp, Ipv6, protocol};
 use crate::ip::set_macs;
@@ -176,20 +177,6 @@ fn write(
     sum += LENGTH as u32 + protocol::ICMPV6 as u32;
     sum += u16::from_be_bytes([ADVERTISEMENT, 0]) as u32 + u16::from_be_bytes([flags, 0]) as u32;
     sum += u16::from_be_bytes([TARGET_LINK_LAYER, 1]) as u32;
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    message.checksum = (!(sum as u16)).to_be_bytes();
+    message.checksum = checksum::complement(sum);
     Ok(())
-}
-
-/// Sum of the big-endian words.
-#[inline(always)]
-fn words<const N: usize>(bytes: &[u8; N]) -> u32 {
-    let mut sum = 0;
-    let mut at = 0;
-    while at + 1 < N {
-        sum += u16::from_be_bytes([bytes[at], bytes[at + 1]]) as u32;
-        at += 2;
-    }
-    sum
 }

@@ -3,7 +3,9 @@
 
 use weft_dataplane_abi::{DropReason, HostConfig, MacKey, NextHop, VtepAddr, VtepVniKey, kind, vni_kind};
 
+use crate::encapsulate::encapsulate;
 use crate::headers::Ethernet;
+use crate::icmp_error::{self, Macs, Refusal};
 use crate::ip::{self, Version};
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict};
@@ -13,6 +15,7 @@ use crate::{maps, neighbour_discovery, route, ttl};
 pub struct Received {
     next_hop: &'static NextHop,
     routed: bool,
+    spent: bool,
     version: Version,
     destination: [u8; 6],
     source: [u8; 6],
@@ -54,7 +57,6 @@ pub fn judge(
         if ethernet.destination != host.router_mac() {
             return Err(DropReason::NotRouterMac);
         }
-        ttl::check(packet, frame, version)?;
         route::lookup(destination)?
     } else {
         switched(vni, ethernet.destination)?
@@ -65,7 +67,8 @@ pub fn judge(
     }
     let (destination, source) =
         if routed { (next_hop.mac(), host.gateway_mac()) } else { (ethernet.destination, ethernet.source) };
-    Ok(Received { next_hop, routed, version, destination, source })
+    let spent = routed && ttl::is_spent(packet, frame, version)?;
+    Ok(Received { next_hop, routed, spent, version, destination, source })
 }
 
 #[inline(always)]
@@ -76,10 +79,13 @@ fn switched(subnet: u32, mac: [u8; 6]) -> Result<&'static NextHop, DropReason> {
     maps::switch(&MacKey::raw(subnet, mac)).ok_or(DropReason::UnknownMac)
 }
 
-/// Delivers the packet. Its Ethernet header is written again in full: where weft took the outer headers off, the
+/// Delivers the packet, or tells its sender that its hops end here. Its Ethernet header is written again in full: where weft took the outer headers off, the
 /// kernel kept the outer one in front.
 #[inline(always)]
-pub fn deliver(skb: &mut Skb, received: &Received) -> Verdict {
+pub fn deliver(skb: &mut Skb, host: &HostConfig, received: &Received) -> Verdict {
+    if received.spent {
+        return expired(skb, host, received);
+    }
     if received.routed {
         ttl::decrement(skb, received.version)?;
     }
@@ -90,4 +96,23 @@ pub fn deliver(skb: &mut Skb, received: &Received) -> Verdict {
     ethernet.ethertype = received.version.ethertype();
     skb.accept()?;
     Ok(Action::Deliver { ifindex: received.next_hop.ifindex(), slot: received.next_hop.slot() })
+}
+
+/// The second router of a path (symmetric IRB) found no hop left: the gateway of the destination's subnet says so,
+/// through the tunnel to the sender's host. Nothing that came out of a tunnel goes on: what leaves is weft's own message.
+#[inline(always)]
+fn expired(skb: &mut Skb, host: &HostConfig, received: &Received) -> Verdict {
+    let reason = DropReason::TtlExpired;
+    let endpoint = maps::endpoint(received.next_hop.ifindex()).ok_or(reason)?;
+    let sender = ip::source(&skb.packet(), 0, received.version, endpoint.network())?;
+    let back = route::lookup(sender).map_err(|_| reason)?;
+    if back.kind() != kind::REMOTE {
+        return Err(reason);
+    }
+    let macs = Macs { destination: back.mac(), source: host.router_mac() };
+    icmp_error::turn_into(skb, host, endpoint, received.version, macs, Refusal::TimeExceeded)?;
+    match encapsulate(skb, host, back, received.version, back.mac(), host.router_mac(), false)? {
+        Action::Transmit { ifindex } => Ok(Action::Answer { reason, ifindex }),
+        _ => Err(reason),
+    }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use weft_dataplane_abi::{
-    Endpoint, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate, VniEntry, VtepAddr, VtepEntry,
+    Endpoint, Gateways, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate, VniEntry, VtepAddr, VtepEntry,
     VtepVniKey,
 };
 use weft_vxlan::Vni;
@@ -69,7 +69,10 @@ impl Tables {
         for (name, port) in &desired.ports {
             if let (Some(local), Some(subnet)) = (ports.get(name.as_str()), desired.subnets.get(&port.subnet))
             {
-                tables.port(*local, port, subnet.network);
+                let ipv4 = subnet.ipv4.map(|(_, gateway)| gateway);
+                let ipv6 = subnet.ipv6.map(|(_, gateway)| gateway);
+                let gateways = Gateways::new(ipv4, ipv6, host.gateway_mac);
+                tables.port(*local, port, subnet.network, gateways);
             }
         }
         tables
@@ -111,11 +114,12 @@ impl Tables {
         self.prefixes.insert(key, NextHop::remote(*vtep, *vni, *router_mac));
     }
 
-    fn port(&mut self, local: LocalPort, port: &Port, network: Vni) {
+    fn port(&mut self, local: LocalPort, port: &Port, network: Vni, gateways: Gateways) {
         let LocalPort { ifindex, slot } = local;
         let Port { subnet, mac, ipv4, ipv6, .. } = port;
         let next_hop = NextHop::local(ifindex, slot, *mac);
-        self.endpoints.insert(ifindex, Endpoint::new(network, *subnet, slot, *mac, *ipv4, *ipv6));
+        let endpoint = Endpoint::new(network, *subnet, slot, *mac, *ipv4, *ipv6, gateways);
+        self.endpoints.insert(ifindex, endpoint);
         self.fdb.insert(MacKey::new(*subnet, *mac), next_hop);
         for address in ipv4.map(IpAddr::from).into_iter().chain(ipv6.map(IpAddr::from)) {
             self.hosts.insert(IpKey::new(network, address), HostRoute::new(next_hop, *subnet, *mac));

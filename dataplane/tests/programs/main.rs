@@ -12,5 +12,6 @@ mod from_pod;
 mod from_underlay;
 mod from_vxlan;
 mod gateway;
+mod icmp_errors;
 mod neighbour_discovery;
 mod world;
