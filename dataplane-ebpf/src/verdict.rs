@@ -16,6 +16,8 @@ pub enum Action {
     Deliver { ifindex: u32, slot: u32 },
     /// Out of a device, encapsulated or with a tunnel key for the kernel's vxlan device.
     Transmit { ifindex: u32 },
+    /// Copies of it are on their way; it ends here itself.
+    Copied,
 }
 
 /// What a stage decides.
@@ -39,6 +41,10 @@ pub fn execute(skb: &Skb, slot: u32, len: u32, verdict: Verdict) -> i32 {
         Ok(Action::Transmit { ifindex }) => {
             counters::from_port(slot, len);
             skb.redirect(ifindex)
+        }
+        Ok(Action::Copied) => {
+            counters::from_port(slot, len);
+            TC_ACT_SHOT
         }
         Err(reason) => {
             counters::drop(slot, reason);
