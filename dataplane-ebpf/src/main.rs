@@ -8,12 +8,14 @@
 #![no_main]
 
 mod arp;
+mod bridge;
 mod checksum;
 mod counters;
 mod decapsulate;
 mod encapsulate;
 mod endpoint;
 mod extension_headers;
+mod flood;
 mod from_pod;
 mod from_underlay;
 mod from_vxlan;

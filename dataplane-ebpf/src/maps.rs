@@ -8,8 +8,8 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray};
 use weft_dataplane_abi::{
-    DropReason, Endpoint, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, PortLimits, VniEntry, VtepAddr,
-    VtepEntry, VtepVniKey,
+    DropReason, Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters,
+    PortLimits, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
 };
 
 use crate::icmp_error::{MessageV4, MessageV6};
@@ -35,6 +35,8 @@ static VNIS: HashMap<u32, VniEntry> = HashMap::with_max_entries(SIZE, BPF_F_NO_P
 static VTEP_VNIS: HashMap<VtepVniKey, u8> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
 #[map]
 static VTEPS: HashMap<VtepAddr, VtepEntry> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
+#[map]
+static FLOOD: HashMap<FloodKey, FloodMember> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
 #[map]
 static COUNTERS: PerCpuArray<PortCounters> = PerCpuArray::with_max_entries(SIZE, 0);
 #[map]
@@ -101,6 +103,13 @@ pub fn may_send(key: &VtepVniKey) -> bool {
 pub fn vtep(address: &VtepAddr) -> Option<&'static VtepEntry> {
     // SAFETY: as for `endpoint`.
     unsafe { VTEPS.get(address) }
+}
+
+/// Who is at a place in one of a subnet's lists of those who get copies.
+#[inline(always)]
+pub fn flood(key: &FloodKey) -> Option<&'static FloodMember> {
+    // SAFETY: as for `endpoint`.
+    unsafe { FLOOD.get(key) }
 }
 
 /// This CPU's counters of a port.

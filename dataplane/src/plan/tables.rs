@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use weft_dataplane_abi::{
-    Endpoint, Gateways, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate, VniEntry, VtepAddr, VtepEntry,
-    VtepVniKey,
+    Endpoint, FloodKey, FloodMember, Gateways, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate, VniEntry,
+    VtepAddr, VtepEntry, VtepVniKey,
 };
 use weft_vxlan::Vni;
 
@@ -25,6 +25,8 @@ pub(crate) struct Tables {
     pub(crate) vnis: BTreeMap<u32, VniEntry>,
     pub(crate) vtep_vnis: BTreeMap<VtepVniKey, u8>,
     pub(crate) vteps: BTreeMap<VtepAddr, VtepEntry>,
+    /// Planned by [`Flood`](super::Flood).
+    pub(crate) flood: BTreeMap<FloodKey, FloodMember>,
 }
 
 /// Where a port's host end is.
@@ -36,12 +38,13 @@ pub(crate) struct LocalPort {
 
 impl Tables {
     /// The entries for `desired`, with the ports that have a host end, the vxlan device's index, or 0 if there is
-    /// none, and the next hops.
+    /// none, the next hops, and who gets copies of what is for a whole subnet.
     pub(crate) fn plan(
         desired: &Desired,
         ports: &BTreeMap<&str, LocalPort>,
         vxlan: u32,
         next_hops: &NextHops,
+        flood: BTreeMap<FloodKey, FloodMember>,
     ) -> Self {
         let host = &desired.host;
         let mut tables = Self {
@@ -53,6 +56,7 @@ impl Tables {
             vnis: BTreeMap::new(),
             vtep_vnis: BTreeMap::new(),
             vteps: next_hops.entries().map(|(vtep, entry)| (VtepAddr::new(vtep), entry)).collect(),
+            flood,
         };
         for network in desired.networks.keys() {
             tables.vnis.insert(network.get(), VniEntry::network_itself(*network));
@@ -62,6 +66,10 @@ impl Tables {
         }
         for ((network, address), remote) in &desired.remote_hosts {
             tables.remote_host(*network, *address, remote);
+        }
+        for (subnet, members) in &desired.flood {
+            let keys = members.keys().map(|vtep| (VtepVniKey::new(*subnet, *vtep), 1));
+            tables.vtep_vnis.extend(keys);
         }
         for ((network, prefix), remote) in &desired.remote_prefixes {
             tables.remote_prefix(*network, *prefix, remote);
