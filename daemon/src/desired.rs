@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use weft_dataplane::desired::{
     Desired, Host, Neighbour, Network, Port, RemoteHost, RemotePrefix, RouteDelta, Subnet, Update,
 };
-use weft_vxlan::Vni;
+use weft_vxlan::{Vni, Vtep};
 
 use crate::model::{self, Model};
 
@@ -40,9 +40,25 @@ fn local(model: &Model, host: &model::Host) -> Desired {
             .map(|(name, network)| (network.vni, Network { name: name.clone() }))
             .collect(),
         ports: ports(model),
+        flood: flood(model),
         remote_hosts: BTreeMap::new(),
         remote_prefixes: BTreeMap::new(),
     }
+}
+
+/// Where copies go of what is for a whole subnet: to each remote that has the subnet, or an address of it.
+fn flood(model: &Model) -> BTreeMap<Vni, BTreeMap<Vtep, Vni>> {
+    let mut flood: BTreeMap<Vni, BTreeMap<Vtep, Vni>> = BTreeMap::new();
+    for remote in model.remotes.values() {
+        let mut names: Vec<_> =
+            remote.subnets.iter().chain(remote.addresses.iter().map(|entry| &entry.subnet)).collect();
+        // Of many addresses, most follow one of the same subnet.
+        names.dedup();
+        for subnet in names.into_iter().filter_map(|name| model.subnets.get(name)) {
+            flood.entry(subnet.vni).or_default().insert(remote.vtep, subnet.vni);
+        }
+    }
+    flood
 }
 
 /// The routes that differ. A remote that is the same, between networks that are the same, is not looked into.
@@ -129,7 +145,8 @@ mod tests {
                 r#"{"kind":"subnet","name":"red-a","network":"red","vni":5001,"ipv4":"10.0.0.0/24","ipv6":"fd00::/64"}"#,
                 r#"{"kind":"port","name":"in","subnet":"red-a","attachment":{"netns":"/run/netns/in"}}"#,
                 r#"{"kind":"port","name":"out","subnet":"red-a"}"#,
-                r#"{"kind":"remote","name":"host2","vtep":"192.0.2.2",
+                r#"{"kind":"subnet","name":"red-b","network":"red","vni":5002,"ipv4":"10.0.1.0/24"}"#,
+                r#"{"kind":"remote","name":"host2","vtep":"192.0.2.2","subnets":["red-b"],
                     "addresses":[{"subnet":"red-a","address":"10.0.0.9","mac":"02:00:00:00:00:09"}],
                     "prefixes":[{"network":"red","prefix":"10.9.0.0/16"}]}"#,
             ]),
@@ -157,6 +174,8 @@ mod tests {
         assert_eq!(remote.neighbour, Some(Neighbour { subnet: vni(5001), vni: vni(5001), mac }));
         let [(key, Some(behind))] = routes.prefixes.as_slice() else { panic!("{:?}", routes.prefixes) };
         assert_eq!((key.1, behind.vni), ("10.9.0.0/16".parse().unwrap(), vni(5000)));
+        let there = |vni| BTreeMap::from([("192.0.2.2".parse().unwrap(), vni)]);
+        assert_eq!(desired.flood, [5001, 5002].map(|number| (vni(number), there(vni(number)))).into());
     }
 
     fn with_remotes(remotes: &[&str]) -> Model {

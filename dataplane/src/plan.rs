@@ -2,6 +2,7 @@
 
 mod devices;
 mod entries;
+mod flood;
 mod host;
 mod next_hop;
 mod routes;
@@ -10,6 +11,7 @@ mod tables;
 
 pub(crate) use devices::{Devices, WantedPort};
 pub(crate) use entries::{Entries, Source, Work};
+pub(crate) use flood::Flood;
 pub(crate) use host::workable;
 pub(crate) use next_hop::NextHops;
 pub(crate) use routes::RouteTables;

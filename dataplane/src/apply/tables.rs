@@ -42,6 +42,7 @@ pub(crate) fn pending<'a>(
     waiting.add(known(&mut maps.hosts, &mut routes.hosts, words::host));
     waiting.add(known(&mut maps.fdb, &mut routes.fdb.entries, words::mac));
     waiting.add(whole(&mut maps.endpoints, &wanted.endpoints, endpoint));
+    waiting.add(whole(&mut maps.flood, &wanted.flood, words::member));
     waiting
 }
 

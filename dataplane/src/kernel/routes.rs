@@ -28,8 +28,8 @@ impl Kernel {
     /// Gives VTEPs that no route led to before a way. Their next hops are resolved by the reconciliation that the report
     /// asks for; until then the kernel's vxlan device sends. VTEPs that no route leads to any more go then too.
     fn introduce(&mut self, report: &mut Report) -> Result<(), ObserveError> {
+        let vteps = self.local.as_ref().map(|local| self.vteps(local)).unwrap_or_default();
         let Some((host, observed)) = &mut self.last else { return Ok(()) };
-        let vteps = self.routes.vteps();
         let new: BTreeSet<_> =
             vteps.iter().copied().filter(|vtep| !observed.ways.contains_key(vtep)).collect();
         report.is_unsettled = vteps.len() - new.len() < observed.ways.len() || !new.is_empty();

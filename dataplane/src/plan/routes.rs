@@ -145,6 +145,7 @@ impl RouteTables {
     pub(crate) fn set_local(&mut self, tables: &Tables) {
         self.hosts.set_local(&tables.hosts);
         self.fdb.entries.set_local(&tables.fdb);
+        self.vtep_vnis.entries.set_local(&tables.vtep_vnis);
     }
 
     /// A state to come back to.

@@ -1,6 +1,6 @@
 //! Entries of the maps in words.
 
-use weft_dataplane_abi::{IpKey, MacKey, VtepAddr, VtepVniKey};
+use weft_dataplane_abi::{FloodKey, IpKey, MacKey, VtepAddr, VtepVniKey, flood_group};
 use weft_vxlan::Vtep;
 
 use crate::bpf::PrefixKey;
@@ -26,6 +26,11 @@ pub(super) fn mac(key: &MacKey) -> String {
 
 pub(super) fn vtep(address: &VtepAddr) -> String {
     format!("VTEP {}", spell(address))
+}
+
+pub(super) fn member(key: &FloodKey) -> String {
+    let group = if key.group() == flood_group::PORTS { "port" } else { "VTEP" };
+    format!("{group} {} for copies in subnet {}", key.index(), key.subnet())
 }
 
 pub(super) fn membership(key: &VtepVniKey) -> String {

@@ -149,6 +149,7 @@ fn the_delta_to_other_routes_leads_there() {
         subnets: BTreeMap::new(),
         networks: BTreeMap::new(),
         ports: BTreeMap::new(),
+        flood: BTreeMap::new(),
         remote_hosts: BTreeMap::new(),
         remote_prefixes: BTreeMap::new(),
     };
