@@ -105,7 +105,8 @@ fn too_big_tells_the_inner_mtu() {
         assert_error6(&answer, &sent, GATEWAY6, 2, 0, 1450);
     }
     // What fits is sent, not answered.
-    for frame in [udp4(CAROL.mac, CAROL.ipv4.octets(), 64, 1450), udp6(CAROL.mac, CAROL.ipv6.octets(), 64, 1450)]
+    for frame in
+        [udp4(CAROL.mac, CAROL.ipv4.octets(), 64, 1450), udp6(CAROL.mac, CAROL.ipv6.octets(), 64, 1450)]
     {
         assert_eq!(world.run(FROM_POD, &frame).frame.len(), frame.len() + 50);
     }

@@ -143,7 +143,9 @@ impl Namespace {
         socket.set_read_timeout(Some(ANSWER))?;
         socket.send(b"where does this end?")?;
         match socket.recv(&mut [0; 16]) {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => bail!("no answer at hop {hops} to {to}"),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                bail!("no answer at hop {hops} to {to}")
+            }
             Err(_) => socket_option::queued_error(&socket),
             Ok(_) => bail!("{to} has a service on a port of traceroute's"),
         }
