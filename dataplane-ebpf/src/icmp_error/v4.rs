@@ -2,7 +2,6 @@
 
 use weft_dataplane_abi::{DropReason, Endpoint};
 
-use super::message::MessageV4;
 use super::{Refusal, Told};
 use crate::headers::{ETHERNET_LEN, IPV4_LEN, Icmp, ethertype, protocol};
 use crate::packet::Packet;

@@ -2,7 +2,6 @@
 
 use weft_dataplane_abi::{DropReason, Endpoint};
 
-use super::message::MessageV6;
 use super::{Refusal, Told};
 use crate::checksum::complement;
 use crate::headers::{ETHERNET_LEN, IPV6_LEN, Icmp, Ipv6, ethertype, protocol};
