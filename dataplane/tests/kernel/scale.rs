@@ -14,7 +14,7 @@ use weft_dataplane::desired::{
     Desired, Neighbour, Network, RemoteHost, RemotePrefix, RouteDelta, Subnet, Update,
 };
 use weft_dataplane::{Change, Dataplane, Operation, Options, Report, Sizes};
-use weft_dataplane_abi::maps;
+use weft_dataplane_abi::{HostRoute, IpKey, MacKey, NextHop, VniEntry, VtepAddr, VtepEntry, maps};
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
 use crate::host::{TestHost, desired, on_host, owner, vni};
@@ -63,11 +63,11 @@ fn entries<K: Pod, V: Pod>(host: &TestHost, map: &str) -> usize {
 }
 
 fn hosts(host: &TestHost) -> usize {
-    entries::<[u8; 24], [u8; 52]>(host, maps::HOSTS)
+    entries::<[u8; size_of::<IpKey>()], [u8; size_of::<HostRoute>()]>(host, maps::HOSTS)
 }
 
 fn fdb(host: &TestHost) -> usize {
-    entries::<[u8; 12], [u8; 40]>(host, maps::FDB)
+    entries::<[u8; size_of::<MacKey>()], [u8; size_of::<NextHop>()]>(host, maps::FDB)
 }
 
 fn count(report: &Report, of: &str, done: Operation) -> usize {
@@ -184,11 +184,12 @@ fn a_large_map_is_repaired_and_nothing_else_is_touched() {
         update(&mut dataplane, "20,000 addresses loaded", all).await;
         let pin = host.options.pin_folder.join("maps").join(maps::HOSTS);
         let map = Map::from_map_data(MapData::from_pin(pin).unwrap()).unwrap();
-        let mut map = HashMap::<_, [u8; 24], [u8; 52]>::try_from(map).unwrap();
+        let mut map =
+            HashMap::<_, [u8; size_of::<IpKey>()], [u8; size_of::<HostRoute>()]>::try_from(map).unwrap();
         let keys: Vec<_> = map.keys().take(3).map(Result::unwrap).collect();
         map.remove(&keys[0]).unwrap();
-        map.insert(keys[1], [0; 52], 0).unwrap();
-        map.insert([9; 24], [0; 52], 0).unwrap();
+        map.insert(keys[1], [0; _], 0).unwrap();
+        map.insert([9; _], [0; _], 0).unwrap();
         // Of the two large maps, it is the turn of this one.
         let report = resync(&mut dataplane, "20,000 addresses compared").await;
         for operation in [Operation::Insert, Operation::Replace, Operation::Remove] {
@@ -228,8 +229,11 @@ fn four_thousand_hosts_and_ten_thousand_networks() {
         let report = resync(&mut dataplane, "4,096 hosts compared").await;
         assert_eq!(fill(&report, maps::VTEPS), 4096);
         assert_eq!((fill(&report, maps::VTEP_VNIS), fill(&report, maps::HOSTS)), (5000, 10_002));
-        assert_eq!(entries::<[u8; 16], [u8; 20]>(&host, maps::VTEPS), 4096);
-        assert_eq!(entries::<u32, [u8; 8]>(&host, maps::VNIS), 10_002);
+        assert_eq!(
+            entries::<[u8; size_of::<VtepAddr>()], [u8; size_of::<VtepEntry>()]>(&host, maps::VTEPS),
+            4096
+        );
+        assert_eq!(entries::<u32, [u8; size_of::<VniEntry>()]>(&host, maps::VNIS), 10_002);
         // One whose routes have gone goes with the next reconciliation.
         let gone = (0..5000)
             .filter(|number| number % VTEPS == 7)
