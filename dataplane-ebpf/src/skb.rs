@@ -233,8 +233,8 @@ impl Skb {
         accepted(unsafe { helper::bpf_skb_change_type(self.ctx, PACKET_HOST) })
     }
 
-    /// Tells the kernel's vxlan device where to send the packet.
-    #[inline(always)]
+    /// Tells the kernel's vxlan device where to send the packet. On its own, as its callers have little stack left.
+    #[inline(never)]
     pub fn set_tunnel(&mut self, local: &VtepAddr, remote: &VtepAddr, vni: u32) -> Result<(), DropReason> {
         use aya_ebpf::bindings as b;
         // SAFETY: all zero is a valid key.
