@@ -11,6 +11,7 @@ mod pins;
 mod resize;
 mod strangers;
 mod sys;
+mod xdp;
 
 pub(crate) use links::Attachment;
 pub(crate) use maps::{Counters, HashTable, Maps, PrefixKey, Table, size_key};

@@ -4,18 +4,18 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use weft_dataplane_abi::{Endpoint, HostConfig, maps};
+use weft_dataplane_abi::{Endpoint, HostConfig, Underlay, maps};
 
 use crate::apply::{Hands, pending};
 use crate::bpf::{Maps, PinFolder, Programs, Table};
 use crate::change::{Change, Operation};
 use crate::desired::Desired;
-use crate::diff::{Stage, devices};
+use crate::diff::{Stage, devices, xdp};
 use crate::error::{ObserveError, OpenError, chain};
 use crate::names::{self, Owned};
 use crate::netlink::Netlink;
 use crate::observe::{Namespaces, Observed, asking};
-use crate::plan::{self, Devices, LocalPort, NextHops, Slots, Tables};
+use crate::plan::{self, Devices, LocalPort, NextHops, Slots, Tables, WantedXdp};
 use crate::tenure::Tenure;
 use crate::{Failure, Options, Owner, PortState, Report};
 
@@ -77,6 +77,7 @@ impl Kernel {
         for stage in AFTER_MAPS {
             observed = self.stage(stage, desired, observed, report)?;
         }
+        observed = self.accelerate(desired, observed, report)?;
         report.ports = port_states(desired, &observed);
         report.vteps = NextHops::plan(&desired.host, &observed).0.states();
         Ok(())
@@ -97,6 +98,17 @@ impl Kernel {
         let (wanted, _) = plan(desired, &observed);
         let (changes, failures) = devices(stage, &wanted, &observed);
         report.failures.extend(failures);
+        self.make(changes, desired, observed, report)
+    }
+
+    /// Makes `changes`, and looks again if there were any.
+    fn make(
+        &mut self,
+        changes: Vec<Change>,
+        desired: &Desired,
+        observed: Observed,
+        report: &mut Report,
+    ) -> Result<Observed, ObserveError> {
         if changes.is_empty() {
             return Ok(observed);
         }
@@ -107,6 +119,21 @@ impl Kernel {
             report.record(change, done);
         }
         Observed::observe(&mut self.netlink, &self.folder, desired, known)
+    }
+
+    /// Puts the XDP programs as wanted, when all that they lead to is in place.
+    fn accelerate(
+        &mut self,
+        desired: &Desired,
+        observed: Observed,
+        report: &mut Report,
+    ) -> Result<Observed, ObserveError> {
+        let (Some(wanted), failure) = WantedXdp::plan(&desired.host, &observed) else { return Ok(observed) };
+        report.failures.extend(failure);
+        let changes = xdp(&wanted, &observed);
+        let observed = self.make(changes, desired, observed, report)?;
+        report.xdp.push(wanted.state(&observed));
+        Ok(observed)
     }
 
     fn write_maps(
@@ -193,6 +220,8 @@ impl Kernel {
                 }
             }
         }
+        let (wanted, _) = WantedXdp::plan(&desired.host, &observed);
+        changes.extend(wanted.iter().flat_map(|wanted| xdp(wanted, &observed)));
         Ok(changes)
     }
 }
@@ -231,7 +260,10 @@ fn tables(
     });
     let vxlan = observed.vxlan().map_or(0, |link| link.index);
     let (next_hops, _) = NextHops::plan(&desired.host, observed);
-    let tables = Tables::plan(desired, &ports.collect(), vxlan, &next_hops);
+    let mut tables = Tables::plan(desired, &ports.collect(), vxlan, &next_hops);
+    let underlay = observed.named(&desired.host.underlay);
+    tables.underlays =
+        underlay.and_then(|link| Some((link.index, Underlay::new(link.mac?)))).into_iter().collect();
     (slots, tables)
 }
 

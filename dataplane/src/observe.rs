@@ -9,11 +9,12 @@ use weft_vxlan::Vtep;
 
 use crate::bpf::{Attachment, PinFolder};
 use crate::change::Change;
-use crate::desired::Desired;
+use crate::desired::{Desired, Xdp};
 use crate::error::{ObserveError, chain};
 use crate::names::{self, Owned};
 use crate::netlink::{Address, DefaultRoute, Kind, Link, Neighbour, Netlink, NetlinkError, Peer, Way};
 use crate::netns::{Netns, NetnsError};
+use crate::{ethtool, netlink};
 
 /// Imagined devices have indexes above this, where the kernel has none.
 const IMAGINED: u32 = i32::MAX.cast_unsigned();
@@ -33,6 +34,19 @@ pub(crate) struct Observed {
     pub(crate) ways: BTreeMap<Vtep, Option<Way>>,
     /// The workloads' namespaces.
     pub(crate) namespaces: Namespaces,
+    /// The underlay device's driver, if XDP on it may be wanted.
+    pub(crate) underlay_driver: Option<UnderlayDriver>,
+}
+
+/// What decides about XDP on a device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct UnderlayDriver {
+    /// Its name in ethtool; empty if it has none.
+    pub(crate) name: String,
+    /// What it has of XDP; `None` if the kernel cannot tell.
+    pub(crate) features: Option<u64>,
+    /// Id of an XDP program on the device that is not ours.
+    pub(crate) foreign: Option<u32>,
 }
 
 /// Workloads' namespaces by their paths, and why those that cannot be looked into cannot.
@@ -46,6 +60,8 @@ pub(crate) struct Namespace {
     pub(crate) links: Vec<Link>,
     pub(crate) addresses: Vec<Address>,
     pub(crate) default_routes: Vec<DefaultRoute>,
+    /// Devices that XDP cannot redirect into, because their GRO is off. Looked at only where XDP is to.
+    pub(crate) without_gro: BTreeSet<u32>,
 }
 
 impl Observed {
@@ -61,12 +77,15 @@ impl Observed {
         let paths: BTreeSet<&Path> = desired.ports.values().map(|port| port.netns.as_path()).collect();
         let mut namespace = |path: &Path| {
             let held = known.remove(path);
-            (path.to_owned(), held.unwrap_or_else(|| Namespace::observe(netlink, path)))
+            let with_gro = desired.host.xdp == Xdp::Forward;
+            (path.to_owned(), held.unwrap_or_else(|| Namespace::observe(netlink, path, with_gro)))
         };
         let namespaces = paths.into_iter().map(&mut namespace).collect();
+        let links = netlink.links().map_err(asking("links"))?;
         Ok(Self {
             namespaces,
-            links: netlink.links().map_err(asking("links"))?,
+            underlay_driver: underlay_driver(netlink, folder, desired, &links)?,
+            links,
             addresses: {
                 let addresses = netlink.addresses().map_err(asking("addresses"))?;
                 addresses.into_iter().map(|address| address.address.addr()).collect()
@@ -188,16 +207,43 @@ impl Observed {
 }
 
 impl Namespace {
-    fn observe(host: &mut Netlink, path: &Path) -> Result<Self, NetnsError> {
+    fn observe(host: &mut Netlink, path: &Path, with_gro: bool) -> Result<Self, NetnsError> {
         let failed = |error: NetlinkError| NetnsError::Netlink(path.display().to_string(), chain(&error));
         let mut netns = Netns::open(path)?;
+        let links = netns.netlink.links().map_err(failed)?;
+        let veths = links.iter().filter(|link| with_gro && matches!(link.kind, Kind::Veth(_)));
+        // One that cannot be asked has gone.
+        let without =
+            veths.filter(|link| ethtool::gro(netns.netlink.as_fd(), &link.name).is_ok_and(|on| !on));
         Ok(Self {
+            without_gro: without.map(|link| link.index).collect(),
             nsid: host.nsid(netns.file.as_fd()).map_err(failed)?,
-            links: netns.netlink.links().map_err(failed)?,
+            links,
             addresses: netns.netlink.addresses().map_err(failed)?,
             default_routes: netns.netlink.default_routes().map_err(failed)?,
         })
     }
+}
+
+fn underlay_driver(
+    netlink: &mut Netlink,
+    folder: &PinFolder,
+    desired: &Desired,
+    links: &[Link],
+) -> Result<Option<UnderlayDriver>, ObserveError> {
+    let host = &desired.host;
+    let link = links.iter().find(|link| link.name == host.underlay && host.xdp != Xdp::Off);
+    let Some(link) = link else { return Ok(None) };
+    let pins = |source| ObserveError::Pins { path: folder.root().to_owned(), source };
+    let ours = folder.linked_programs().map_err(pins)?;
+    let attached = netlink.xdp_programs(link.index).map_err(asking("XDP programs"))?;
+    Ok(Some(UnderlayDriver {
+        // A device that ethtool knows nothing of is a driver without a name.
+        name: ethtool::driver(netlink.as_fd(), &link.name).unwrap_or_default(),
+        features: netlink::xdp_features(link.index)
+            .map_err(|error| ObserveError::Netlink { what: "XDP features", cause: error.to_string() })?,
+        foreign: attached.into_iter().find(|id| !ours.contains(id)),
+    }))
 }
 
 /// Every VTEP that something remote is behind.

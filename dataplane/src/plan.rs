@@ -5,9 +5,11 @@ mod host;
 mod next_hop;
 mod slots;
 mod tables;
+mod xdp;
 
 pub(crate) use devices::{Devices, WantedPort};
 pub(crate) use host::workable;
 pub(crate) use next_hop::NextHops;
 pub(crate) use slots::Slots;
 pub(crate) use tables::{LocalPort, Tables};
+pub(crate) use xdp::WantedXdp;

@@ -37,6 +37,7 @@ pub(crate) fn pending<'a>(
         None => format!("device {ifindex}"),
     };
     let candidates = [
+        update(&mut maps.underlays, &wanted.underlays, |ifindex| format!("device {ifindex}")),
         update(&mut maps.vnis, &wanted.vnis, |vni| format!("VNI {vni}")),
         update(&mut maps.vteps, &wanted.vteps, |vtep| format!("VTEP {}", address(vtep))),
         update(&mut maps.vtep_vnis, &wanted.vtep_vnis, |key| {

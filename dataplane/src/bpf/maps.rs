@@ -11,8 +11,8 @@ use aya::maps::{
 };
 use aya::util::nr_cpus;
 use weft_dataplane_abi::{
-    Endpoint, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, PortLimits, VniEntry, VtepAddr,
-    VtepEntry, VtepVniKey, maps,
+    Endpoint, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, PortLimits, Underlay, VniEntry,
+    VtepAddr, VtepEntry, VtepVniKey, maps,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -67,8 +67,11 @@ impl fmt::Display for Shape {
     }
 }
 
+/// Underlay devices that there is room for: more than a host has.
+const UNDERLAYS: u32 = 64;
+
 /// The shape of every map, by name.
-pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 11] {
+pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 12] {
     let Sizes { ports, vnis, vteps, addresses, prefixes } = *sizes;
     // A VTEP takes part in a VNI by an address, which brings at most a network and a subnet, or by a prefix.
     let memberships = vteps.saturating_mul(vnis).min(addresses.saturating_mul(2).saturating_add(prefixes));
@@ -83,6 +86,7 @@ pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 11] {
         (maps::VNIS, Shape::new::<u32, VniEntry>(hash, vnis)),
         (maps::VTEP_VNIS, Shape::new::<VtepVniKey, u8>(hash, memberships)),
         (maps::VTEPS, Shape::new::<VtepAddr, VtepEntry>(hash, vteps)),
+        (maps::UNDERLAYS, Shape::new::<u32, Underlay>(hash, UNDERLAYS)),
         // Slot 0 belongs to no port.
         (maps::COUNTERS, Shape::new::<u32, PortCounters>(MapType::PerCpuArray, ports.saturating_add(1))),
         (maps::LIMITS, Shape::new::<u32, PortLimits>(MapType::Array, ports.saturating_add(1))),
@@ -199,6 +203,7 @@ pub(crate) struct Maps {
     pub(crate) vnis: HashTable<u32, VniEntry>,
     pub(crate) vtep_vnis: HashTable<VtepVniKey, u8>,
     pub(crate) vteps: HashTable<VtepAddr, VtepEntry>,
+    pub(crate) underlays: HashTable<u32, Underlay>,
     pub(crate) counters: Counters,
 }
 
@@ -214,6 +219,7 @@ impl Maps {
             vnis: HashTable::at(&path(maps::VNIS), maps::VNIS)?,
             vtep_vnis: HashTable::at(&path(maps::VTEP_VNIS), maps::VTEP_VNIS)?,
             vteps: HashTable::at(&path(maps::VTEPS), maps::VTEPS)?,
+            underlays: HashTable::at(&path(maps::UNDERLAYS), maps::UNDERLAYS)?,
             counters: Counters::at(&path(maps::COUNTERS))?,
         })
     }

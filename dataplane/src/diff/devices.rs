@@ -228,7 +228,8 @@ fn removals(wanted: &Devices, observed: &Observed) -> Vec<Change> {
 
 fn detach(wanted: &Devices, observed: &Observed) -> Vec<Change> {
     let attachments = wanted.attachments(observed);
-    let unwanted = observed.attachments.iter().filter(|link| {
+    let tc = observed.attachments.iter().filter(|link| !programs::XDP.contains(&link.program));
+    let unwanted = tc.filter(|link| {
         // A device of ours that could not be removed keeps its program.
         let device = observed.indexed(link.ifindex);
         let guards = device.is_some_and(|device| names::owned(device).is_some());

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use weft_dataplane_abi::{
-    Endpoint, Gateways, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate, VniEntry, VtepAddr, VtepEntry,
-    VtepVniKey,
+    Endpoint, Gateways, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate, Underlay, VniEntry, VtepAddr,
+    VtepEntry, VtepVniKey,
 };
 use weft_vxlan::Vni;
 
@@ -25,6 +25,8 @@ pub(crate) struct Tables {
     pub(crate) vnis: BTreeMap<u32, VniEntry>,
     pub(crate) vtep_vnis: BTreeMap<VtepVniKey, u8>,
     pub(crate) vteps: BTreeMap<VtepAddr, VtepEntry>,
+    /// Filled in from what was observed.
+    pub(crate) underlays: BTreeMap<u32, Underlay>,
 }
 
 /// Where a port's host end is.
@@ -52,6 +54,7 @@ impl Tables {
             fdb: BTreeMap::new(),
             vnis: BTreeMap::new(),
             vtep_vnis: BTreeMap::new(),
+            underlays: BTreeMap::new(),
             vteps: next_hops.entries().map(|(vtep, entry)| (VtepAddr::new(vtep), entry)).collect(),
         };
         for network in desired.networks.keys() {

@@ -15,3 +15,4 @@ mod gateway;
 mod icmp_errors;
 mod neighbour_discovery;
 mod world;
+mod xdp;
