@@ -1,6 +1,7 @@
 //! What the daemon tells: status, routes, counters, plans, changes and errors.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -44,6 +45,9 @@ pub struct Status {
     pub ports: Vec<PortStatus>,
     /// Other hosts.
     pub vteps: Vec<VtepStatus>,
+    /// XDP on each underlay device that there is.
+    #[serde(default)]
+    pub xdp: Vec<XdpStatus>,
     /// Seconds since weftd last compared the kernel with what it should be, and made it so.
     pub checked_seconds_ago: u64,
     /// What the last reconciliation could not do. Empty: the kernel is as desired.
@@ -98,6 +102,47 @@ pub struct VtepStatus {
     /// MAC of the next hop, once resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_hop: Option<MacAddr>,
+}
+
+/// XDP on an underlay device in [`Status`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct XdpStatus {
+    /// The device.
+    pub device: String,
+    /// What was asked for: `underlay.xdp` of weftd.toml.
+    pub configured: Xdp,
+    /// What the kernel has: never `auto`.
+    pub effective: Xdp,
+    /// Whether the driver runs it; `false` only if it is off: weft has no use for XDP behind the driver.
+    pub native: bool,
+    /// Why it is as it is.
+    pub reason: String,
+}
+
+/// What an underlay device does with a received packet before the kernel makes an skb of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Xdp {
+    /// What gains with the device's driver.
+    #[default]
+    Auto,
+    /// Nothing.
+    Off,
+    /// Drops what may not come in.
+    Guard,
+    /// That, and decapsulates and delivers.
+    Forward,
+}
+
+impl fmt::Display for Xdp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Off => "off",
+            Self::Guard => "guard",
+            Self::Forward => "forward",
+        })
+    }
 }
 
 /// A line of `GET /v1/routes`.

@@ -18,6 +18,7 @@ pub fn desired(model: &Model, host: &model::Host) -> Desired {
             router_mac: host.router_mac,
             gateway_mac: host.gateway_mac,
             limits: host.limits,
+            xdp: host.xdp,
         },
         subnets: subnets(model),
         networks: model

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use weft_api::kind::Kind;
-use weft_api::view::{Counters, PortPhase, PortStatus, Route, Status, Traffic, VtepStatus};
-use weft_dataplane::{Failure, PortState, Report, VtepState};
+use weft_api::view::{Counters, PortPhase, PortStatus, Route, Status, Traffic, VtepStatus, Xdp, XdpStatus};
+use weft_dataplane::{Failure, PortState, Report, VtepState, XdpMode, XdpState, desired};
 use weft_dataplane_abi::{DropReason, PortCounters};
 use weft_vxlan::Vtep;
 
@@ -21,6 +21,7 @@ pub(super) struct Observed {
     at: Instant,
     ports: BTreeMap<String, PortState>,
     vteps: BTreeMap<Vtep, VtepState>,
+    xdp: Vec<XdpState>,
     failures: Vec<String>,
     /// Why a port is not as desired, by its name.
     reasons: BTreeMap<String, String>,
@@ -33,6 +34,7 @@ impl Observed {
             at: now,
             ports: BTreeMap::new(),
             vteps: BTreeMap::new(),
+            xdp: Vec::new(),
             failures: Vec::new(),
             reasons: BTreeMap::new(),
         }
@@ -47,6 +49,7 @@ impl Observed {
             at: now,
             ports: report.ports.clone(),
             vteps: report.vteps.clone(),
+            xdp: report.xdp.clone(),
             failures: report.failures.iter().map(ToString::to_string).collect(),
             reasons: reasons.collect(),
         }
@@ -85,6 +88,7 @@ impl Engine {
             resources: counts.map(|(kind, count)| (kind.plural().to_owned(), count)).into(),
             ports: self.model.ports.iter().map(|(name, port)| self.port_status(name, port)).collect(),
             vteps: self.model.remotes.values().map(|remote| self.vtep_status(remote.vtep)).collect(),
+            xdp: self.observed.xdp.iter().map(xdp_status).collect(),
             checked_seconds_ago: self.observed.at.elapsed().as_secs(),
             failures: self.observed.failures.clone(),
         }
@@ -140,6 +144,22 @@ impl Engine {
         let counters = self.dataplane.counters()?;
         Ok(counters.into_iter().map(|(port, counters)| view(port, &counters)).collect())
     }
+}
+
+fn xdp_status(state: &XdpState) -> XdpStatus {
+    let effective = match state.effective {
+        XdpMode::Off => Xdp::Off,
+        XdpMode::Guard => Xdp::Guard,
+        XdpMode::Forward => Xdp::Forward,
+    };
+    let configured = match state.configured {
+        desired::Xdp::Auto => Xdp::Auto,
+        desired::Xdp::Off => Xdp::Off,
+        desired::Xdp::Guard => Xdp::Guard,
+        desired::Xdp::Forward => Xdp::Forward,
+    };
+    let native = effective != Xdp::Off;
+    XdpStatus { device: state.device.clone(), configured, effective, native, reason: state.reason.clone() }
 }
 
 fn view(port: String, counters: &PortCounters) -> Counters {

@@ -27,7 +27,7 @@ impl WantedXdp {
     pub(crate) fn plan(host: &Host, observed: &Observed) -> (Option<Self>, Option<Failure>) {
         let Some(link) = observed.named(&host.underlay) else { return (None, None) };
         let (mode, reason, fault) = match &observed.underlay_driver {
-            None => (XdpMode::Off, "configured".to_owned(), None),
+            None => (XdpMode::Off, "as configured".to_owned(), None),
             Some(driver) => decide(host.xdp, link, driver),
         };
         let wanted =
@@ -67,7 +67,7 @@ fn decide(asked: Xdp, link: &Link, driver: &UnderlayDriver) -> (XdpMode, String,
     let off = |reason: String, fault: Option<String>| (XdpMode::Off, reason, fault);
     let UnderlayDriver { name, features, foreign } = driver;
     let wanted = match asked {
-        Xdp::Off => return off("configured".to_owned(), None),
+        Xdp::Off => return off("as configured".to_owned(), None),
         Xdp::Auto => None,
         Xdp::Guard => Some(XdpMode::Guard),
         Xdp::Forward => Some(XdpMode::Forward),
@@ -81,7 +81,7 @@ fn decide(asked: Xdp, link: &Link, driver: &UnderlayDriver) -> (XdpMode, String,
                  \"off\" in weftd.toml"
             )
         });
-        return off(format!("foreign program (id {id})"), fault);
+        return off(format!("foreign program {id}"), fault);
     }
     let Some(mode) = wanted else { return by_driver(link, driver) };
     let needed = if mode == XdpMode::Forward { XDP_BASIC | XDP_REDIRECT } else { XDP_BASIC };
@@ -91,7 +91,7 @@ fn decide(asked: Xdp, link: &Link, driver: &UnderlayDriver) -> (XdpMode, String,
             format!("{lacks}: set underlay.xdp = \"off\" or \"auto\" in weftd.toml; TC does the same work");
         return off(lacks, Some(fault));
     }
-    (mode, "configured".to_owned(), None)
+    (mode, "as configured".to_owned(), None)
 }
 
 /// What `auto` means for a device.

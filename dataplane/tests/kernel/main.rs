@@ -18,3 +18,4 @@ mod sizes;
 mod strangers;
 mod tables;
 mod traffic;
+mod xdp;

@@ -18,3 +18,4 @@ mod transfers;
 mod two_data_centres;
 mod two_hosts;
 mod two_nics;
+mod xdp;

@@ -47,7 +47,7 @@ fn what_is_asked_for_is_had_or_refused_by_name() {
     for (asked, mode) in
         [(Xdp::Off, XdpMode::Off), (Xdp::Guard, XdpMode::Guard), (Xdp::Forward, XdpMode::Forward)]
     {
-        assert_eq!(decide(asked, &link(VETH), &veth), (mode, "configured".to_owned(), None));
+        assert_eq!(decide(asked, &link(VETH), &veth), (mode, "as configured".to_owned(), None));
     }
     // A kernel that cannot tell is tried.
     let old = driver("mlx5_core", None);
@@ -65,9 +65,9 @@ fn a_foreign_program_stays_and_is_a_failure_only_if_xdp_was_asked_for() {
     let taken = UnderlayDriver { foreign: Some(77), ..driver("mlx5_core", FULL) };
     for (asked, fails) in [(Xdp::Auto, false), (Xdp::Guard, true), (Xdp::Forward, true)] {
         let (mode, reason, fault) = decide(asked, &link(Kind::Other), &taken);
-        assert_eq!((mode, reason.as_str()), (XdpMode::Off, "foreign program (id 77)"));
+        assert_eq!((mode, reason.as_str()), (XdpMode::Off, "foreign program 77"));
         assert_eq!(fault.is_some_and(|fault| fault.contains("`ip link set dev under0 xdp off`")), fails);
     }
     let (_, reason, fault) = decide(Xdp::Off, &link(Kind::Other), &taken);
-    assert_eq!((reason.as_str(), fault), ("configured", None));
+    assert_eq!((reason.as_str(), fault), ("as configured", None));
 }
