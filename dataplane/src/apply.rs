@@ -165,7 +165,10 @@ fn no_ipv6(device: &str) -> Result<(), String> {
 fn set_gro(netlink: &mut Netlink, ifindex: u32) -> Result<(), String> {
     let links = netlink.links().map_err(|error| chain(&error))?;
     let link = links.iter().find(|link| link.index == ifindex).ok_or("the device has gone")?;
-    ethtool::set_gro(netlink.as_fd(), &link.name).map_err(|error| {
+    // One that was switched on while the device was down has no effect.
+    let switched =
+        [false, true].into_iter().try_for_each(|on| ethtool::set_gro(netlink.as_fd(), &link.name, on));
+    switched.map_err(|error| {
         format!(
             "cannot {}: {error}. Until it is on (`ethtool -K {} gro on` in its namespace), the workload gets nothing from \
              other hosts; underlay.xdp = \"guard\" does without",

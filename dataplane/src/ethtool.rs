@@ -4,9 +4,8 @@ use std::io;
 use std::mem::{size_of, zeroed};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// `ETHTOOL_GDRVINFO`, `ETHTOOL_GGRO` and `ETHTOOL_SGRO` of `linux/ethtool.h`, which the libc crate has not.
+/// `ETHTOOL_GDRVINFO` and `ETHTOOL_SGRO` of `linux/ethtool.h`, which the libc crate has not.
 const GET_DRIVER: u32 = 0x03;
-const GET_GRO: u32 = 0x2b;
 const SET_GRO: u32 = 0x2c;
 
 /// `struct ethtool_value`.
@@ -34,17 +33,9 @@ pub(crate) fn driver(socket: BorrowedFd<'_>, device: &str) -> io::Result<String>
     Ok(String::from_utf8_lossy(name).into_owned())
 }
 
-/// Whether a device aggregates what it receives (GRO).
-pub(crate) fn gro(socket: BorrowedFd<'_>, device: &str) -> io::Result<bool> {
-    let mut value = Value { command: GET_GRO, data: 0 };
-    // SAFETY: the command writes a `struct ethtool_value`, which `value` is.
-    unsafe { ask(socket, device, (&raw mut value).cast()) }?;
-    Ok(value.data != 0)
-}
-
-/// Has a device aggregate what it receives.
-pub(crate) fn set_gro(socket: BorrowedFd<'_>, device: &str) -> io::Result<()> {
-    let mut value = Value { command: SET_GRO, data: 1 };
+/// Has a device aggregate what it receives (GRO), or not.
+pub(crate) fn set_gro(socket: BorrowedFd<'_>, device: &str, on: bool) -> io::Result<()> {
+    let mut value = Value { command: SET_GRO, data: u32::from(on) };
     // SAFETY: the command reads a `struct ethtool_value`, which `value` is.
     unsafe { ask(socket, device, (&raw mut value).cast()) }
 }

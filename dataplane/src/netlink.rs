@@ -23,7 +23,7 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 pub(crate) use address::Address;
 pub(crate) use link::{Kind, Link, NewVeth, Peer};
 pub(crate) use neighbour::Neighbour;
-pub(crate) use netdev::{XDP_BASIC, XDP_REDIRECT, xdp_features};
+pub(crate) use netdev::{XDP_BASIC, XDP_REDIRECT, XDP_TAKES, xdp_features};
 pub(crate) use route::{DefaultRoute, Way};
 
 /// Length of a message's header, and what messages are aligned to.

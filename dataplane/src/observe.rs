@@ -9,10 +9,12 @@ use weft_vxlan::Vtep;
 
 use crate::bpf::{Attachment, PinFolder};
 use crate::change::Change;
-use crate::desired::{Desired, Xdp};
+use crate::desired::{Desired, Host, Xdp};
 use crate::error::{ObserveError, chain};
 use crate::names::{self, Owned};
-use crate::netlink::{Address, DefaultRoute, Kind, Link, Neighbour, Netlink, NetlinkError, Peer, Way};
+use crate::netlink::{
+    Address, DefaultRoute, Kind, Link, Neighbour, Netlink, NetlinkError, Peer, Way, XDP_TAKES,
+};
 use crate::netns::{Netns, NetnsError};
 use crate::{ethtool, netlink};
 
@@ -36,6 +38,8 @@ pub(crate) struct Observed {
     pub(crate) namespaces: Namespaces,
     /// The underlay device's driver, if XDP on it may be wanted.
     pub(crate) underlay_driver: Option<UnderlayDriver>,
+    /// The devices that XDP can redirect into, if it is to.
+    pub(crate) redirect_targets: Option<BTreeSet<u32>>,
 }
 
 /// What decides about XDP on a device.
@@ -60,8 +64,6 @@ pub(crate) struct Namespace {
     pub(crate) links: Vec<Link>,
     pub(crate) addresses: Vec<Address>,
     pub(crate) default_routes: Vec<DefaultRoute>,
-    /// Devices that XDP cannot redirect into, because their GRO is off. Looked at only where XDP is to.
-    pub(crate) without_gro: BTreeSet<u32>,
 }
 
 impl Observed {
@@ -77,14 +79,15 @@ impl Observed {
         let paths: BTreeSet<&Path> = desired.ports.values().map(|port| port.netns.as_path()).collect();
         let mut namespace = |path: &Path| {
             let held = known.remove(path);
-            let with_gro = desired.host.xdp == Xdp::Forward;
-            (path.to_owned(), held.unwrap_or_else(|| Namespace::observe(netlink, path, with_gro)))
+            (path.to_owned(), held.unwrap_or_else(|| Namespace::observe(netlink, path)))
         };
         let namespaces = paths.into_iter().map(&mut namespace).collect();
         let links = netlink.links().map_err(asking("links"))?;
+        let (underlay_driver, redirect_targets) = xdp(netlink, folder, &desired.host, &links)?;
         Ok(Self {
             namespaces,
-            underlay_driver: underlay_driver(netlink, folder, desired, &links)?,
+            underlay_driver,
+            redirect_targets,
             links,
             addresses: {
                 let addresses = netlink.addresses().map_err(asking("addresses"))?;
@@ -140,6 +143,11 @@ impl Observed {
     /// The host end of a port's veth.
     pub(crate) fn host_end(&self, port: &str) -> Option<&Link> {
         self.named(&names::host_end(port)).filter(|link| names::owned(link) == Some(Owned::Port(port)))
+    }
+
+    /// Whether XDP can redirect into the device, or need not.
+    pub(crate) fn is_redirect_target(&self, ifindex: u32) -> bool {
+        self.redirect_targets.as_ref().is_none_or(|targets| targets.contains(&ifindex))
     }
 
     /// Whether `program` is attached to the device, by a pinned link.
@@ -207,43 +215,43 @@ impl Observed {
 }
 
 impl Namespace {
-    fn observe(host: &mut Netlink, path: &Path, with_gro: bool) -> Result<Self, NetnsError> {
+    fn observe(host: &mut Netlink, path: &Path) -> Result<Self, NetnsError> {
         let failed = |error: NetlinkError| NetnsError::Netlink(path.display().to_string(), chain(&error));
         let mut netns = Netns::open(path)?;
-        let links = netns.netlink.links().map_err(failed)?;
-        let veths = links.iter().filter(|link| with_gro && matches!(link.kind, Kind::Veth(_)));
-        // One that cannot be asked has gone.
-        let without =
-            veths.filter(|link| ethtool::gro(netns.netlink.as_fd(), &link.name).is_ok_and(|on| !on));
         Ok(Self {
-            without_gro: without.map(|link| link.index).collect(),
             nsid: host.nsid(netns.file.as_fd()).map_err(failed)?,
-            links,
+            links: netns.netlink.links().map_err(failed)?,
             addresses: netns.netlink.addresses().map_err(failed)?,
             default_routes: netns.netlink.default_routes().map_err(failed)?,
         })
     }
 }
 
-fn underlay_driver(
+/// The underlay device's driver, and the devices that XDP can redirect into.
+fn xdp(
     netlink: &mut Netlink,
     folder: &PinFolder,
-    desired: &Desired,
+    host: &Host,
     links: &[Link],
-) -> Result<Option<UnderlayDriver>, ObserveError> {
-    let host = &desired.host;
+) -> Result<(Option<UnderlayDriver>, Option<BTreeSet<u32>>), ObserveError> {
     let link = links.iter().find(|link| link.name == host.underlay && host.xdp != Xdp::Off);
-    let Some(link) = link else { return Ok(None) };
+    let Some(link) = link else { return Ok((None, None)) };
     let pins = |source| ObserveError::Pins { path: folder.root().to_owned(), source };
     let ours = folder.linked_programs().map_err(pins)?;
     let attached = netlink.xdp_programs(link.index).map_err(asking("XDP programs"))?;
-    Ok(Some(UnderlayDriver {
+    let features = netlink::xdp_features()
+        .map_err(|error| ObserveError::Netlink { what: "XDP features", cause: error.to_string() })?;
+    let driver = UnderlayDriver {
         // A device that ethtool knows nothing of is a driver without a name.
         name: ethtool::driver(netlink.as_fd(), &link.name).unwrap_or_default(),
-        features: netlink::xdp_features(link.index)
-            .map_err(|error| ObserveError::Netlink { what: "XDP features", cause: error.to_string() })?,
+        features: features.as_ref().and_then(|features| features.get(&link.index).copied()),
         foreign: attached.into_iter().find(|id| !ours.contains(id)),
-    }))
+    };
+    let targets = features.filter(|_| host.xdp == Xdp::Forward).map(|features| {
+        let takes = features.into_iter().filter(|(_, features)| features & XDP_TAKES != 0);
+        takes.map(|(ifindex, _)| ifindex).collect()
+    });
+    Ok((Some(driver), targets))
 }
 
 /// Every VTEP that something remote is behind.

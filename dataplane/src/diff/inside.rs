@@ -14,10 +14,8 @@ const LOOPBACK: &str = "lo";
 /// itself stays: only addresses and routes with our mark are removed, and a default route that is there, its own or
 /// another port's, is not doubled.
 pub(super) fn inside(name: &str, port: &WantedPort, link: &Link, namespace: &Namespace) -> Vec<Change> {
-    let gro = namespace.without_gro.contains(&link.index).then_some(PortSetting::Gro);
     let settings = device(port, link)
         .into_iter()
-        .chain(gro)
         .chain(addresses(port, link, namespace))
         .chain(up(link, namespace))
         .chain(routes(port, link, namespace));

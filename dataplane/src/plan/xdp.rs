@@ -84,6 +84,11 @@ fn decide(asked: Xdp, link: &Link, driver: &UnderlayDriver) -> (XdpMode, String,
         return off(format!("foreign program {id}"), fault);
     }
     let Some(mode) = wanted else { return by_driver(link, driver) };
+    if mode == XdpMode::Forward && features.is_none() {
+        let old = "this kernel cannot tell which devices take what XDP redirects".to_owned();
+        let fault = "it needs Linux 6.3: set underlay.xdp = \"guard\" or \"off\" in weftd.toml".to_owned();
+        return off(old, Some(fault));
+    }
     let needed = if mode == XdpMode::Forward { XDP_BASIC | XDP_REDIRECT } else { XDP_BASIC };
     if features.is_some_and(|features| features & needed != needed) {
         let lacks = format!("driver {name} has no native XDP");

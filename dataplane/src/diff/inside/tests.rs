@@ -58,7 +58,6 @@ fn settled() -> Namespace {
         links: vec![link("lo", 1), link("eth0", INDEX)],
         addresses: vec![address("10.0.0.10/24", PROTOCOL), address("2001:db8::a/64", PROTOCOL)],
         default_routes: vec![route("10.0.0.1", INDEX, PROTOCOL), route("2001:db8::1", INDEX, PROTOCOL)],
-        ..Namespace::default()
     }
 }
 
@@ -69,14 +68,6 @@ fn settings(wanted: &WantedPort, link: &Link, namespace: &Namespace) -> Vec<Port
         setting
     });
     settings.collect()
-}
-
-#[test]
-fn gro_is_switched_on_where_xdp_is_to_deliver() {
-    let namespace = Namespace { without_gro: [INDEX].into(), ..settled() };
-    assert_eq!(settings(&wanted(), &link("eth0", INDEX), &namespace), [PortSetting::Gro]);
-    let other = Namespace { without_gro: [INDEX + 1].into(), ..settled() };
-    assert_eq!(settings(&wanted(), &link("eth0", INDEX), &other), []);
 }
 
 #[test]

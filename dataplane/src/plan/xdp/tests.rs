@@ -49,9 +49,11 @@ fn what_is_asked_for_is_had_or_refused_by_name() {
     {
         assert_eq!(decide(asked, &link(VETH), &veth), (mode, "as configured".to_owned(), None));
     }
-    // A kernel that cannot tell is tried.
+    // A kernel that cannot tell is tried, but not where packets would get lost.
     let old = driver("mlx5_core", None);
-    assert_eq!(decide(Xdp::Forward, &link(Kind::Other), &old).0, XdpMode::Forward);
+    assert_eq!(decide(Xdp::Guard, &link(Kind::Other), &old).0, XdpMode::Guard);
+    let (mode, _, fault) = decide(Xdp::Forward, &link(Kind::Other), &old);
+    assert!(mode == XdpMode::Off && fault.unwrap().contains("needs Linux 6.3"));
     for (asked, features) in [(Xdp::Guard, 0), (Xdp::Forward, 0), (Xdp::Forward, XDP_BASIC)] {
         let (mode, reason, fault) = decide(asked, &link(Kind::Other), &driver("e1000e", Some(features)));
         assert_eq!((mode, reason.as_str()), (XdpMode::Off, "driver e1000e has no native XDP"));
