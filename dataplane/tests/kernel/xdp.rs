@@ -4,6 +4,7 @@
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -259,9 +260,10 @@ fn workloads_get_gro_for_forward_only() {
     });
 }
 
-/// Numbered datagrams from the far end to the host, a thousand a second.
+/// Datagrams from the far end to the host, a thousand a second.
 struct Flow {
-    stop: Arc<AtomicBool>,
+    stop: Sender<()>,
+    stopped: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
     sender: JoinHandle<()>,
     /// Counts until nothing more comes after the stop.
@@ -276,16 +278,16 @@ impl Flow {
         // The neighbour is resolved before the first datagram that counts.
         crate::traffic::arrives(&there, &here, "192.0.2.1", b"first").await;
         while here.recv(&mut [0; 64]).is_ok() {}
-        let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (theirs, count) = (Arc::clone(&stop), Arc::clone(&sent));
+        let (stopped, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (stop, clock) = channel::<()>();
+        let count = Arc::clone(&sent);
         let sender = std::thread::spawn(move || {
-            while !theirs.load(Ordering::Relaxed) {
+            while clock.recv_timeout(Duration::from_millis(1)) == Err(RecvTimeoutError::Timeout) {
                 there.send_to(b"number", "192.0.2.1:7000").unwrap();
                 count.fetch_add(1, Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(1));
             }
         });
-        let theirs = Arc::clone(&stop);
+        let theirs = Arc::clone(&stopped);
         let receiver = std::thread::spawn(move || {
             let mut arrived = 0;
             loop {
@@ -298,13 +300,21 @@ impl Flow {
                 }
             }
         });
-        Self { stop, sent, sender, receiver }
+        Self { stop, stopped, sent, sender, receiver }
+    }
+
+    /// Waits until some more were sent.
+    async fn go_on(&self) {
+        let goal = self.sent.load(Ordering::Relaxed) + 20;
+        eventually("more datagrams", async || (self.sent.load(Ordering::Relaxed) >= goal).then_some(()))
+            .await;
     }
 
     /// Sent, and lost.
     fn finish(self) -> (u64, u64) {
-        self.stop.store(true, Ordering::Relaxed);
+        drop(self.stop);
         self.sender.join().unwrap();
+        self.stopped.store(true, Ordering::Relaxed);
         let arrived = self.receiver.join().unwrap();
         let sent = self.sent.load(Ordering::Relaxed);
         (sent, sent - arrived)
@@ -323,7 +333,7 @@ fn nothing_is_lost_meanwhile() {
             for asked in [Xdp::Guard, Xdp::Forward, Xdp::Off, Xdp::Forward, Xdp::Guard, Xdp::Auto] {
                 reconcile(&mut dataplane, &with(asked)).await;
                 switches += 1;
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                flow.go_on().await;
             }
         }
         reconcile(&mut dataplane, &with(Xdp::Forward)).await;

@@ -186,3 +186,31 @@ fn a_device_that_is_not_known_is_not_judged() {
     }
     assert_eq!(world.drops(0), [].into());
 }
+
+/// In: a frame that is longer inside than its port's device takes, and one that just fits. Out: the first goes on to TC,
+/// which delivers it whole, because the kernel would drop it without a name.
+#[test]
+fn what_a_ports_device_does_not_take_is_left_to_tc() {
+    const MTU: u32 = 1000;
+    let of_mtu = |excess: usize| {
+        let mut inner = inner4(CAROL, ALICE, CAROL.mac, ALICE.mac, 64);
+        inner.resize(14 + MTU as usize + excess, 0x77);
+        tunnelled(2, 101, &inner)
+    };
+    let Some(mut world) = World::load() else { return };
+    // Runs happen on the loopback device of the thread's namespace.
+    let thread = std::thread::spawn(move || {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (connection, netlink, _) = rtnetlink::new_connection().unwrap();
+            tokio::spawn(connection);
+            let loopback = rtnetlink::LinkUnspec::new_with_index(1).mtu(MTU).build();
+            netlink.link().set(loopback).execute().await.unwrap();
+        });
+        let verdicts = [0, 1].map(|excess| world.run_xdp(XDP_FORWARD, &of_mtu(excess)).verdict);
+        assert_eq!(verdicts, [XDP_REDIRECT, XDP_PASS]);
+        assert_eq!(world.run(FROM_UNDERLAY, &of_mtu(1)).verdict, REDIRECT);
+    });
+    thread.join().unwrap();
+}
