@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use weft_dataplane_abi::{Endpoint, HostConfig, Underlay, maps};
+use weft_dataplane_abi::{Endpoint, HostConfig, Underlay, maps, programs};
 
 use crate::apply::{Hands, pending};
 use crate::bpf::{Maps, PinFolder, Programs, Table};
@@ -13,7 +13,7 @@ use crate::desired::Desired;
 use crate::diff::{Stage, devices, xdp};
 use crate::error::{ObserveError, OpenError, chain};
 use crate::names::{self, Owned};
-use crate::netlink::Netlink;
+use crate::netlink::{Link, Netlink};
 use crate::observe::{Namespaces, Observed, asking};
 use crate::plan::{self, Devices, LocalPort, NextHops, Slots, Tables, WantedXdp};
 use crate::tenure::Tenure;
@@ -261,10 +261,20 @@ fn tables(
     let vxlan = observed.vxlan().map_or(0, |link| link.index);
     let (next_hops, _) = NextHops::plan(&desired.host, observed);
     let mut tables = Tables::plan(desired, &ports.collect(), vxlan, &next_hops);
-    let underlay = observed.named(&desired.host.underlay);
-    tables.underlays =
-        underlay.and_then(|link| Some((link.index, Underlay::new(link.mac?)))).into_iter().collect();
+    let underlays = underlays(desired, observed).into_iter();
+    tables.underlays = underlays.filter_map(|link| Some((link.index, Underlay::new(link.mac?)))).collect();
     (slots, tables)
+}
+
+/// The underlay device; if there is none of that name, the one that receives, which goes on as it is.
+fn underlays<'a>(desired: &Desired, observed: &'a Observed) -> Vec<&'a Link> {
+    match observed.named(&desired.host.underlay) {
+        Some(link) => vec![link],
+        None => {
+            let receives = |link: &&Link| observed.is_attached(programs::FROM_UNDERLAY, link.index);
+            observed.links.iter().filter(receives).collect()
+        }
+    }
 }
 
 fn port_names(desired: &Desired, observed: &Observed) -> BTreeMap<u32, String> {
