@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use weft_dataplane_abi::{
-    Endpoint, Gateways, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate, Underlay, VniEntry, VtepAddr,
-    VtepEntry, VtepVniKey,
+    Endpoint, Gateways, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate, Underlay, VniEntry,
+    VtepAddr, VtepEntry, VtepVniKey,
 };
 use weft_vxlan::Vni;
 
