@@ -11,6 +11,7 @@ mod address;
 mod counters;
 mod drop_reason;
 mod endpoint;
+mod flood;
 mod host;
 mod limit;
 mod next_hop;
@@ -22,6 +23,7 @@ pub use address::{IpKey, MacKey, family};
 pub use counters::{PortCounters, Traffic};
 pub use drop_reason::DropReason;
 pub use endpoint::{Endpoint, Gateways};
+pub use flood::{FloodKey, FloodMember, MOST_FLOOD_VTEPS, flood_group};
 pub use host::HostConfig;
 pub use limit::{Limits, PortLimits, Rate};
 pub use next_hop::{HostRoute, NextHop, kind};
@@ -57,6 +59,9 @@ pub mod maps {
     pub const VTEPS: &str = "VTEPS";
     /// Hash from the interface index of an underlay device (`u32`) to [`Underlay`](crate::Underlay).
     pub const UNDERLAYS: &str = "UNDERLAYS";
+    /// Hash from [`FloodKey`](crate::FloodKey) to [`FloodMember`](crate::FloodMember): who gets a copy of what is for
+    /// a whole subnet.
+    pub const FLOOD: &str = "FLOOD";
     /// Per-CPU array from a port's slot to [`PortCounters`](crate::PortCounters); slot 0 counts what belongs to
     /// no port.
     pub const COUNTERS: &str = "COUNTERS";
@@ -64,8 +69,10 @@ pub mod maps {
     pub const LIMITS: &str = "LIMITS";
 
     /// All of them.
-    pub const ALL: [&str; 12] =
-        [ABI, HOST, ENDPOINTS, HOSTS, PREFIXES, FDB, VNIS, VTEP_VNIS, VTEPS, UNDERLAYS, COUNTERS, LIMITS];
+    pub const ALL: [&str; 13] = [
+        ABI, HOST, ENDPOINTS, HOSTS, PREFIXES, FDB, VNIS, VTEP_VNIS, VTEPS, UNDERLAYS, FLOOD, COUNTERS,
+        LIMITS,
+    ];
 }
 
 /// Names of the programs, as in the object file.

@@ -8,13 +8,15 @@
 #![no_main]
 
 mod arp;
-mod checksum;
+mod bridge;
 mod buffer;
+mod checksum;
 mod counters;
 mod decapsulate;
 mod encapsulate;
 mod endpoint;
 mod extension_headers;
+mod flood;
 mod from_pod;
 mod from_underlay;
 mod from_vxlan;

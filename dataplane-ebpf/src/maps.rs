@@ -8,8 +8,8 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray};
 use weft_dataplane_abi::{
-    DropReason, Endpoint, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, PortLimits, Underlay, VniEntry,
-    VtepAddr, VtepEntry, VtepVniKey,
+    DropReason, Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters,
+    PortLimits, Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
 };
 
 use crate::icmp_error::{MessageV4, MessageV6};
@@ -37,6 +37,8 @@ static VTEP_VNIS: HashMap<VtepVniKey, u8> = HashMap::with_max_entries(SIZE, BPF_
 static VTEPS: HashMap<VtepAddr, VtepEntry> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
 #[map]
 static UNDERLAYS: HashMap<u32, Underlay> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
+#[map]
+static FLOOD: HashMap<FloodKey, FloodMember> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
 #[map]
 static COUNTERS: PerCpuArray<PortCounters> = PerCpuArray::with_max_entries(SIZE, 0);
 #[map]
@@ -110,6 +112,13 @@ pub fn vtep(address: &VtepAddr) -> Option<&'static VtepEntry> {
 pub fn underlay(ifindex: u32) -> Option<&'static Underlay> {
     // SAFETY: as for `endpoint`.
     unsafe { UNDERLAYS.get(ifindex) }
+}
+
+/// Who is at a place in one of a subnet's lists of those who get copies.
+#[inline(always)]
+pub fn flood(key: &FloodKey) -> Option<&'static FloodMember> {
+    // SAFETY: as for `endpoint`.
+    unsafe { FLOOD.get(key) }
 }
 
 /// This CPU's counters of a port.

@@ -1,18 +1,29 @@
 //! What may come out of a tunnel, and into which port it goes: the same for packets that weft and that the kernel
 //! decapsulates.
 
-use weft_dataplane_abi::{DropReason, HostConfig, MacKey, NextHop, VniEntry, VtepAddr, VtepVniKey, kind, vni_kind};
+use weft_dataplane_abi::{
+    DropReason, HostConfig, MacKey, NextHop, VniEntry, VtepAddr, VtepVniKey, kind, vni_kind,
+};
 
+use crate::bridge::Subnet;
 use crate::buffer::Buffer;
 use crate::encapsulate::encapsulate;
-use crate::headers::Ethernet;
+use crate::headers::{Ethernet, ethertype};
 use crate::icmp_error::{self, Macs, Refusal};
 use crate::ip::{self, Version};
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict};
 use crate::{maps, neighbour_discovery, route, ttl};
 
-/// A frame that passed all checks.
+/// What a frame from another host is.
+pub enum Judged {
+    /// A packet for one port, all checks passed.
+    Packet(Received),
+    /// ARP, neighbour discovery, broadcast or multicast of the subnet.
+    Bridged(Subnet),
+}
+
+/// A packet for one port.
 pub struct Received {
     next_hop: &'static NextHop,
     routed: bool,
@@ -55,17 +66,25 @@ pub fn judge(
     buffer: &mut impl Buffer,
     frame: usize,
     len: u32,
-    host: &HostConfig,
+    host: &'static HostConfig,
     remote: VtepAddr,
     vni: u32,
-) -> Result<Received, DropReason> {
+) -> Result<Judged, DropReason> {
     let entry = admit(vni, remote)?;
-    let version = Version::of(buffer.packet().get::<Ethernet>(frame)?.ethertype)?;
     let routed = entry.kind() == vni_kind::NETWORK;
-    // Neighbours are told by the control plane, here as there: nobody needs to hear it from another host. Routed, it
-    // has lost the hop limit of 255 that makes it count.
-    if !routed && version == Version::V6 && neighbour_discovery::is_message(buffer, frame)? {
-        return Err(DropReason::NeighbourNoise);
+    let subnet = Subnet { host, network: entry.network(), vni };
+    let packet = buffer.packet();
+    let ethernet = packet.get::<Ethernet>(frame)?;
+    let mac = ethernet.destination;
+    if !routed && ethernet.ethertype == ethertype::ARP {
+        return Ok(Judged::Bridged(subnet));
+    }
+    let version = Version::of(ethernet.ethertype)?;
+    // Routed, neighbour discovery has lost the hop limit of 255 that makes it count.
+    if !routed
+        && (mac[0] & 1 != 0 || (version == Version::V6 && neighbour_discovery::is_message(buffer, frame)?))
+    {
+        return Ok(Judged::Bridged(subnet));
     }
     let packet = &buffer.packet();
     let ethernet = packet.get::<Ethernet>(frame)?;
@@ -76,7 +95,7 @@ pub fn judge(
         }
         route::lookup(destination)?
     } else {
-        switched(vni, ethernet.destination)?
+        maps::switch(&MacKey::raw(vni, ethernet.destination)).ok_or(DropReason::UnknownMac)?
     };
     // Only ever into a port: what another host sends is not sent on.
     if next_hop.kind() != kind::LOCAL {
@@ -85,15 +104,7 @@ pub fn judge(
     let (destination, source) =
         if routed { (next_hop.mac(), host.gateway_mac()) } else { (ethernet.destination, ethernet.source) };
     let spent = routed && ttl::is_spent(packet, frame, version)?;
-    Ok(Received { next_hop, routed, spent, version, destination, source })
-}
-
-#[inline(always)]
-fn switched(subnet: u32, mac: [u8; 6]) -> Result<&'static NextHop, DropReason> {
-    if mac[0] & 1 != 0 {
-        return Err(DropReason::Multicast);
-    }
-    maps::switch(&MacKey::raw(subnet, mac)).ok_or(DropReason::UnknownMac)
+    Ok(Judged::Packet(Received { next_hop, routed, spent, version, destination, source }))
 }
 
 /// Delivers the packet, or tells its sender that its hops end here.

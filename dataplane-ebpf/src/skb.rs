@@ -249,6 +249,13 @@ impl Skb {
         Ok((VtepAddr::ipv4(local.to_be_bytes()), VtepAddr::ipv4(remote.to_be_bytes()), key.tunnel_id))
     }
 
+    /// Sends a copy out of a device; whether the device took it.
+    #[inline(always)]
+    pub fn send_copy(&mut self, ifindex: u32) -> bool {
+        // SAFETY: the context is the kernel's.
+        unsafe { helper::bpf_clone_redirect(self.ctx, ifindex, 0) == 0 }
+    }
+
     /// Verdict: sends the packet out of a device.
     #[inline(always)]
     pub fn redirect(&self, ifindex: u32) -> i32 {

@@ -23,6 +23,8 @@ pub enum Action {
     Refuse(Refusal),
     /// Dropped; what the packet now holds tells its sender, and leaves by this device.
     Answer { reason: DropReason, ifindex: u32 },
+    /// Copies of it are on their way; it ends here itself.
+    Copied,
 }
 
 /// What a stage decides.
@@ -56,6 +58,10 @@ pub fn execute(skb: &Skb, slot: u32, len: u32, verdict: Verdict) -> i32 {
         }
         Ok(Action::Refuse(refusal)) => {
             counters::drop(slot, refusal.reason());
+            TC_ACT_SHOT
+        }
+        Ok(Action::Copied) => {
+            counters::from_port(slot, len);
             TC_ACT_SHOT
         }
         Err(reason) => {

@@ -5,7 +5,7 @@ use weft_dataplane_abi::DropReason;
 
 use crate::decapsulate::Tunnelled;
 use crate::headers::OUTER_IPV4_LEN;
-use crate::receive;
+use crate::receive::{self, Judged};
 use crate::verdict::{Action, Verdict, execute_xdp};
 use crate::xdp::Xdp;
 use crate::xdp_guard;
@@ -29,12 +29,11 @@ fn packet(xdp: &mut Xdp, frame: u32) -> Verdict {
         receive::admit(vni, remote)?;
         return Ok(Action::Pass);
     }
-    // What is wrong with the inner packet may call for an answer, which needs an skb.
+    // What is for many, or what is wrong with the inner packet and may call for an answer, needs an skb.
     let received = match receive::judge(xdp, OUTER_IPV4_LEN, len, host, remote, vni) {
-        Ok(received) if received.is_spent() => return Ok(Action::Pass),
-        Ok(received) => received,
+        Ok(Judged::Packet(received)) if !received.is_spent() => received,
         Err(reason @ (DropReason::UnknownVni | DropReason::UnknownVtep)) => return Err(reason),
-        Err(_) => return Ok(Action::Pass),
+        Ok(_) | Err(_) => return Ok(Action::Pass),
     };
     // The kernel would lose what the port's device does not take, without a name.
     if !xdp.fits(received.ifindex(), OUTER_IPV4_LEN) || xdp.shrink(OUTER_IPV4_LEN).is_err() {

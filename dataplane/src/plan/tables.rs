@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use weft_dataplane_abi::{
-    Endpoint, Gateways, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate, Underlay, VniEntry,
-    VtepAddr, VtepEntry, VtepVniKey,
+    Endpoint, FloodKey, FloodMember, Gateways, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate,
+    Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
 };
 use weft_vxlan::Vni;
 
@@ -27,6 +27,8 @@ pub(crate) struct Tables {
     pub(crate) vteps: BTreeMap<VtepAddr, VtepEntry>,
     /// Filled in from what was observed.
     pub(crate) underlays: BTreeMap<u32, Underlay>,
+    /// Planned by [`Flood`](super::Flood).
+    pub(crate) flood: BTreeMap<FloodKey, FloodMember>,
 }
 
 /// Where a port's host end is.
@@ -38,12 +40,13 @@ pub(crate) struct LocalPort {
 
 impl Tables {
     /// The entries for `desired`, with the ports that have a host end, the vxlan device's index, or 0 if there is
-    /// none, and the next hops.
+    /// none, the next hops, and who gets copies of what is for a whole subnet.
     pub(crate) fn plan(
         desired: &Desired,
         ports: &BTreeMap<&str, LocalPort>,
         vxlan: u32,
         next_hops: &NextHops,
+        flood: BTreeMap<FloodKey, FloodMember>,
     ) -> Self {
         let host = &desired.host;
         let mut tables = Self {
@@ -56,6 +59,7 @@ impl Tables {
             vtep_vnis: BTreeMap::new(),
             underlays: BTreeMap::new(),
             vteps: next_hops.entries().map(|(vtep, entry)| (VtepAddr::new(vtep), entry)).collect(),
+            flood,
         };
         for network in desired.networks.keys() {
             tables.vnis.insert(network.get(), VniEntry::network_itself(*network));
@@ -65,6 +69,10 @@ impl Tables {
         }
         for ((network, address), remote) in &desired.remote_hosts {
             tables.remote_host(*network, *address, remote);
+        }
+        for (subnet, members) in &desired.flood {
+            let keys = members.keys().map(|vtep| (VtepVniKey::new(*subnet, *vtep), 1));
+            tables.vtep_vnis.extend(keys);
         }
         for ((network, prefix), remote) in &desired.remote_prefixes {
             tables.remote_prefix(*network, *prefix, remote);

@@ -52,13 +52,14 @@ fn desired() -> Desired {
         subnets: BTreeMap::from([(vni(RED_FRONT), subnet(RED)), (vni(BLUE_FRONT), subnet(BLUE))]),
         networks: [RED, BLUE].map(|number| (vni(number), Network { name: number.to_string() })).into(),
         ports: BTreeMap::new(),
+        flood: BTreeMap::new(),
         remote_hosts: BTreeMap::new(),
         remote_prefixes: BTreeMap::new(),
     }
 }
 
 fn plan(desired: &Desired, ports: &[(&str, LocalPort)]) -> Tables {
-    Tables::plan(desired, &ports.iter().copied().collect(), 7, &NextHops::default())
+    Tables::plan(desired, &ports.iter().copied().collect(), 7, &NextHops::default(), BTreeMap::new())
 }
 
 #[test]
