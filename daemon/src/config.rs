@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Spanned;
+use weft_api::view::Xdp;
 use weft_dataplane::desired;
 use weft_vxlan::{MacAddr, UDP_PORT, Vtep};
 
@@ -64,6 +65,9 @@ pub struct Underlay {
     udp_port: Option<NonZeroU16>,
     #[serde(default = "default_gateway_mac")]
     gateway_mac: UnicastMac,
+    /// What the device does before there is an skb.
+    #[serde(default)]
+    xdp: Xdp,
 }
 
 /// Where weftd keeps its intent.
@@ -178,6 +182,17 @@ impl Underlay {
     #[must_use]
     pub const fn gateway_mac(&self) -> MacAddr {
         self.gateway_mac.get()
+    }
+
+    /// What the device does before there is an skb, in the data plane's words.
+    #[must_use]
+    pub const fn xdp(&self) -> desired::Xdp {
+        match self.xdp {
+            Xdp::Auto => desired::Xdp::Auto,
+            Xdp::Off => desired::Xdp::Off,
+            Xdp::Guard => desired::Xdp::Guard,
+            Xdp::Forward => desired::Xdp::Forward,
+        }
     }
 
     /// UDP port of VXLAN.

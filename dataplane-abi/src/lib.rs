@@ -15,6 +15,7 @@ mod flood;
 mod host;
 mod limit;
 mod next_hop;
+mod underlay;
 mod vni;
 mod vtep;
 
@@ -26,6 +27,7 @@ pub use flood::{FloodKey, FloodMember, MOST_FLOOD_VTEPS, flood_group};
 pub use host::HostConfig;
 pub use limit::{Limits, PortLimits, Rate};
 pub use next_hop::{HostRoute, NextHop, kind};
+pub use underlay::Underlay;
 pub use vni::{VniEntry, vni_kind};
 pub use vtep::{VtepAddr, VtepEntry, VtepVniKey};
 
@@ -55,6 +57,8 @@ pub mod maps {
     pub const VTEP_VNIS: &str = "VTEP_VNIS";
     /// Hash from [`VtepAddr`](crate::VtepAddr) to [`VtepEntry`](crate::VtepEntry): how to reach a VTEP.
     pub const VTEPS: &str = "VTEPS";
+    /// Hash from the interface index of an underlay device (`u32`) to [`Underlay`](crate::Underlay).
+    pub const UNDERLAYS: &str = "UNDERLAYS";
     /// Hash from [`FloodKey`](crate::FloodKey) to [`FloodMember`](crate::FloodMember): who gets a copy of what is for
     /// a whole subnet.
     pub const FLOOD: &str = "FLOOD";
@@ -65,8 +69,10 @@ pub mod maps {
     pub const LIMITS: &str = "LIMITS";
 
     /// All of them.
-    pub const ALL: [&str; 12] =
-        [ABI, HOST, ENDPOINTS, HOSTS, PREFIXES, FDB, VNIS, VTEP_VNIS, VTEPS, FLOOD, COUNTERS, LIMITS];
+    pub const ALL: [&str; 13] = [
+        ABI, HOST, ENDPOINTS, HOSTS, PREFIXES, FDB, VNIS, VTEP_VNIS, VTEPS, UNDERLAYS, FLOOD, COUNTERS,
+        LIMITS,
+    ];
 }
 
 /// Names of the programs, as in the object file.
@@ -81,7 +87,14 @@ pub mod programs {
     /// tcx ingress on the devices of weft's own, behind the others and not pinned: drops what arrives without them.
     pub const GUARD: &str = "guard";
 
-    /// Those that are held by pinned links.
+    /// XDP on an underlay device: drops what may not come in, before there is an skb.
+    pub const XDP_GUARD: &str = "xdp_guard";
+    /// XDP on an underlay device: the same, and delivers into ports.
+    pub const XDP_FORWARD: &str = "xdp_forward";
+
+    /// The XDP programs, of which a device has at most one, held by a pinned link.
+    pub const XDP: [&str; 2] = [XDP_GUARD, XDP_FORWARD];
+    /// The TC programs that are held by pinned links.
     pub const ALL: [&str; 3] = [FROM_POD, FROM_UNDERLAY, FROM_VXLAN];
 }
 

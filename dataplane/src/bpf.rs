@@ -13,6 +13,7 @@ mod pins;
 mod resize;
 mod strangers;
 mod sys;
+mod xdp;
 
 pub(crate) use elements::Refused;
 pub(crate) use links::Attachment;

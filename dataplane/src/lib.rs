@@ -12,6 +12,7 @@ mod dataplane;
 pub mod desired;
 mod diff;
 mod error;
+mod ethtool;
 mod kernel;
 mod names;
 mod netlink;
@@ -94,6 +95,32 @@ pub struct Report {
     pub ports: BTreeMap<String, PortState>,
     /// State of the host's VTEPs: address and whether the next hop is resolved.
     pub vteps: BTreeMap<weft_vxlan::Vtep, VtepState>,
+    /// XDP on each underlay device that there is.
+    pub xdp: Vec<XdpState>,
+}
+
+/// What an underlay device does before there is an skb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum XdpMode {
+    /// Nothing.
+    Off,
+    /// Drops what may not come in.
+    Guard,
+    /// That, and decapsulates and delivers.
+    Forward,
+}
+
+/// XDP on an underlay device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct XdpState {
+    /// The device.
+    pub device: String,
+    /// What was asked for.
+    pub configured: desired::Xdp,
+    /// What the kernel has; if not off, then in native mode.
+    pub effective: XdpMode,
+    /// Why.
+    pub reason: String,
 }
 
 /// How full a map is.

@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus};
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use weft_api::view::Xdp;
 use weft_vxlan::Vtep;
 
 use crate::process::{Lifetime, binary, start};
@@ -22,6 +23,8 @@ pub struct Settings {
     pub device: String,
     /// Tunnel address.
     pub vtep: Vtep,
+    /// `underlay.xdp`.
+    pub xdp: Xdp,
     /// Folder of configuration, state, socket and log.
     pub folder: PathBuf,
     /// Folder of the pins.
@@ -36,6 +39,7 @@ impl Settings {
             name: name.to_owned(),
             device: device.to_owned(),
             vtep,
+            xdp: Xdp::default(),
             folder: lab.folder().join(name),
             pin_folder: lab.pin_folder(name),
         }
@@ -46,7 +50,7 @@ impl Settings {
     pub fn toml(&self) -> String {
         format!(
             "[host]\nname = \"{}\"\n\n\
-             [underlay]\ndevice = \"{}\"\nvtep = \"{}\"\n\n\
+             [underlay]\ndevice = \"{}\"\nvtep = \"{}\"\nxdp = \"{}\"\n\n\
              [state]\nfolder = \"{}\"\n\n\
              [api]\nsocket = \"{}\"\n\n\
              [bpf]\npin_folder = \"{}\"\n\n\
@@ -54,6 +58,7 @@ impl Settings {
             self.name,
             self.device,
             self.vtep,
+            self.xdp,
             self.folder.join("state").display(),
             self.socket().display(),
             self.pin_folder.display(),
@@ -104,6 +109,15 @@ impl Weftd {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Writes another configuration, for its next start.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn reconfigure(&mut self, adapt: impl FnOnce(&mut Settings)) -> Result<()> {
+        adapt(&mut self.settings);
+        Ok(fs::write(self.settings.config(), self.settings.toml())?)
     }
 
     /// The command that speaks to it.

@@ -13,7 +13,7 @@ use aya::maps::{Array, Map, MapData, MapError, MapInfo, MapType, PerCpuArray, Pe
 use aya::util::nr_cpus;
 use weft_dataplane_abi::{
     Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, PortLimits,
-    VniEntry, VtepAddr, VtepEntry, VtepVniKey, maps,
+    Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey, maps,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -69,8 +69,11 @@ impl fmt::Display for Shape {
     }
 }
 
+/// Underlay devices that there is room for: more than a host has.
+const UNDERLAYS: u32 = 64;
+
 /// The shape of every map, by name.
-pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 12] {
+pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 13] {
     let Sizes { ports, vnis, vteps, addresses, prefixes } = *sizes;
     // A VTEP takes part in a VNI by an address, which brings at most a network and a subnet, or by a prefix.
     let memberships = vteps.saturating_mul(vnis).min(addresses.saturating_mul(2).saturating_add(prefixes));
@@ -85,6 +88,7 @@ pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 12] {
         (maps::VNIS, Shape::new::<u32, VniEntry>(hash, vnis)),
         (maps::VTEP_VNIS, Shape::new::<VtepVniKey, u8>(hash, memberships)),
         (maps::VTEPS, Shape::new::<VtepAddr, VtepEntry>(hash, vteps)),
+        (maps::UNDERLAYS, Shape::new::<u32, Underlay>(hash, UNDERLAYS)),
         // Ports, and VTEPs by subnet: each takes part in one by an address there, or by being named in it.
         (maps::FLOOD, Shape::new::<FloodKey, FloodMember>(hash, ports.saturating_add(addresses))),
         // Slot 0 belongs to no port.
@@ -218,6 +222,7 @@ pub(crate) struct Maps {
     pub(crate) vnis: EntryTable<u32, VniEntry>,
     pub(crate) vtep_vnis: EntryTable<VtepVniKey, u8>,
     pub(crate) vteps: EntryTable<VtepAddr, VtepEntry>,
+    pub(crate) underlays: EntryTable<u32, Underlay>,
     pub(crate) flood: EntryTable<FloodKey, FloodMember>,
     pub(crate) counters: Counters,
 }
@@ -234,6 +239,7 @@ impl Maps {
             vnis: EntryTable::at(&path(maps::VNIS), maps::VNIS)?,
             vtep_vnis: EntryTable::at(&path(maps::VTEP_VNIS), maps::VTEP_VNIS)?,
             vteps: EntryTable::at(&path(maps::VTEPS), maps::VTEPS)?,
+            underlays: EntryTable::at(&path(maps::UNDERLAYS), maps::UNDERLAYS)?,
             flood: EntryTable::at(&path(maps::FLOOD), maps::FLOOD)?,
             counters: Counters::at(&path(maps::COUNTERS))?,
         })

@@ -1,6 +1,7 @@
 //! The eBPF object: loaded beside what runs, and only when the kernel has accepted all of it put in its place.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::{fs, io};
 
 use aya::maps::{Array, Map, MapError, MapInfo};
@@ -13,7 +14,7 @@ use super::links::{self, Attachment};
 use super::maps::{Maps, Shape, shapes};
 use super::pins::{Fresh, PinFolder};
 use super::resize::Staging;
-use super::{guard, memory};
+use super::{guard, memory, sys, xdp};
 use crate::error::{AttachError, OpenError, chain};
 use crate::{Owner, Sizes};
 
@@ -42,6 +43,12 @@ impl Programs {
         let mut ebpf = load(folder, &adopted, sizes)?;
         for name in programs::ALL.into_iter().chain([programs::GUARD]) {
             classifier(&mut ebpf, name)
+                .map_err(|cause| OpenError::Program { name, cause })?
+                .load()
+                .map_err(|error| OpenError::Program { name, cause: chain(&error) })?;
+        }
+        for name in programs::XDP {
+            xdp::program(&mut ebpf, name)
                 .map_err(|cause| OpenError::Program { name, cause })?
                 .load()
                 .map_err(|error| OpenError::Program { name, cause: chain(&error) })?;
@@ -75,11 +82,16 @@ impl Programs {
                 fs::remove_file(&path).map_err(|source| OpenError::Folder { path, source })?;
                 continue;
             }
-            self.program(program)
-                .and_then(|program| links::replace(program, &path))
-                .map_err(|error| OpenError::Pin { path, cause: error.0 })?;
+            self.replace(program, &path).map_err(|error| OpenError::Pin { path, cause: error.0 })?;
         }
         Ok(())
+    }
+
+    fn replace(&mut self, program: &str, pin: &Path) -> Result<(), AttachError> {
+        if programs::XDP.contains(&program) {
+            return xdp::replace(xdp::program(&mut self.ebpf, program).map_err(AttachError)?, pin);
+        }
+        links::replace(self.program(program)?, pin)
     }
 
     /// Attaches `program` to the device and pins the link.
@@ -90,6 +102,9 @@ impl Programs {
         device: &str,
         ifindex: u32,
     ) -> Result<(), AttachError> {
+        if programs::XDP.contains(&program) {
+            return xdp::attach(&mut self.ebpf, folder, program, ifindex);
+        }
         let pin = folder.link(program, ifindex);
         detach(folder, program, ifindex).map_err(|error| AttachError(error.to_string()))?;
         folder.require_no_stranger_on(device).map_err(|error| AttachError(error.to_string()))?;
@@ -106,8 +121,15 @@ impl Programs {
     }
 }
 
-/// Removes the pin of a link, and thereby detaches it.
+/// Removes the pin of a link, and thereby detaches it. A link of XDP is detached first: by its pin alone the device
+/// would be free for another program only a little later.
 pub(crate) fn detach(folder: &PinFolder, program: &str, ifindex: u32) -> io::Result<()> {
+    if programs::XDP.contains(&program) {
+        match sys::detach_link_at(&folder.link(program, ifindex)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
     match fs::remove_file(folder.link(program, ifindex)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,

@@ -4,6 +4,7 @@
 //! One weftd at a time manages it: a lock (flock) on the folder itself, which needs no other file, holds across
 //! network and mount namespaces, and ends with the process.
 
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -180,6 +181,11 @@ impl PinFolder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             other => other,
         }
+    }
+
+    /// Ids of the programs that the pinned links hold.
+    pub(crate) fn linked_programs(&self) -> io::Result<BTreeSet<u32>> {
+        strangers::held(&self.links())
     }
 
     /// Refuses a device that carries programs of weft's from another pin folder.

@@ -33,10 +33,10 @@ fn look(device: &str, links: &Path) -> Result<Option<String>, String> {
 }
 
 /// Ids of the programs that the pinned links hold.
-fn held(links: &Path) -> io::Result<BTreeSet<u32>> {
+pub(super) fn held(links: &Path) -> io::Result<BTreeSet<u32>> {
     let mut programs = BTreeSet::new();
     for entry in std::fs::read_dir(links)? {
-        programs.extend(sys::tcx_link_at(&entry?.path())?.map(|link| link.program_id));
+        programs.extend(sys::link_at(&entry?.path())?.map(|link| link.program_id));
     }
     Ok(programs)
 }

@@ -220,6 +220,7 @@ pub fn desired() -> Desired {
             router_mac: "02:00:c0:00:02:01".parse().unwrap(),
             gateway_mac: "02:00:00:00:00:fe".parse().unwrap(),
             limits: weft_dataplane::desired::Limits::default(),
+            xdp: weft_dataplane::desired::Xdp::default(),
         },
         subnets: BTreeMap::from([(vni(200), subnet)]),
         networks: BTreeMap::from([(vni(100), Network { name: "red".to_owned() })]),

@@ -19,3 +19,4 @@ mod sizes;
 mod strangers;
 mod tables;
 mod traffic;
+mod xdp;

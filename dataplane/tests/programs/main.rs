@@ -16,3 +16,4 @@ mod gateway;
 mod icmp_errors;
 mod neighbour_discovery;
 mod world;
+mod xdp;

@@ -33,9 +33,18 @@ impl<'lab> Cloud<'lab> {
     /// # Errors
     /// One does not come up.
     pub fn start(lab: &'lab Lab, underlay: Underlay) -> Result<Self> {
+        Self::start_with(lab, underlay, |_| {})
+    }
+
+    /// The same with settings that `adapt` changed.
+    ///
+    /// # Errors
+    /// As [`Cloud::start`].
+    pub fn start_with(lab: &'lab Lab, underlay: Underlay, adapt: impl Fn(&mut Settings)) -> Result<Self> {
         let mut daemons = Vec::new();
         for machine in &underlay.machines {
-            let settings = Settings::new(lab, &machine.name, crate::underlay::UPLINK, machine.vtep);
+            let mut settings = Settings::new(lab, &machine.name, crate::underlay::UPLINK, machine.vtep);
+            adapt(&mut settings);
             let mut daemon = Weftd::new(lab, settings, &machine.namespace)?;
             daemon.launch()?;
             daemons.push(daemon);

@@ -19,3 +19,4 @@ mod transfers;
 mod two_data_centres;
 mod two_hosts;
 mod two_nics;
+mod xdp;
