@@ -1,6 +1,6 @@
 //! How many tests passed, failed and were skipped, from what `cargo test` prints.
 
-use std::fmt;
+use std::{fmt, ops};
 
 /// How a test says that the machine lacks what it needs. It then passes in the eyes of `cargo test`.
 const SKIPPED: &str = "skipped, because";
@@ -41,6 +41,14 @@ impl Counts {
     /// Whether something ran, and all that ran held.
     pub(crate) fn good(&self) -> bool {
         self.failed == 0 && self.passed > 0
+    }
+}
+
+impl ops::AddAssign<&Self> for Counts {
+    fn add_assign(&mut self, others: &Self) {
+        self.passed += others.passed;
+        self.failed += others.failed;
+        self.skipped += others.skipped;
     }
 }
 
