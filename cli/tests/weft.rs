@@ -17,7 +17,7 @@ const NETWORK_JSON: &str = r#"{"kind":"network","name":"red","tenant":"acme","vn
 const STORED: &str = r#"[{"kind":"network","name":"red","tenant":"acme","vni":5000,"revision":7}]"#;
 const PLAN: &str = r#"{"dry_run":true,"revision":7,"resources":[{"action":"create","resource":"network/red"}],"kernel":["add VNI 5000"],"failures":[]}"#;
 const FAILED: &str = r#"{"dry_run":false,"revision":8,"resources":[{"action":"replace","resource":"port/web"}],"kernel":[],"failures":["port/web: no such namespace"]}"#;
-const STATUS: &str = r#"{"host":"h1","version":"0.1.0","abi":1,"uptime_seconds":5,"underlay":"eth1","vtep":"192.0.2.1","router_mac":"02:00:c0:00:02:01","revision":7,"resources":{"network":1},"ports":[],"vteps":[],"checked_seconds_ago":4,"failures":[]}"#;
+const STATUS: &str = r#"{"host":"h1","version":"0.1.0","abi":1,"hook":"tcx","uptime_seconds":5,"underlay":"eth1","vtep":"192.0.2.1","router_mac":"02:00:c0:00:02:01","revision":7,"resources":{"network":1},"ports":[],"vteps":[],"checked_seconds_ago":4,"failures":[]}"#;
 
 fn answer(request: &Request) -> Vec<u8> {
     match (request.method.as_str(), request.target.as_str()) {

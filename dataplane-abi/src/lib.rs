@@ -66,17 +66,17 @@ pub mod maps {
 
 /// Names of the programs, as in the object file.
 pub mod programs {
-    /// tcx ingress on the host end of each port's veth.
+    /// Ingress on the host end of each port's veth.
     pub const FROM_POD: &str = "from_pod";
-    /// tcx ingress on the underlay device.
+    /// Ingress on the underlay device.
     pub const FROM_UNDERLAY: &str = "from_underlay";
-    /// tcx ingress on weft's kernel vxlan device.
+    /// Ingress on weft's kernel vxlan device.
     pub const FROM_VXLAN: &str = "from_vxlan";
 
-    /// tcx ingress on the devices of weft's own, behind the others and not pinned: drops what arrives without them.
+    /// Ingress on the devices of weft's own, behind the others: drops what arrives without them.
     pub const GUARD: &str = "guard";
 
-    /// Those that are held by pinned links.
+    /// Those that are attached one to a device: what each device of weft's does.
     pub const ALL: [&str; 3] = [FROM_POD, FROM_UNDERLAY, FROM_VXLAN];
 }
 

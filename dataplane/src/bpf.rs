@@ -1,7 +1,9 @@
 //! The eBPF side of the kernel: the object with the programs, their maps and links, and the pins that keep them
 //! there without a daemon.
 
+mod clsact;
 mod guard;
+mod hook;
 mod inventory;
 mod links;
 mod maps;
@@ -14,5 +16,5 @@ mod sys;
 
 pub(crate) use links::Attachment;
 pub(crate) use maps::{Counters, HashTable, Maps, PrefixKey, Table, size_key};
-pub(crate) use object::{Programs, detach};
+pub(crate) use object::Programs;
 pub(crate) use pins::PinFolder;

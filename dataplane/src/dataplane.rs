@@ -17,7 +17,7 @@ use crate::desired::Desired;
 use crate::error::{ObserveError, OpenError, chain};
 use crate::kernel::Kernel;
 use crate::watch::Watch;
-use crate::{Failure, Options, Owner, Report, teardown};
+use crate::{Failure, Hook, Options, Owner, Report, teardown};
 
 /// The data plane of one host.
 pub struct Dataplane {
@@ -25,6 +25,7 @@ pub struct Dataplane {
     thread: Option<JoinHandle<()>>,
     counters: CounterReader,
     watch: Watch,
+    hook: Hook,
 }
 
 /// What the thread is asked to do, and where the answer goes.
@@ -50,7 +51,7 @@ impl Dataplane {
             .spawn(move || match Kernel::open(&options, &owner) {
                 Ok(kernel) => {
                     // Whoever opened may have gone; then the inbox is closed too.
-                    let _ = opened.send(Ok(()));
+                    let _ = opened.send(Ok(kernel.hook()));
                     serve(kernel, inbox);
                 }
                 Err(error) => {
@@ -58,9 +59,15 @@ impl Dataplane {
                 }
             })
             .map_err(socket)?;
-        answer.await.map_err(|_| OpenError::from(ObserveError::Gone))??;
+        let hook = answer.await.map_err(|_| OpenError::from(ObserveError::Gone))??;
         let counters = CounterReader::open(&folder)?;
-        Ok(Self { commands: Some(commands), thread: Some(thread), counters, watch })
+        Ok(Self { commands: Some(commands), thread: Some(thread), counters, watch, hook })
+    }
+
+    /// How programs are attached.
+    #[must_use]
+    pub fn hook(&self) -> Hook {
+        self.hook
     }
 
     /// Makes the kernel as `desired`. Goes on past failures and reports them all; doing it again repairs. Runs to

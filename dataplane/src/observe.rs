@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use weft_vxlan::Vtep;
 
+use crate::Hook;
 use crate::bpf::{Attachment, PinFolder};
 use crate::change::Change;
 use crate::desired::Desired;
@@ -25,7 +26,7 @@ pub(crate) struct Observed {
     pub(crate) links: Vec<Link>,
     /// All addresses of our namespace.
     pub(crate) addresses: BTreeSet<IpAddr>,
-    /// Our pinned links.
+    /// Our programs on devices.
     pub(crate) attachments: Vec<Attachment>,
     /// All neighbours of our namespace.
     pub(crate) neighbours: Vec<Neighbour>,
@@ -123,7 +124,7 @@ impl Observed {
         self.named(&names::host_end(port)).filter(|link| names::owned(link) == Some(Owned::Port(port)))
     }
 
-    /// Whether `program` is attached to the device, by a pinned link.
+    /// Whether `program` is attached to the device.
     pub(crate) fn is_attached(&self, program: &str, ifindex: u32) -> bool {
         self.attachments
             .iter()
@@ -156,7 +157,9 @@ impl Observed {
             }
             Change::RemoveDevice { ifindex, .. } => self.links.retain(|link| link.index != *ifindex),
             Change::Attach { program, ifindex, .. } => {
-                self.attachments.push(Attachment { program, ifindex: *ifindex, attached_to: *ifindex });
+                // By whatever hook: nothing plans by it.
+                let hook = Hook::Tcx;
+                self.attachments.push(Attachment { hook, program, ifindex: *ifindex, attached_to: *ifindex });
             }
             Change::SetDevice { .. }
             | Change::SetPort { .. }

@@ -82,13 +82,14 @@ fn heading(status: &view::Status) -> String {
     let checked = duration(status.checked_seconds_ago);
     format!(
         "host       {}\n\
-         weftd      {} (kernel contract {}), up {}\n\
+         weftd      {} (kernel contract {}, {}), up {}\n\
          underlay   {}, VTEP {}, router MAC {}\n\
          resources  {} (revision {})\n\
          kernel     {kernel}, checked {checked} ago\n",
         status.host,
         status.version,
         status.abi,
+        status.hook,
         duration(status.uptime_seconds),
         status.underlay,
         status.vtep,
@@ -148,7 +149,7 @@ mod tests {
 
     fn status() -> view::Status {
         serde_json::from_str(
-            r#"{"host":"dc1-h1","version":"0.1.0","abi":1,"uptime_seconds":3725,"underlay":"eth1","vtep":"192.0.2.1",
+            r#"{"host":"dc1-h1","version":"0.1.0","abi":1,"hook":"tcx","uptime_seconds":3725,"underlay":"eth1","vtep":"192.0.2.1",
                 "router_mac":"02:00:c0:00:02:01","revision":12,"resources":{"networks":1,"ports":2,"subnets":1},
                 "ports":[
                   {"name":"web","tenant":"acme","network":"red","subnet":"red-a","mac":"02:00:00:00:00:01",
