@@ -44,8 +44,7 @@ impl Kernel {
         let vxlan = links.iter().find(|link| names::owned(link) == Some(Owned::Vxlan));
         let mut folder = PinFolder::create(&options.pin_folder)?;
         let checked = folder.check_namespace(tenure.namespace());
-        let checked =
-            checked.and_then(|()| {
+        let checked = checked.and_then(|()| {
             vxlan.map_or(Ok(()), |vxlan| folder.require_no_stranger_on(&vxlan.name, vxlan.index))
         });
         // The mark comes before the first link.

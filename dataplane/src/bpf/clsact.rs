@@ -18,8 +18,8 @@ use super::links::Attachment;
 use super::pins::PinFolder;
 use super::sys;
 use crate::error::{AttachError, chain};
-use crate::{Hook, names};
 use crate::netlink::{Filter, Netlink, NetlinkError};
+use crate::{Hook, names};
 
 /// The programs of ours that are attached to devices of the thread's network namespace by filters.
 pub(super) fn attached(folder: &PinFolder) -> io::Result<Vec<Attachment>> {
@@ -93,9 +93,11 @@ pub(super) fn attach(
         marked.map_err(|error| AttachError(format!("{}: {error}", mark.display())))?;
     }
     let program = program.fd().map_err(|error| AttachError(chain(&error)))?;
-    netlink.add_filter(names::slot(name, ifindex), name, program.as_fd()).map_err(|error| match error.errno() {
-        Some(libc::ENOENT) => AttachError(format!("{}: `modprobe cls_bpf`", chain(&error))),
-        _ => refused(error),
+    netlink.add_filter(names::slot(name, ifindex), name, program.as_fd()).map_err(|error| {
+        match error.errno() {
+            Some(libc::ENOENT) => AttachError(format!("{}: `modprobe cls_bpf`", chain(&error))),
+            _ => refused(error),
+        }
     })
 }
 

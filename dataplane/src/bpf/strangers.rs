@@ -41,7 +41,11 @@ fn look(device: &str, ifindex: u32, folder: &PinFolder) -> Result<Option<String>
 /// Ids of the programs that the pinned links hold.
 pub(super) fn held(links: &Path) -> io::Result<BTreeSet<u32>> {
     let mut programs = BTreeSet::new();
-    for entry in std::fs::read_dir(links)? {
+    let entries = match std::fs::read_dir(links) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(programs),
+        entries => entries?,
+    };
+    for entry in entries {
         programs.extend(sys::tcx_link_at(&entry?.path())?.map(|link| link.program_id));
     }
     Ok(programs)

@@ -137,7 +137,8 @@ fn filter(slot: Slot, name: &str, program: BorrowedFd<'_>) -> TcMessage {
 
 /// What a message says of a BPF filter. The kernel also tells of each priority by itself, without a program.
 fn bpf_filter(ifindex: u32, message: &TcMessage) -> Option<Filter> {
-    let is_bpf = |attribute: &TcAttribute| matches!(attribute, TcAttribute::Kind(kind) if kind == TcFilterBpf::KIND);
+    let is_bpf =
+        |attribute: &TcAttribute| matches!(attribute, TcAttribute::Kind(kind) if kind == TcFilterBpf::KIND);
     if !message.attributes.iter().any(is_bpf) {
         return None;
     }
