@@ -262,7 +262,9 @@ pub async fn reconcile(dataplane: &mut Dataplane, desired: &Desired) -> Report {
 
 /// Waits until `condition` gives a value.
 pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    // An emulated machine is slower.
+    let slowness = env::var("WEFT_TEST_SLOWNESS").ok().and_then(|factor| factor.parse().ok()).unwrap_or(1);
+    let deadline = Instant::now() + PATIENCE * slowness;
     loop {
         if let Some(value) = condition().await {
             return value;

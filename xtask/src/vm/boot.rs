@@ -15,7 +15,7 @@ use super::report::Report;
 use crate::step::line;
 
 /// How long a machine may say nothing: a boot, or the slowest test.
-const SILENCE: Duration = Duration::from_secs(240);
+const SILENCE: Duration = Duration::from_secs(300);
 /// How long all of it may take.
 const LIMIT: Duration = Duration::from_secs(40 * 60);
 /// The end of the kernel's own words that is shown if the machine does not come to its end.

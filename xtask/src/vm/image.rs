@@ -75,7 +75,8 @@ mount -t bpf bpf /sys/fs/bpf
 stty -F /dev/ttyS1 raw
 exec </dev/null >/dev/ttyS1 2>&1
 ip link set lo up
-export WEFT_BIN_DIR=/weft CI=true HOME=/tmp
+export WEFT_BIN_DIR=/weft CI=true HOME=/tmp WEFT_TEST_VM=1 WEFT_TEST_SLOWNESS=6
+hostname weft-vm
 cd /tmp
 ";
 
@@ -91,6 +92,8 @@ pub(crate) fn write(
     FOLDERS.iter().try_for_each(|folder| archive.folder(folder))?;
     // Before devtmpfs is mounted, the kernel opens this for /init.
     archive.device("/dev/console", 5, 1)?;
+    // A file that everybody has, and that is no network namespace.
+    archive.file("/etc/hostname", b"weft-vm\n")?;
     archive.file("/init", script.as_bytes())?;
     archive.file("/bin/busybox", &read(Path::new("/bin/busybox"))?)?;
     for (name, module) in kernel.modules(&MODULES)? {

@@ -33,7 +33,10 @@ pub(crate) const PROGRAMS: &[Program] = &[
     Program {
         name: "topologies",
         package: "weft-tests",
-        left_out: &[],
+        left_out: &[(
+            "getting_started::",
+            "it follows the documentation, which is not in the machine and the same for all kernels",
+        )],
         core: &["two_hosts::", "same_host::", "restart::"],
     },
 ];
@@ -44,10 +47,10 @@ pub(crate) fn names() -> Vec<&'static str> {
 }
 
 impl Program {
-    /// The words that it is started with.
+    /// The words that it is started with. One test at a time: the machine is slow, and a busy one slower.
     pub(crate) fn arguments(&self, core: bool, tests: &[String]) -> Vec<String> {
         // What passing tests print is shown too: it says which were skipped, and why.
-        let mut words = vec!["--show-output".to_owned(), "--test-threads=2".to_owned()];
+        let mut words = vec!["--show-output".to_owned(), "--test-threads=1".to_owned()];
         words.extend(self.left_out.iter().flat_map(|(test, _)| ["--skip".to_owned(), (*test).to_owned()]));
         let chosen =
             if core { self.core.iter().map(|test| (*test).to_owned()).collect() } else { tests.to_vec() };
