@@ -2,6 +2,7 @@
 
 mod address;
 mod bridge;
+mod filter;
 mod link;
 mod neighbour;
 mod netem;
