@@ -165,7 +165,7 @@ fn what_the_kernel_refused_fails_the_command() {
 fn status_and_version() {
     let server = Server::start("status", answer);
     let output = weft(&server.socket(), &["status"], "");
-    let text = "host       h1\nweftd      0.1.0 (kernel contract 1), up 5s\n\
+    let text = "host       h1\nweftd      0.1.0 (kernel contract 1, tcx), up 5s\n\
                 underlay   eth1, VTEP 192.0.2.1, router MAC 02:00:c0:00:02:01\n\
                 resources  network 1 (revision 7)\nkernel     as desired, checked 4s ago\n";
     expect(&output, 0, text, "");

@@ -1,5 +1,6 @@
 //! How many tests passed, failed and were skipped, from what `cargo test` prints.
 
+use std::process::ExitCode;
 use std::{fmt, ops};
 
 /// How a test says that the machine lacks what it needs. It then passes in the eyes of `cargo test`.
@@ -36,6 +37,12 @@ impl Counts {
             self.skipped += number(result, "ignored") + skipped;
             (self.said_skipped, self.said_so) = (0, false);
         }
+    }
+
+    /// Prints them as the last line, and says whether all is well.
+    pub(crate) fn conclude(&self) -> ExitCode {
+        println!("{self}");
+        if self.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
     /// Whether something ran, and all that ran held.

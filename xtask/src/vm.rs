@@ -59,9 +59,7 @@ pub(crate) fn test(words: &[String]) -> Result<ExitCode> {
     let name = "cargo xtask test vm".to_owned();
     let options = Options::parse_from(std::iter::once(name).chain(words.iter().cloned()));
     setup::ensure(Purpose::Vm)?;
-    let counts = run(&options)?;
-    println!("{counts}");
-    Ok(if counts.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(run(&options)?.conclude())
 }
 
 /// Runs the tests on each kernel, and counts them.
@@ -71,6 +69,7 @@ pub(crate) fn test(words: &[String]) -> Result<ExitCode> {
 pub(crate) fn run(options: &Options) -> Result<Counts> {
     let programs = options.programs();
     let executables = programs::build(&programs)?;
+    programs.iter().flat_map(|program| program.left_out()).for_each(|left_out| println!("{left_out}"));
     let mut reports = Vec::new();
     for series in KERNELS {
         if !options.kernel.is_empty() && !options.kernel.iter().any(|kernel| kernel == series) {

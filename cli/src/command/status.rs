@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(
             render(&status()),
             "host       dc1-h1\n\
-             weftd      0.1.0 (kernel contract 1), up 1h 2m\n\
+             weftd      0.1.0 (kernel contract 1, tcx), up 1h 2m\n\
              underlay   eth1, VTEP 192.0.2.1, router MAC 02:00:c0:00:02:01\n\
              resources  networks 1, subnets 1, ports 2 (revision 12)\n\
              kernel     1 failure, see below, checked 12s ago\n\
