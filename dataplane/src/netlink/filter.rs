@@ -146,6 +146,7 @@ fn bpf_filter(ifindex: u32, message: &TcMessage) -> Option<Filter> {
     for attribute in &message.attributes {
         let TcAttribute::Options(options) = attribute else { continue };
         for option in options {
+            #[expect(clippy::wildcard_enum_match_arm, reason = "other attributes are of no use here")]
             match option {
                 TcOption::Bpf(TcFilterBpfOption::ProgName(held)) => name.clone_from(held),
                 TcOption::Bpf(TcFilterBpfOption::ProgId(id)) => program = Some(*id),

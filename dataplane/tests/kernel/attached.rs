@@ -62,12 +62,12 @@ pub async fn filters(netlink: &Handle, index: u32) -> Vec<Filter> {
 }
 
 fn filter(message: &TcMessage) -> Option<Filter> {
-    let options = message.attributes.iter().filter_map(|attribute| match attribute {
-        TcAttribute::Options(options) => Some(options),
-        _ => None,
+    let options = message.attributes.iter().filter_map(|attribute| {
+        if let TcAttribute::Options(options) = attribute { Some(options) } else { None }
     });
     let (mut name, mut program) = (String::new(), None);
     for option in options.flatten() {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "other attributes are of no use here")]
         match option {
             TcOption::Bpf(TcFilterBpfOption::ProgName(held)) => name.clone_from(held),
             TcOption::Bpf(TcFilterBpfOption::ProgId(id)) => program = Some(*id),
