@@ -1,7 +1,7 @@
 //! A boot: QEMU without KVM, what the machine says on its second serial port, and an end to a machine that hangs.
 
-use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -21,7 +21,8 @@ const LIMIT: Duration = Duration::from_secs(40 * 60);
 /// The end of the kernel's own words that is shown if the machine does not come to its end.
 const LAST_WORDS: usize = 30;
 
-/// Boots `kernel` with `image` and completes `report` with what the machine says.
+/// Boots `kernel` with `image` and completes `report` with what the machine says. All of it is in `target/vm/SERIES.tests`,
+/// what the kernel says in `SERIES.log`.
 pub(crate) fn boot(kernel: &Kernel, image: &Path, mut report: Report) -> Result<Report> {
     let console = kernel::folder().join(format!("{}.log", kernel.series()));
     let mut machine = start(kernel, image, &console)?;
@@ -35,11 +36,16 @@ pub(crate) fn boot(kernel: &Kernel, image: &Path, mut report: Report) -> Result<
             }
         }
     });
+    let path = kernel::folder().join(format!("{}.tests", kernel.series()));
+    let mut log = File::create(&path).with_context(|| format!("{}", path.display()))?;
     let limit = Instant::now() + LIMIT;
     loop {
         match said.recv_timeout(SILENCE.min(limit.saturating_duration_since(Instant::now()))) {
             Ok(line) => {
-                println!("{}| {line}", kernel.series());
+                writeln!(log, "{line}").context("the machine's log")?;
+                if report.is_news(&line) {
+                    println!("{}| {line}", kernel.series());
+                }
                 report.handle_line(&line);
             }
             Err(RecvTimeoutError::Disconnected) => break,
@@ -83,8 +89,9 @@ fn start(kernel: &Kernel, image: &Path, console: &Path) -> Result<Machine> {
         .arg(kernel.vmlinuz())
         .arg("-initrd")
         .arg(image)
-        // A panic ends the machine. No mitigations: they cost time here and protect nobody.
-        .args(["-append", "console=ttyS0 loglevel=5 panic=-1 mitigations=off"])
+        // A panic ends the machine. No mitigations: they cost time here and protect nobody. The kernel tries the timer for a
+        // moment that a busy machine may not give it.
+        .args(["-append", "console=ttyS0 loglevel=5 panic=-1 mitigations=off no_timer_check"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
     let child = qemu.spawn().with_context(|| format!("cannot run {}", line(&qemu)))?;

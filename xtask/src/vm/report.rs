@@ -15,13 +15,23 @@ pub(crate) struct Report {
     counts: Counts,
     failures: Vec<String>,
     done: bool,
+    /// Within what a test program tells of its failed tests.
+    telling: bool,
 }
 
 impl Report {
     /// Nothing said yet by the machine of the kernel, which is to run `programs`.
     pub(crate) fn new(kernel: &'static str, programs: &[&Program]) -> Self {
         let missing = programs.iter().map(|program| program.name).collect();
-        Self { kernel, missing, running: None, counts: Counts::default(), failures: Vec::new(), done: false }
+        Self {
+            kernel,
+            missing,
+            running: None,
+            counts: Counts::default(),
+            failures: Vec::new(),
+            done: false,
+            telling: false,
+        }
     }
 
     /// Takes the next line.
@@ -38,6 +48,19 @@ impl Report {
             }
             _ => self.counts.handle_line(line),
         }
+    }
+
+    /// Whether a line is for those who watch, not only for the log: results, and what is told of failures.
+    pub(crate) fn is_news(&mut self, line: &str) -> bool {
+        self.telling = match line {
+            "failures:" => true,
+            line if line.starts_with("test result: ") => false,
+            _ => self.telling,
+        };
+        self.telling
+            || line.starts_with("test ")
+            || line.starts_with('@')
+            || line.contains("skipped, because")
     }
 
     fn end(&mut self, program: &str, status: &str) {
@@ -127,6 +150,24 @@ mod tests {
             assert_eq!(report.counts().failed, failed, "{said}: {report:?}");
             assert!(!report.counts().good());
         }
+    }
+
+    #[test]
+    fn results_and_failures_are_news() {
+        let mut report = Report::new("6.1", &[&PROGRAMS[0]]);
+        let lines = [
+            "running 1 test",
+            "test a ... FAILED",
+            "successes:",
+            "",
+            "failures:",
+            "oh no",
+            GOOD,
+            "",
+            "@end kernel 0",
+        ];
+        let news: Vec<_> = lines.into_iter().filter(|line| report.is_news(line)).collect();
+        assert_eq!(news, ["test a ... FAILED", "failures:", "oh no", GOOD, "@end kernel 0"]);
     }
 
     #[test]
