@@ -48,13 +48,13 @@ fn on_a_bad_line(line: Impairment, work: impl FnOnce(&Cloud<'_>, &Pod, &Pod) -> 
     })
 }
 
-/// In: 3 MB over TCP each way, over IPv4 and IPv6. Out: the same bytes.
+/// In: 1 MB over TCP each way, over IPv4 and IPv6. Out: the same bytes.
 #[test]
 fn transfers_arrive_whole() -> Result<()> {
     on_a_bad_line(BAD, |_, a, b| {
         for (from, to) in [(a, b), (b, a)] {
             for address in to.addresses() {
-                let transfer = from.namespace.transfer(&to.namespace, address, 3_000_000)?;
+                let transfer = from.namespace.transfer(&to.namespace, address, 1_000_000)?;
                 println!("to {address}: {:.1} Mbit/s", transfer.bits_per_second() / 1e6);
             }
         }
