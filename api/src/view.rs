@@ -29,6 +29,8 @@ pub struct Status {
     pub version: String,
     /// Version of the kernel contract.
     pub abi: u32,
+    /// How the programs are attached: `tcx`, or `clsact` where the kernel has no tcx.
+    pub hook: String,
     /// Seconds since weftd started.
     pub uptime_seconds: u64,
     /// Underlay device.

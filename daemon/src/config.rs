@@ -96,6 +96,16 @@ pub struct Api {
 pub struct Bpf {
     /// A folder of weft's own on a bpffs.
     pub pin_folder: AbsolutePath,
+    /// How programs are attached, in place of the best that the kernel has. For tests.
+    hook: Option<Hook>,
+}
+
+/// As [`weft_dataplane::Hook`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Hook {
+    Tcx,
+    Clsact,
 }
 
 /// How much the kernel's maps have room for.
@@ -161,6 +171,10 @@ impl Config {
         weft_dataplane::Options {
             pin_folder: self.bpf.pin_folder.as_path().to_owned(),
             sizes: self.sizes.for_dataplane(),
+            hook: self.bpf.hook.map(|hook| match hook {
+                Hook::Tcx => weft_dataplane::Hook::Tcx,
+                Hook::Clsact => weft_dataplane::Hook::Clsact,
+            }),
         }
     }
 
@@ -242,7 +256,7 @@ impl Default for Api {
 
 impl Default for Bpf {
     fn default() -> Self {
-        Self { pin_folder: AbsolutePath::of("/sys/fs/bpf/weft") }
+        Self { pin_folder: AbsolutePath::of("/sys/fs/bpf/weft"), hook: None }
     }
 }
 

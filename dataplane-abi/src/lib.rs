@@ -77,14 +77,14 @@ pub mod maps {
 
 /// Names of the programs, as in the object file.
 pub mod programs {
-    /// tcx ingress on the host end of each port's veth.
+    /// Ingress on the host end of each port's veth.
     pub const FROM_POD: &str = "from_pod";
-    /// tcx ingress on the underlay device.
+    /// Ingress on the underlay device.
     pub const FROM_UNDERLAY: &str = "from_underlay";
-    /// tcx ingress on weft's kernel vxlan device.
+    /// Ingress on weft's kernel vxlan device.
     pub const FROM_VXLAN: &str = "from_vxlan";
 
-    /// tcx ingress on the devices of weft's own, behind the others and not pinned: drops what arrives without them.
+    /// Ingress on the devices of weft's own, behind the others: drops what arrives without them.
     pub const GUARD: &str = "guard";
 
     /// XDP on an underlay device: drops what may not come in, before there is an skb.
@@ -95,6 +95,7 @@ pub mod programs {
     /// The XDP programs, of which a device has at most one, held by a pinned link.
     pub const XDP: [&str; 2] = [XDP_GUARD, XDP_FORWARD];
     /// The TC programs that are held by pinned links.
+    /// Those that are attached one to a device: what each device of weft's does.
     pub const ALL: [&str; 3] = [FROM_POD, FROM_UNDERLAY, FROM_VXLAN];
 }
 

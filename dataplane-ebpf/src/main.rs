@@ -45,25 +45,25 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 use skb::Skb;
 use xdp::Xdp;
 
-/// tcx ingress on the host end of a port's veth: what the workload sends.
+/// Ingress, by tcx or clsact, on the host end of a port's veth: what the workload sends.
 #[classifier]
 pub fn from_pod(ctx: TcContext) -> i32 {
     from_pod::run(&mut Skb::new(&ctx))
 }
 
-/// tcx ingress on the underlay device: what other hosts send.
+/// Ingress on the underlay device: what other hosts send.
 #[classifier]
 pub fn from_underlay(ctx: TcContext) -> i32 {
     from_underlay::run(&mut Skb::new(&ctx))
 }
 
-/// tcx ingress on weft's kernel vxlan device: super-packets and reassembled fragments, already decapsulated.
+/// Ingress on weft's kernel vxlan device: super-packets and reassembled fragments, already decapsulated.
 #[classifier]
 pub fn from_vxlan(ctx: TcContext) -> i32 {
     from_vxlan::run(&mut Skb::new(&ctx))
 }
 
-/// tcx ingress on the devices of weft's own, behind the program of each.
+/// Ingress on the devices of weft's own, behind the program of each.
 #[classifier]
 pub fn guard(ctx: TcContext) -> i32 {
     guard::run(&mut Skb::new(&ctx))

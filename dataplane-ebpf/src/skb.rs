@@ -129,7 +129,8 @@ impl Skb {
         }
     }
 
-    /// Takes the outer headers over IPv4 off. The packet's protocol becomes that of the inner packet.
+    /// Takes the outer headers over IPv4 off. The packet's protocol becomes that of the inner packet, which kernels before
+    /// 6.3 cannot do for IPv6: they refuse.
     #[inline(always)]
     pub fn shrink(&mut self, inner_is_ipv6: bool) -> Result<(), DropReason> {
         use aya_ebpf::bindings as b;

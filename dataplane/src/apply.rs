@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use netlink_packet_route::link::{In6AddrGenMode, LinkAttribute};
 use weft_vxlan::MacAddr;
 
-use crate::bpf::{self, PinFolder, Programs};
+use crate::bpf::{PinFolder, Programs};
 use crate::change::{Change, DeviceSetting, PortSetting};
 use crate::error::chain;
 use crate::ethtool;
@@ -58,7 +58,7 @@ impl<'a> Hands<'a> {
             }
             Change::Detach { program, ifindex } => {
                 let (_, folder) = self.programs.as_ref().ok_or("no programs are loaded")?;
-                bpf::detach(folder, program, *ifindex).map_err(|error| error.to_string())
+                folder.detach(program, *ifindex).map_err(|error| error.to_string())
             }
             Change::AddNeighbour { address, ifindex } => {
                 self.netlink.manage_neighbour(*ifindex, *address, PROTOCOL).map_err(|error| chain(&error))

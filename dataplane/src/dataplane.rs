@@ -18,7 +18,7 @@ use crate::desired::{Desired, Update};
 use crate::error::{ObserveError, OpenError, chain};
 use crate::kernel::Kernel;
 use crate::watch::Watch;
-use crate::{Failure, Options, Owner, Report, teardown};
+use crate::{Failure, Hook, Options, Owner, Report, teardown};
 
 /// The data plane of one host.
 pub struct Dataplane {
@@ -26,6 +26,7 @@ pub struct Dataplane {
     thread: Option<JoinHandle<()>>,
     counters: CounterReader,
     watch: Watch,
+    hook: Hook,
 }
 
 type Planned = Result<Vec<Change>, ObserveError>;
@@ -56,7 +57,7 @@ impl Dataplane {
             .spawn(move || match Kernel::open(&options, &owner) {
                 Ok(kernel) => {
                     // Whoever opened may have gone; then the inbox is closed too.
-                    let _ = opened.send(Ok(()));
+                    let _ = opened.send(Ok(kernel.hook()));
                     serve(kernel, inbox);
                 }
                 Err(error) => {
@@ -64,9 +65,15 @@ impl Dataplane {
                 }
             })
             .map_err(socket)?;
-        answer.await.map_err(|_| OpenError::from(ObserveError::Gone))??;
+        let hook = answer.await.map_err(|_| OpenError::from(ObserveError::Gone))??;
         let counters = CounterReader::open(&folder)?;
-        Ok(Self { commands: Some(commands), thread: Some(thread), counters, watch })
+        Ok(Self { commands: Some(commands), thread: Some(thread), counters, watch, hook })
+    }
+
+    /// How programs are attached.
+    #[must_use]
+    pub fn hook(&self) -> Hook {
+        self.hook
     }
 
     /// Makes the kernel as `desired`. Goes on past failures and reports them all; doing it again repairs. Runs to

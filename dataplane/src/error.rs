@@ -193,12 +193,25 @@ pub enum OpenError {
     },
     /// The kernel does not take the object.
     #[error(
-        "the eBPF object does not load: {cause}. weft needs root (or CAP_BPF and CAP_NET_ADMIN) and Linux 6.6"
+        "the eBPF object does not load: {cause}. weft needs root (or CAP_BPF and CAP_NET_ADMIN) and Linux 6.1"
     )]
     Load {
         /// What happened.
         cause: String,
     },
+    /// The kernel does not say whether it has tcx.
+    #[error(
+        "cannot ask the kernel whether it has tcx: {source}. weft needs root (or CAP_BPF and CAP_NET_ADMIN)"
+    )]
+    Hook {
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+    /// The kernel has no tcx, which is asked for.
+    #[error(
+        "bpf.hook in weftd.toml asks for tcx, which this kernel has not: remove the line, or boot Linux 6.6 or newer"
+    )]
+    NoTcx,
     /// The kernel does not take a program.
     #[error("the eBPF program {name} does not load: {cause}")]
     Program {

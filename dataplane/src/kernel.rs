@@ -21,7 +21,7 @@ use crate::netlink::{Link, Netlink};
 use crate::observe::{Namespaces, Observed, asking};
 use crate::plan::{self, Devices, Flood, LocalPort, NextHops, RouteTables, Slots, Tables, WantedXdp};
 use crate::tenure::Tenure;
-use crate::{Failure, Options, Owner, PortState, Report, TableFill};
+use crate::{Failure, Hook, Options, Owner, PortState, Report, TableFill};
 use audit::Turns;
 
 /// The kernel, with weft's programs in it.
@@ -56,13 +56,14 @@ impl Kernel {
         let tenure = Tenure::take()?;
         let links = netlink.links().map_err(asking("links"))?;
         let vxlan = links.iter().find(|link| names::owned(link) == Some(Owned::Vxlan));
-        let folder = PinFolder::create(&options.pin_folder)?;
+        let mut folder = PinFolder::create(&options.pin_folder)?;
         let checked = folder.check_namespace(tenure.namespace());
-        let checked =
-            checked.and_then(|()| vxlan.map_or(Ok(()), |vxlan| folder.require_no_stranger_on(&vxlan.name)));
+        let checked = checked.and_then(|()| {
+            vxlan.map_or(Ok(()), |vxlan| folder.require_no_stranger_on(&vxlan.name, vxlan.index))
+        });
         // The mark comes before the first link.
         let checked = checked.and_then(|()| folder.mark_namespace(tenure.namespace()));
-        let loaded = checked.and_then(|()| Programs::load(&folder, &options.sizes, owner));
+        let loaded = checked.and_then(|()| Programs::load(&mut folder, options, owner));
         let (programs, maps) = loaded.inspect_err(|_| folder.remove_if_empty())?;
         Ok(Self {
             netlink,
@@ -76,6 +77,11 @@ impl Kernel {
             folder,
             _tenure: tenure,
         })
+    }
+
+    /// How programs are attached.
+    pub(crate) fn hook(&self) -> Hook {
+        self.programs.hook()
     }
 
     /// As [`Dataplane::reconcile`](crate::Dataplane::reconcile).

@@ -25,6 +25,7 @@ mod tenure;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 pub use change::{Change, DeviceSetting, Operation, PortSetting};
@@ -39,6 +40,26 @@ pub struct Options {
     pub pin_folder: PathBuf,
     /// Sizes of the maps.
     pub sizes: Sizes,
+    /// How programs are to be attached; `None`: by the best that the kernel has.
+    pub hook: Option<Hook>,
+}
+
+/// How programs are attached to devices. Packets notice no difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hook {
+    /// By pinned links (Linux 6.6).
+    Tcx,
+    /// As filters of a clsact queueing discipline.
+    Clsact,
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcx => "tcx",
+            Self::Clsact => "clsact",
+        })
+    }
 }
 
 /// Whose intent the kernel is made to follow: a data plane that follows one store is not taken over by another, for

@@ -4,6 +4,7 @@
 //! workload's namespace can be used from anywhere.
 
 mod address;
+mod filter;
 mod link;
 mod neighbour;
 mod netdev;
@@ -21,6 +22,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 pub(crate) use address::Address;
+pub(crate) use filter::{Filter, Slot};
 pub(crate) use link::{Kind, Link, NewVeth, Peer};
 pub(crate) use neighbour::Neighbour;
 pub(crate) use netdev::{XDP_BASIC, XDP_REDIRECT, XDP_TAKES, xdp_features};

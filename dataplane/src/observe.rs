@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use weft_vxlan::Vtep;
 
+use crate::Hook;
 use crate::bpf::{Attachment, PinFolder};
 use crate::change::Change;
 use crate::desired::{Desired, Host, Xdp};
@@ -28,7 +29,7 @@ pub(crate) struct Observed {
     pub(crate) links: Vec<Link>,
     /// All addresses of our namespace.
     pub(crate) addresses: BTreeSet<IpAddr>,
-    /// Our pinned links.
+    /// Our programs on devices.
     pub(crate) attachments: Vec<Attachment>,
     /// All neighbours of our namespace.
     pub(crate) neighbours: Vec<Neighbour>,
@@ -152,7 +153,7 @@ impl Observed {
         self.redirect_targets.as_ref().is_none_or(|targets| targets.contains(&ifindex))
     }
 
-    /// Whether `program` is attached to the device, by a pinned link.
+    /// Whether `program` is attached to the device.
     pub(crate) fn is_attached(&self, program: &str, ifindex: u32) -> bool {
         self.attachments
             .iter()
@@ -185,7 +186,9 @@ impl Observed {
             }
             Change::RemoveDevice { ifindex, .. } => self.links.retain(|link| link.index != *ifindex),
             Change::Attach { program, ifindex, .. } => {
-                self.attachments.push(Attachment { program, ifindex: *ifindex, attached_to: *ifindex });
+                // By whatever hook: nothing plans by it.
+                let hook = Hook::Tcx;
+                self.attachments.push(Attachment { hook, program, ifindex: *ifindex, attached_to: *ifindex });
             }
             Change::SetDevice { .. }
             | Change::SetPort { .. }

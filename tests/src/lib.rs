@@ -33,7 +33,7 @@ mod wire;
 pub use capture::{Capture, Caught};
 pub use cleanup::remove as remove_lab;
 pub use lab::Lab;
-pub use netlink::{Link, Neighbour, Route};
+pub use netlink::{Impairment, Link, Neighbour, Route, without_netem};
 pub use netns::Namespace;
 pub use offload::Offloads;
 pub use packet::{Direction, Ip, Packet, Vxlan};

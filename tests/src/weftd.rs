@@ -48,12 +48,17 @@ impl Settings {
     /// The file that weftd reads. Small tables: a test has few ports, and a machine many tests.
     #[must_use]
     pub fn toml(&self) -> String {
+        // On a newer kernel as on one without tcx.
+        let hook = match std::env::var("WEFT_TEST_HOOK") {
+            Ok(hook) => format!("hook = \"{hook}\"\n"),
+            Err(_) => String::new(),
+        };
         format!(
             "[host]\nname = \"{}\"\n\n\
              [underlay]\ndevice = \"{}\"\nvtep = \"{}\"\nxdp = \"{}\"\n\n\
              [state]\nfolder = \"{}\"\n\n\
              [api]\nsocket = \"{}\"\n\n\
-             [bpf]\npin_folder = \"{}\"\n\n\
+             [bpf]\npin_folder = \"{}\"\n{}\n\
              [sizes]\nports = 64\nvnis = 256\nvteps = 64\naddresses = 4096\nprefixes = 1024\n",
             self.name,
             self.device,
@@ -62,6 +67,7 @@ impl Settings {
             self.folder.join("state").display(),
             self.socket().display(),
             self.pin_folder.display(),
+            hook,
         )
     }
 

@@ -86,13 +86,14 @@ fn heading(status: &view::Status) -> String {
     let checked = duration(status.checked_seconds_ago);
     let mut text = format!(
         "host       {}\n\
-         weftd      {} (kernel contract {}), up {}\n\
+         weftd      {} (kernel contract {}, {}), up {}\n\
          underlay   {}, VTEP {}, router MAC {}\n\
          resources  {} (revision {})\n\
          kernel     {kernel}, checked {checked} ago\n",
         status.host,
         status.version,
         status.abi,
+        status.hook,
         duration(status.uptime_seconds),
         status.underlay,
         status.vtep,
@@ -168,7 +169,7 @@ mod tests {
 
     fn status() -> view::Status {
         serde_json::from_str(
-            r#"{"host":"dc1-h1","version":"0.1.0","abi":1,"uptime_seconds":3725,"underlay":"eth1","vtep":"192.0.2.1",
+            r#"{"host":"dc1-h1","version":"0.1.0","abi":1,"hook":"tcx","uptime_seconds":3725,"underlay":"eth1","vtep":"192.0.2.1",
                 "router_mac":"02:00:c0:00:02:01","revision":12,"resources":{"networks":1,"ports":2,"subnets":1},
                 "ports":[
                   {"name":"web","tenant":"acme","network":"red","subnet":"red-a","mac":"02:00:00:00:00:01",
@@ -188,7 +189,7 @@ mod tests {
         assert_eq!(
             render(&status()),
             "host       dc1-h1\n\
-             weftd      0.1.0 (kernel contract 1), up 1h 2m\n\
+             weftd      0.1.0 (kernel contract 1, tcx), up 1h 2m\n\
              underlay   eth1, VTEP 192.0.2.1, router MAC 02:00:c0:00:02:01\n\
              resources  networks 1, subnets 1, ports 2 (revision 12)\n\
              kernel     1 failure, see below, checked 12s ago\n\

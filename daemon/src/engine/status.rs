@@ -91,6 +91,7 @@ impl Engine {
             host: self.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             abi: weft_dataplane_abi::ABI_VERSION,
+            hook: self.dataplane.hook().to_string(),
             uptime_seconds: self.started.elapsed().as_secs(),
             underlay: self.host.underlay.clone(),
             vtep: self.host.vtep,

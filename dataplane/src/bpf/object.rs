@@ -1,28 +1,29 @@
 //! The eBPF object: loaded beside what runs, and only when the kernel has accepted all of it put in its place.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::{fs, io};
 
 use aya::maps::{Array, Map, MapError, MapInfo};
-use aya::programs::{LinkOrder, SchedClassifier};
+use aya::programs::SchedClassifier;
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use weft_dataplane_abi::{ABI_VERSION, maps, programs};
 
+use super::hook;
 use super::inventory::Inventory;
-use super::links::{self, Attachment};
+use super::links::Attachment;
 use super::maps::{Maps, Shape, shapes};
 use super::pins::{Fresh, PinFolder};
 use super::resize::Staging;
-use super::{guard, memory, sys, xdp};
+use super::{memory, xdp};
 use crate::error::{AttachError, OpenError, chain};
-use crate::{Owner, Sizes};
+use crate::{Hook, Options, Owner, Sizes};
 
 static OBJECT: &[u8] = include_bytes_aligned!(env!("WEFT_BPF_OBJECT"));
 
 /// The loaded programs.
 pub(crate) struct Programs {
     ebpf: Ebpf,
+    hook: Hook,
 }
 
 impl std::fmt::Debug for Programs {
@@ -33,9 +34,15 @@ impl std::fmt::Debug for Programs {
 
 impl Programs {
     /// Loads the programs, adopts the pinned maps, moves the entries of those of another size to new ones, or pins
-    /// new ones, and replaces the programs on every pinned link. Fails before it changes anything, but for the
+    /// new ones, and replaces the programs on every device. Fails before it changes anything, but for the
     /// replacement itself, which no packet notices.
-    pub(crate) fn load(folder: &PinFolder, sizes: &Sizes, owner: &Owner) -> Result<(Self, Maps), OpenError> {
+    pub(crate) fn load(
+        folder: &mut PinFolder,
+        options: &Options,
+        owner: &Owner,
+    ) -> Result<(Self, Maps), OpenError> {
+        let hook = hook::choose(options.hook)?;
+        let sizes = &options.sizes;
         folder.check_owner(owner)?;
         let Inventory { adopted, resized } = Inventory::take(folder, sizes)?;
         memory::check(sizes, &adopted)?;
@@ -65,36 +72,47 @@ impl Programs {
         staging.fill(&old, &mut maps)?;
         fresh.keep();
 
-        let mut programs = Self { ebpf };
+        let mut programs = Self { ebpf, hook };
         programs.replace_all(folder)?;
         staging.put_in_place(folder)?;
         folder.record_owner(owner)?;
+        let settled = folder.settle(hook);
+        settled.map_err(|source| OpenError::Folder { path: folder.root().to_owned(), source })?;
+        tracing::info!(%hook, "programs are loaded");
         Ok((programs, maps))
     }
 
     fn replace_all(&mut self, folder: &PinFolder) -> Result<(), OpenError> {
         let links = folder.attachments();
         let links = links.map_err(|source| OpenError::Folder { path: folder.root().to_owned(), source })?;
-        for Attachment { program, ifindex, attached_to } in links {
+        for attachment in links {
+            let Attachment { program, ifindex, .. } = attachment;
             let path = folder.link(program, ifindex);
-            if attached_to == 0 {
+            if attachment.attached_to == 0 {
                 tracing::info!(program, ifindex, "unpinning the link of a device that has gone");
                 fs::remove_file(&path).map_err(|source| OpenError::Folder { path, source })?;
                 continue;
             }
-            self.replace(program, &path).map_err(|error| OpenError::Pin { path, cause: error.0 })?;
+            self.replace(&attachment, folder).map_err(|error| OpenError::Pin { path, cause: error.0 })?;
         }
         Ok(())
     }
 
-    fn replace(&mut self, program: &str, pin: &Path) -> Result<(), AttachError> {
+    fn replace(&mut self, attachment: &Attachment, folder: &PinFolder) -> Result<(), AttachError> {
+        let Attachment { program, ifindex, .. } = *attachment;
         if programs::XDP.contains(&program) {
-            return xdp::replace(xdp::program(&mut self.ebpf, program).map_err(AttachError)?, pin);
+            let xdp = xdp::program(&mut self.ebpf, program).map_err(AttachError)?;
+            return xdp::replace(xdp, &folder.link(program, ifindex));
         }
-        links::replace(self.program(program)?, pin)
+        hook::replace(self.program(program)?, attachment, folder)
     }
 
-    /// Attaches `program` to the device and pins the link.
+    /// How programs are attached.
+    pub(crate) fn hook(&self) -> Hook {
+        self.hook
+    }
+
+    /// Attaches `program` to the device.
     pub(crate) fn attach(
         &mut self,
         folder: &PinFolder,
@@ -105,34 +123,17 @@ impl Programs {
         if programs::XDP.contains(&program) {
             return xdp::attach(&mut self.ebpf, folder, program, ifindex);
         }
-        let pin = folder.link(program, ifindex);
-        detach(folder, program, ifindex).map_err(|error| AttachError(error.to_string()))?;
-        folder.require_no_stranger_on(device).map_err(|error| AttachError(error.to_string()))?;
-        if program == programs::FROM_UNDERLAY {
-            // After those that were there before us.
-            return links::attach(self.program(program)?, device, LinkOrder::last(), &pin);
+        folder.detach(program, ifindex).map_err(|error| AttachError(error.to_string()))?;
+        folder.require_no_stranger_on(device, ifindex).map_err(|error| AttachError(error.to_string()))?;
+        let hook = self.hook;
+        if program != programs::FROM_UNDERLAY {
+            hook::attach_guard(hook, self.program(programs::GUARD)?, (device, ifindex), folder)?;
         }
-        guard::attach(self.program(programs::GUARD)?, device, ifindex)?;
-        links::attach(self.program(program)?, device, LinkOrder::first(), &pin)
+        hook::attach(hook, self.program(program)?, program, (device, ifindex), folder)
     }
 
     fn program(&mut self, name: &str) -> Result<&mut SchedClassifier, AttachError> {
         classifier(&mut self.ebpf, name).map_err(AttachError)
-    }
-}
-
-/// Removes the pin of a link, and thereby detaches it. A link of XDP is detached first: by its pin alone the device
-/// would be free for another program only a little later.
-pub(crate) fn detach(folder: &PinFolder, program: &str, ifindex: u32) -> io::Result<()> {
-    if programs::XDP.contains(&program) {
-        match sys::detach_link_at(&folder.link(program, ifindex)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-    }
-    match fs::remove_file(folder.link(program, ifindex)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
     }
 }
 

@@ -11,10 +11,12 @@ use std::path::Path;
 const BPF_OBJ_PIN: libc::c_long = 6;
 const BPF_OBJ_GET: libc::c_long = 7;
 const BPF_PROG_ATTACH: libc::c_long = 8;
+const BPF_PROG_GET_FD_BY_ID: libc::c_long = 13;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 const BPF_LINK_CREATE: libc::c_long = 28;
 const BPF_LINK_DETACH: libc::c_long = 34;
 const BPF_XDP: u32 = 37;
+const BPF_PROG_QUERY: libc::c_long = 16;
 const BPF_TCX_INGRESS: u32 = 46;
 const BPF_LINK_TYPE_XDP: u32 = 6;
 const BPF_LINK_TYPE_TCX: u32 = 11;
@@ -71,6 +73,28 @@ struct RawLinkInfo {
     ifindex: u32,
     /// tcx only.
     attach_type: u32,
+}
+
+/// The start of the kernel's `union bpf_attr` for `BPF_PROG_QUERY`.
+#[repr(C)]
+struct ProgQuery {
+    target_ifindex: u32,
+    attach_type: u32,
+    query_flags: u32,
+    attach_flags: u32,
+    program_ids: u64,
+    count: u32,
+    padding: u32,
+}
+
+/// The start of the kernel's `struct bpf_prog_info`.
+#[repr(C)]
+#[derive(Default)]
+struct RawProgramInfo {
+    before: [u64; 6],
+    created_by_uid: u32,
+    map_count: u32,
+    map_ids: u64,
 }
 
 /// What a pinned link is.
@@ -148,6 +172,52 @@ pub(super) fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     };
     // SAFETY: `path` is a C string that outlives the call; the kernel only reads it.
     unsafe { bpf(BPF_OBJ_PIN, &raw mut attributes) }.map(drop)
+}
+
+/// Whether the kernel has tcx, which came with 6.6. Older ones do not know the attach type.
+pub(super) fn has_tcx() -> io::Result<bool> {
+    /// The loopback device's, in every network namespace.
+    const LOOPBACK: u32 = 1;
+    let mut attributes = ProgQuery {
+        target_ifindex: LOOPBACK,
+        attach_type: BPF_TCX_INGRESS,
+        query_flags: 0,
+        attach_flags: 0,
+        program_ids: 0,
+        count: 0,
+        padding: 0,
+    };
+    // SAFETY: without room for ids, which `count` says, the kernel writes none.
+    match unsafe { bpf(BPF_PROG_QUERY, &raw mut attributes) } {
+        Ok(_) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Ids of the maps that the program with this id uses.
+pub(super) fn maps_of(program: u32) -> io::Result<Vec<u32>> {
+    let mut id = [program, 0, 0];
+    // SAFETY: the attributes hold no pointers.
+    let fd = unsafe { bpf(BPF_PROG_GET_FD_BY_ID, &raw mut id) }?;
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let mut ids = [0_u32; 64];
+    let mut info = RawProgramInfo {
+        map_count: u32::try_from(ids.len()).unwrap_or(0),
+        map_ids: ids.as_mut_ptr().expose_provenance() as u64,
+        ..RawProgramInfo::default()
+    };
+    let mut attributes = InfoByFd {
+        bpf_fd: fd.as_raw_fd().cast_unsigned(),
+        info_len: u32::try_from(size_of_val(&info)).unwrap_or(0),
+        info: (&raw mut info).expose_provenance() as u64,
+    };
+    // SAFETY: the kernel writes at most `info_len` bytes, the size of `info`, and at most `map_count` ids, the length of
+    // `ids`; both outlive the call, and in both any bytes are a value.
+    unsafe { bpf(BPF_OBJ_GET_INFO_BY_FD, &raw mut attributes) }?;
+    let count = usize::try_from(info.map_count).unwrap_or(0).min(ids.len());
+    Ok(ids[..count].to_vec())
 }
 
 fn open_pin(path: &Path) -> io::Result<OwnedFd> {

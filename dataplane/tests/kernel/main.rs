@@ -8,6 +8,8 @@
     reason = "the helpers of a test, shared by its modules, fail and speak as it does"
 )]
 
+mod attached;
+mod clsact;
 mod foreign;
 mod host;
 mod next_hops;

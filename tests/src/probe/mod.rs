@@ -1,6 +1,7 @@
 //! What tenants' workloads would do: ping, talk UDP and TCP, move data, and keep at it while something happens.
 
 mod echo;
+mod numbered;
 mod ping;
 mod refusals;
 mod segmented;

@@ -6,6 +6,7 @@ mod foreign;
 mod forged;
 mod getting_started;
 mod harness;
+mod impaired;
 mod interrupted;
 mod lost_pins;
 mod overlapping_tenants;

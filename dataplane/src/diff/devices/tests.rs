@@ -69,7 +69,7 @@ fn wanted() -> Devices {
 }
 
 fn attachment(program: &'static str, ifindex: u32) -> Attachment {
-    Attachment { program, ifindex, attached_to: ifindex }
+    Attachment { hook: crate::Hook::Tcx, program, ifindex, attached_to: ifindex }
 }
 
 fn neighbour(protocol: u8, managed: bool) -> Neighbour {
