@@ -1,6 +1,7 @@
 //! The eBPF side of the kernel: the object with the programs, their maps and links, and the pins that keep them
 //! there without a daemon.
 
+mod entries;
 mod guard;
 mod inventory;
 mod links;

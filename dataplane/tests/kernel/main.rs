@@ -10,6 +10,7 @@
 
 mod foreign;
 mod host;
+mod layouts;
 mod next_hops;
 mod owners;
 mod pins;
