@@ -1,5 +1,6 @@
 //! A whole cloud on an [`Underlay`]: a weftd on every host, networks, and pods that are attached to them.
 
+mod holdings;
 mod intent;
 mod pod;
 mod watch;
@@ -13,6 +14,7 @@ use weft_api::view::PortPhase;
 use crate::underlay::{Machine, Underlay};
 use crate::{Lab, PATIENCE, Settings, Weftd, wait_for};
 
+pub use holdings::Holdings;
 pub use intent::Intent;
 pub use pod::{POD_DEVICE, Pod};
 pub use watch::Watch;

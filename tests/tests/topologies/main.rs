@@ -7,6 +7,7 @@ mod forged;
 mod getting_started;
 mod harness;
 mod interrupted;
+mod kills;
 mod lost_pins;
 mod overlapping_tenants;
 mod ownership;
