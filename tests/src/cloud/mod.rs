@@ -3,6 +3,7 @@
 mod holdings;
 mod intent;
 mod pod;
+mod uncounted;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use crate::{Lab, PATIENCE, Settings, Weftd, wait_for};
 pub use holdings::Holdings;
 pub use intent::Intent;
 pub use pod::{POD_DEVICE, Pod};
+pub use uncounted::Uncounted;
 pub use watch::Watch;
 
 /// Hosts with weftd, and the pods on them.
