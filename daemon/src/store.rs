@@ -81,8 +81,9 @@ pub enum StoreError {
     },
     /// It is not a database of ours, or is damaged.
     #[error(
-        "store {}: it is damaged or no weft database: {cause}; restore a copy, or move it away to begin with an empty \
-         store and apply your files again",
+        "store {}: it is damaged or no weft database: {cause}. What it held (networks, subnets, ports, remotes) is lost \
+         here; the kernel goes on forwarding as it is. Restore a copy of the file, or move it away, start once with \
+         `weftd --take-over`, which removes the ports, apply your files again and attach the workloads again",
         file.display()
     )]
     Damaged {
@@ -229,7 +230,7 @@ impl Store {
     fn database(&mut self) -> Result<&Database, StoreError> {
         let database = match self.database.take() {
             Some(database) => database,
-            None => Database::create(&self.file).map_err(|error| open_error(&self.file, error))?,
+            None => open(&self.file).map_err(|error| open_error(&self.file, error))?,
         };
         Ok(self.database.insert(database))
     }
@@ -241,6 +242,12 @@ impl Store {
     fn damaged(&self, cause: impl ToString) -> StoreError {
         StoreError::Damaged { file: self.file.clone(), cause: cause.to_string() }
     }
+}
+
+/// Opens the database, or makes an empty one. Every page is checked, also after a clean end: a damaged one is refused
+/// here, and not found when it is needed.
+fn open(file: &Path) -> Result<Database, DatabaseError> {
+    Database::builder().set_check_integrity_on_open(true).create(file)
 }
 
 /// Random numbers of the kernel.
