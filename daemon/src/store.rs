@@ -7,6 +7,7 @@
 //! The id tells a store from any other, an empty one in its place too: a kernel that follows one store is not taken
 //! over by another.
 
+use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,9 @@ use weft_api::view::Stored;
 
 /// Name of the database in the state folder.
 pub const FILE_NAME: &str = "weft.redb";
+
+/// Start of the name of a database that is being made; the process's id follows.
+const UNFINISHED: &str = "weft.redb.new-";
 
 /// Version of the layout that this weftd writes, and the newest that it reads.
 const SCHEMA: u64 = 1;
@@ -247,13 +251,38 @@ impl Store {
 /// Opens the database, or makes an empty one. Every page is checked, also after a clean end: a damaged one is refused
 /// here, and not found when it is needed.
 fn open(file: &Path) -> Result<Database, DatabaseError> {
-    Database::builder().set_check_integrity_on_open(true).create(file)
+    if !file.exists() {
+        make(file)?;
+    }
+    Database::builder().set_check_integrity_on_open(true).open(file)
+}
+
+/// Makes an empty database. It gets its name when it is whole and on the disk: a power cut leaves no half of one.
+fn make(file: &Path) -> Result<(), DatabaseError> {
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    let unfinished = folder.join(format!("{UNFINISHED}{}", std::process::id()));
+    drop(Database::create(&unfinished)?);
+    File::open(&unfinished)?.sync_all()?;
+    // Unlike renaming, this leaves alone what another weftd made meanwhile.
+    match std::fs::hard_link(&unfinished, file) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    std::fs::remove_file(&unfinished)?;
+    // Without it a power cut may take the file's name, and with it what is committed later.
+    Ok(File::open(folder)?.sync_all()?)
 }
 
 /// Random numbers of the kernel.
 fn draw() -> std::io::Result<[u64; 2]> {
     let mut bytes = [[0; 8]; 2];
-    std::fs::File::open("/dev/urandom")?.read_exact(bytes.as_flattened_mut())?;
+    File::open("/dev/urandom")?.read_exact(bytes.as_flattened_mut())?;
     Ok(bytes.map(u64::from_ne_bytes))
 }
 

@@ -98,7 +98,14 @@ impl Weftd {
         fs::write(settings.config(), settings.toml())?;
         let lifetime = if lab.is_kept() { Lifetime::Own } else { Lifetime::Ours };
         let weft = Weft::new(&settings.socket(), namespace)?;
-        Ok(Self { settings, program: binary("weftd")?, weft, namespace: namespace.file().try_clone()?, lifetime, child: None })
+        Ok(Self {
+            settings,
+            program: binary("weftd")?,
+            weft,
+            namespace: namespace.file().try_clone()?,
+            lifetime,
+            child: None,
+        })
     }
 
     /// Its settings.

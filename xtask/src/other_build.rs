@@ -117,7 +117,8 @@ fn longer(source: &str, of: &str, kind: &str, value: &str, bytes: usize) -> Resu
     const FIELD: &str = "of_other_build";
     let (start, end) = braces(source, &format!("pub struct {of} "))?;
     let fields = source[start..end].trim_end().trim_end_matches(',');
-    let head = format!("{}{fields},\n    /// Not in the first build.\n    pub {FIELD}: {kind},\n", &source[..start]);
+    let head =
+        format!("{}{fields},\n    /// Not in the first build.\n    pub {FIELD}: {kind},\n", &source[..start]);
     let source = head + &source[end..];
 
     let assert = format!("assert_size!({of}, ");
@@ -165,7 +166,10 @@ fn braces(source: &str, head: &str) -> Result<(usize, usize)> {
 }
 
 fn replace(text: &str, this: &str, by: &str) -> Result<String> {
-    ensure!(text.matches(this).count() == 1, "`{this}` must be there once: the other build is made by replacing it");
+    ensure!(
+        text.matches(this).count() == 1,
+        "`{this}` must be there once: the other build is made by replacing it"
+    );
     Ok(text.replace(this, by))
 }
 
@@ -178,7 +182,10 @@ mod tests {
         let source = "pub struct A {\n    b: u32,\n}\nassert_size!(A, 4);\nimpl A {\n    fn new() -> Self {\n        \
                       Self { b: 1 }\n    }\n}\nimpl B { fn new() -> Self { Self { c: 2 } } }\n";
         let longer = longer(source, "A", "u64", "7", 8).unwrap();
-        assert!(longer.contains("b: u32,\n    /// Not in the first build.\n    pub of_other_build: u64,\n}"), "{longer}");
+        assert!(
+            longer.contains("b: u32,\n    /// Not in the first build.\n    pub of_other_build: u64,\n}"),
+            "{longer}"
+        );
         assert!(longer.contains("assert_size!(A, 12);"), "{longer}");
         assert!(longer.contains("fn new() -> Self {\n        Self { of_other_build: 7,  b: 1 }"), "{longer}");
         assert!(longer.contains("Self { c: 2 }"), "{longer}");

@@ -148,7 +148,8 @@ mod tests {
     #[test]
     fn each_cpu_s_value_keeps_its_place_and_what_lies_between_is_not_taken_for_a_value() {
         let two_cpus = [1, 2, 3, 4, 9, 9, 9, 9, 5, 6, 7, 8, 9, 9, 9, 9];
-        let longer = [1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 6, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let longer =
+            [1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 6, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(fitted(&two_cpus, 8, 4, 12, 16), longer);
         assert_eq!(fitted(&two_cpus, 8, 4, 2, 8), [1, 2, 0, 0, 0, 0, 0, 0, 5, 6, 0, 0, 0, 0, 0, 0]);
     }

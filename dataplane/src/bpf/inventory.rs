@@ -61,7 +61,8 @@ impl Inventory {
 
 /// Whether a map of the shape `ours` can take the place of one that is `pinned`.
 fn is_replaceable(name: &str, pinned: &Shape, ours: &Shape) -> bool {
-    let may_differ = name != maps::ABI && (size_key(name).is_some() || pinned.max_entries == ours.max_entries);
+    let may_differ =
+        name != maps::ABI && (size_key(name).is_some() || pinned.max_entries == ours.max_entries);
     may_differ && ours.takes_entries_of(pinned)
 }
 

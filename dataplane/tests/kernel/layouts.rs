@@ -136,7 +136,11 @@ fn wherever_another_build_was_interrupted_the_next_goes_on() {
         for (done, more) in (0..=CHANGED.len()).flat_map(|done| [(done, 8), (done, 3)]) {
             fs::create_dir(folder.join("resized")).unwrap();
             for name in CHANGED {
-                as_of_another_build(&folder.join("maps").join(name), &folder.join("resized").join(name), more);
+                as_of_another_build(
+                    &folder.join("maps").join(name),
+                    &folder.join("resized").join(name),
+                    more,
+                );
             }
             for name in &CHANGED[..done] {
                 fs::rename(folder.join("resized").join(name), folder.join("maps").join(name)).unwrap();

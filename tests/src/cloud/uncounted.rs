@@ -24,7 +24,8 @@ impl Uncounted {
         let mut sent = 0;
         for pod in cloud.pods() {
             let text = pod.namespace.run(|| fs::read_to_string("/proc/thread-self/net/dev"))??;
-            sent += transmitted(&text, POD_DEVICE).with_context(|| format!("{POD_DEVICE} of {}", pod.name))?;
+            sent +=
+                transmitted(&text, POD_DEVICE).with_context(|| format!("{POD_DEVICE} of {}", pod.name))?;
         }
         let mut counted = 0;
         for daemon in cloud.daemons() {

@@ -87,7 +87,10 @@ impl Mesh {
             }
             for (later, to) in pods.iter().enumerate().skip(number + 1) {
                 let address = to.addresses()[(number + later) % 2];
-                streams.push((format!("TCP {} to {address}", pod.name), streams::start(pod, to, address, &stop)?));
+                streams.push((
+                    format!("TCP {} to {address}", pod.name),
+                    streams::start(pod, to, address, &stop)?,
+                ));
             }
         }
         Ok(Self { stop, pings, datagrams, streams, dropped_before })

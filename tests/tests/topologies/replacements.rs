@@ -135,7 +135,12 @@ fn is_all_of(cloud: &Cloud<'_>, host: usize, build: Build) -> Result<()> {
         for program in attached.iter().filter(|program| program.name_as_str() != Some(programs::GUARD)) {
             let used = program.map_ids()?.context("the kernel names no maps of a program")?;
             let others: Vec<_> = used.iter().filter(|id| !pinned.contains(id)).collect();
-            ensure!(others.is_empty(), "{:?} on {} uses the maps {others:?}", program.name_as_str(), device.name);
+            ensure!(
+                others.is_empty(),
+                "{:?} on {} uses the maps {others:?}",
+                program.name_as_str(),
+                device.name
+            );
         }
     }
     Ok(())
@@ -179,7 +184,9 @@ fn by_an_incompatible_one_is_refused() -> Result<()> {
 /// The first host's weftd refuses to start, with these words and a way out, and leaves all pinned maps as they are.
 fn refused(cloud: &mut Cloud<'_>, words: &[&str]) -> Result<()> {
     let pins = cloud.daemon(0).settings().pin_folder.join("maps");
-    let ids = || maps::ALL.iter().map(|map| Ok(MapInfo::from_pin(pins.join(map))?.id())).collect::<Result<Vec<_>>>();
+    let ids = || {
+        maps::ALL.iter().map(|map| Ok(MapInfo::from_pin(pins.join(map))?.id())).collect::<Result<Vec<_>>>()
+    };
     let before = ids()?;
     cloud.daemon_mut(0).launch()?;
     let status = cloud.daemon_mut(0).wait_until_ended()?;

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// What happened to the one file that is watched, and what its writer believes.
+/// What happened to the one file that is watched, from its making under another name on, and what its writer believes.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
     /// Bytes were written at an offset.
@@ -19,6 +19,10 @@ pub(crate) enum Event {
     Length(u64),
     /// What was written before is on the disk from here on.
     Synced,
+    /// It has its name from here on, unless the power is cut before [`Event::NameSynced`].
+    Named,
+    /// Its name is on the disk.
+    NameSynced,
     /// The writer was told so: revision, which must never be lost from here on.
     Acknowledged(u64),
 }
@@ -50,7 +54,8 @@ fn filter() -> io::Result<OwnedFd> {
         jf,
         k,
     };
-    let calls = [libc::SYS_pwrite64, libc::SYS_ftruncate, libc::SYS_fdatasync, libc::SYS_fsync];
+    let calls =
+        [libc::SYS_pwrite64, libc::SYS_ftruncate, libc::SYS_fdatasync, libc::SYS_fsync, libc::SYS_linkat];
     // The number of the call is the first word of what a filter sees.
     let mut program = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0)];
     for (index, call) in calls.into_iter().enumerate() {
@@ -60,7 +65,8 @@ fn filter() -> io::Result<OwnedFd> {
     }
     program.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0));
     program.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_USER_NOTIF, 0, 0));
-    let program = libc::sock_fprog { len: u16::try_from(program.len()).unwrap(), filter: program.as_mut_ptr() };
+    let program =
+        libc::sock_fprog { len: u16::try_from(program.len()).unwrap(), filter: program.as_mut_ptr() };
     // SAFETY: takes no pointers; it keeps this thread from gaining privileges, which it does not try.
     unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
     // SAFETY: the kernel copies the program, which outlives the call.
@@ -72,7 +78,8 @@ fn filter() -> io::Result<OwnedFd> {
             &raw const program,
         )
     };
-    let listener = RawFd::try_from(listener).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
+    let listener =
+        RawFd::try_from(listener).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
     // SAFETY: the kernel has just made it for us.
     Ok(unsafe { OwnedFd::from_raw_fd(listener) })
 }
@@ -93,17 +100,7 @@ fn note(listener: &OwnedFd, watched: &Path, events: &Events) -> io::Result<bool>
     if unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut call) } < 0 {
         return Err(io::Error::last_os_error());
     }
-    let [fd, first, second, third, ..] = call.data.args;
-    if fs::read_link(format!("/proc/self/fd/{fd}")).is_ok_and(|path| path == watched) {
-        let event = match libc::c_long::from(call.data.nr) {
-            libc::SYS_pwrite64 => {
-                let mut bytes = vec![0; usize::try_from(second).unwrap()];
-                File::open("/proc/self/mem")?.read_exact_at(&mut bytes, first)?;
-                Event::Write(third, bytes)
-            }
-            libc::SYS_ftruncate => Event::Length(first),
-            _ => Event::Synced,
-        };
+    if let Some(event) = event(&call.data, watched)? {
         events.lock().unwrap().push(event);
     }
     let mut answer = libc::seccomp_notif_resp {
@@ -117,4 +114,30 @@ fn note(listener: &OwnedFd, watched: &Path, events: &Events) -> io::Result<bool>
         return Err(io::Error::last_os_error());
     }
     Ok(true)
+}
+
+/// What a call does to the watched file, or to the folder that it is in.
+fn event(call: &libc::seccomp_data, watched: &Path) -> io::Result<Option<Event>> {
+    let [fd, first, second, third, ..] = call.args;
+    let number = libc::c_long::from(call.nr);
+    if number == libc::SYS_linkat {
+        return Ok(Some(Event::Named));
+    }
+    let file = fs::read_link(format!("/proc/self/fd/{fd}"))?;
+    if Some(file.as_path()) == watched.parent() {
+        return Ok(Some(Event::NameSynced));
+    }
+    // While it is made, its name is longer.
+    if !file.to_string_lossy().starts_with(&*watched.to_string_lossy()) {
+        return Ok(None);
+    }
+    Ok(Some(match number {
+        libc::SYS_pwrite64 => {
+            let mut bytes = vec![0; usize::try_from(second).unwrap()];
+            File::open("/proc/self/mem")?.read_exact_at(&mut bytes, first)?;
+            Event::Write(third, bytes)
+        }
+        libc::SYS_ftruncate => Event::Length(first),
+        _ => Event::Synced,
+    }))
 }

@@ -19,7 +19,11 @@ use crate::wait::let_pass;
 const PERIOD: Duration = Duration::from_millis(4);
 
 /// Pings `to`, addresses of one family, until told to stop.
-pub(super) fn start(from: &Pod, to: Vec<IpAddr>, stop: &Arc<AtomicBool>) -> Result<JoinHandle<Result<Vec<Flow>>>> {
+pub(super) fn start(
+    from: &Pod,
+    to: Vec<IpAddr>,
+    stop: &Arc<AtomicBool>,
+) -> Result<JoinHandle<Result<Vec<Flow>>>> {
     let stop = Arc::clone(stop);
     let name = from.name.clone();
     from.namespace.spawn(move || {
