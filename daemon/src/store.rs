@@ -107,10 +107,12 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// Opens the database of a state folder; makes both if missing.
+    /// Opens the database of a state folder; makes both if missing. After a power cut it is the one of the last commit
+    /// that returned, or of the one that was under way.
     ///
     /// # Errors
-    /// [`StoreError`]; an existing database is then as it was.
+    /// [`StoreError`]. A damaged database stays refused, though the attempt to repair it may have written into it; any
+    /// other is as it was.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         std::fs::DirBuilder::new()
             .recursive(true)

@@ -2,7 +2,8 @@
 //! in which the rule of `dataplane-abi` is used to the full. Values of three maps are longer at their end, and the
 //! programs write there.
 //!
-//! It shares the target folder with the workspace, so that no dependency is built again.
+//! It shares the target folder with the workspace, so that no dependency is built again, and has another version: cargo
+//! names what it makes of a workspace's crate after its place in the workspace and its version.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,8 +18,14 @@ use crate::step::{cargo, run, step};
 const COPY: &str = "other-build";
 /// The executable while cargo makes it, in a folder where the workspace's own is called `weftd`.
 const NAME: &str = "weftd-of-other-build";
+/// The object with the eBPF programs, likewise.
+const OBJECT: &str = "weft-dataplane-of-other-build";
 /// What a build does not need, or what the copy has otherwise.
 const LEFT_OUT: [&str; 4] = ["target", ".git", "docs", ".ci"];
+
+/// The version of the workspace's crates, and theirs in the other build.
+const VERSION: &str = concat!("version = \"", env!("CARGO_PKG_VERSION"), "\"");
+const OTHER_VERSION: &str = concat!("version = \"", env!("CARGO_PKG_VERSION"), "-other\"");
 
 /// Values that grow: the file, the type, the type and value of the field at its end, and how many bytes that is.
 const LONGER: [(&str, &str, &str, &str, usize); 3] = [
@@ -107,9 +114,25 @@ fn otherwise(file: &Path, mut text: String) -> Result<String> {
             let counts = "count(&mut counters.from_port, len);";
             replace(&text, counts, &format!("{counts} counters.of_other_build += 1;"))
         }
+        Some("Cargo.toml") => replace(&text, VERSION, OTHER_VERSION),
+        Some("Cargo.lock" | "dataplane-ebpf/Cargo.lock") => Ok(other_versions(&text)),
+        Some("dataplane-ebpf/Cargo.toml") => {
+            let text = replace(&text, VERSION, OTHER_VERSION)?;
+            replace(&text, "name = \"weft-dataplane\"", &format!("name = \"{OBJECT}\""))
+        }
+        Some("dataplane/build.rs") => replace(&text, "\"weft-dataplane\"", &format!("\"{OBJECT}\"")),
         Some("daemon/Cargo.toml") => replace(&text, "name = \"weftd\"", &format!("name = \"{NAME}\"")),
         _ => Ok(text),
     }
+}
+
+/// A lock file in which our own crates, which come from no registry, have the other version.
+fn other_versions(lock: &str) -> String {
+    let package = |package: &str| match package.contains("\nsource = ") {
+        true => package.to_owned(),
+        false => package.replace(VERSION, OTHER_VERSION),
+    };
+    lock.split("[[package]]").map(package).collect::<Vec<_>>().join("[[package]]")
 }
 
 /// The source of a type with one more field at its end, whose size is asserted to be so many bytes more.
@@ -189,6 +212,16 @@ mod tests {
         assert!(longer.contains("assert_size!(A, 12);"), "{longer}");
         assert!(longer.contains("fn new() -> Self {\n        Self { of_other_build: 7,  b: 1 }"), "{longer}");
         assert!(longer.contains("Self { c: 2 }"), "{longer}");
+    }
+
+    #[test]
+    fn our_own_crates_have_another_version_and_no_other_has() {
+        let lock = format!(
+            "[[package]]\nname = \"weft-a\"\n{VERSION}\n\n[[package]]\nname = \"b\"\n{VERSION}\nsource = \"c\"\n"
+        );
+        let other = other_versions(&lock);
+        assert_eq!(other.matches(OTHER_VERSION).count(), 1, "{other}");
+        assert!(other.starts_with(&format!("[[package]]\nname = \"weft-a\"\n{OTHER_VERSION}\n")), "{other}");
     }
 
     #[test]

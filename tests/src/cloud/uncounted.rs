@@ -38,14 +38,17 @@ impl Uncounted {
         Ok(Self { sent, counted })
     }
 
-    /// How many packets were sent since and not counted, and how many were sent.
+    /// How many packets were sent since and not counted, and how many were sent. The two figures are not of one moment:
+    /// a few that the pods send by themselves may lie between, and make it also negative.
     ///
     /// # Errors
     /// As [`Uncounted::begin`].
-    pub fn end(self, cloud: &Cloud<'_>) -> Result<(u64, u64)> {
+    pub fn end(self, cloud: &Cloud<'_>) -> Result<(i64, u64)> {
         let now = Self::begin(cloud)?;
         let sent = now.sent - self.sent;
-        Ok((sent.saturating_sub(now.counted.saturating_sub(self.counted)), sent))
+        let counted =
+            now.counted.checked_signed_diff(self.counted).context("the counters are beyond all bounds")?;
+        Ok((i64::try_from(sent)? - counted, sent))
     }
 }
 

@@ -12,6 +12,7 @@ mod lost_pins;
 mod overlapping_tenants;
 mod ownership;
 mod pmtu;
+mod power_cut;
 mod replacements;
 mod restart;
 mod same_host;

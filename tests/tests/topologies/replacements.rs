@@ -87,6 +87,8 @@ fn by_another_build_and_back() -> Result<()> {
             "{REPLACEMENTS} replacements in {took:.0?} ({interrupted} interrupted once): {report}; {uncounted} of {of} \
              packets of the pods not counted"
         );
+        // Counted between the copying of the counters and the exchange of the last program, in maps that then went.
+        ensure!(uncounted * 20 < i64::try_from(of)?, "{uncounted} of {of} packets were not counted");
         report.assert_lossless()
     })
 }
