@@ -91,8 +91,12 @@ impl Image {
                     }
                 }
             }
-            Event::Length(_) if dice.below(100) >= odds => {}
-            whole => self.apply(whole),
+            Event::Length(_) => {
+                if dice.below(100) < odds {
+                    self.apply(event);
+                }
+            }
+            Event::Synced | Event::Named | Event::NameSynced | Event::Acknowledged(_) => {}
         }
     }
 }

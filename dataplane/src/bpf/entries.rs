@@ -46,10 +46,14 @@ impl Entries {
         self.shape.max_entries
     }
 
-    /// All keys, one after the other. Nobody may change the map meanwhile.
+    /// All keys, one after the other; none if it is no map of entries, but of what passes through. Nobody may change the
+    /// map meanwhile.
     pub(super) fn keys(&self) -> io::Result<Keys> {
         let size = usize_of(self.shape.key_size);
-        let mut keys = Keys { size, bytes: Vec::new() };
+        let mut keys = Keys { size: size.max(1), bytes: Vec::new() };
+        if size == 0 {
+            return Ok(keys);
+        }
         let mut next = vec![0; size];
         let mut last: Option<Vec<u8>> = None;
         loop {
