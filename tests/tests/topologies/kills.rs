@@ -61,7 +61,6 @@ enum Moment {
 /// In: the traffic of the drawing, and 100 kills, of a weftd of chance at a moment of chance. Out: everything sent
 /// arrives, no connection breaks; what weft holds in the kernel and in its process is what it held before.
 #[test]
-#[expect(clippy::print_stdout, reason = "the figures are what this is for")]
 fn a_hundred() -> Result<()> {
     Lab::test(|lab| {
         let mut cloud = three_hosts(lab)?;

@@ -24,7 +24,6 @@ const BLOCK: usize = 4096;
 /// different moments. Out: on each copy a weftd either starts, with whole pairs only and none missing that was
 /// acknowledged before the copying began, or ends and says what is lost and what to do.
 #[test]
-#[expect(clippy::print_stdout, reason = "the figures are what this is for")]
 fn copies_open_or_say_what_is_lost() -> Result<()> {
     Lab::test(|lab| {
         let underlay = underlay::two_hosts(lab, Wire::default())?;

@@ -58,7 +58,6 @@ impl Build {
 /// everything sent arrives, no connection breaks; after each, maps and programs are all the new build's, with what was
 /// counted before.
 #[test]
-#[expect(clippy::print_stdout, reason = "the figures are what this is for")]
 fn by_another_build_and_back() -> Result<()> {
     Lab::test(|lab| {
         let mut cloud = three_hosts(lab)?;
@@ -152,7 +151,6 @@ fn is_all_of(cloud: &Cloud<'_>, host: usize, build: Build) -> Result<()> {
 /// it ends at once and says which and what to do, and nothing is changed: the same maps are pinned, packets flow all the
 /// time, and the right weftd goes on where the last one ended.
 #[test]
-#[expect(clippy::print_stdout, reason = "the figures are of interest")]
 fn by_an_incompatible_one_is_refused() -> Result<()> {
     Lab::test(|lab| {
         let mut cloud = three_hosts(lab)?;
