@@ -32,6 +32,10 @@ fn copies_open_or_say_what_is_lost() -> Result<()> {
             |name: &str, machine: &underlay::Machine| Settings::new(lab, name, UPLINK, machine.vtep);
         let mut writer = Weftd::new(lab, settings("h1", first), &first.namespace)?;
         let mut reader = Weftd::new(lab, settings("h2", second), &second.namespace)?;
+        for daemon in [&writer, &reader] {
+            let toml = daemon.settings().toml().replace("vnis = 256", "vnis = 16384");
+            fs::write(daemon.settings().config(), toml)?;
+        }
         writer.start()?;
         let mut dice = Dice::new();
         println!("repeat with {}", dice.seed());
