@@ -2,8 +2,21 @@
 //! and the version of all that.
 //!
 //! Both sides compile these types. Each is `repr(C)` without implicit padding (zerocopy proves it), is checked
-//! for size at compile time, and keeps addresses as byte arrays in wire order. A change to any of them raises
-//! [`ABI_VERSION`], which the daemon compares with that of the pinned maps before it touches them.
+//! for size at compile time, and keeps addresses as byte arrays in wire order.
+//!
+//! # What two builds of one [`ABI_VERSION`] may differ in
+//!
+//! A weftd takes over the pinned maps of another build, older or newer, without a packet being lost, if both have the
+//! same [`ABI_VERSION`]. It compares that before it touches anything, and refuses any other. So every change raises the
+//! version, but for these:
+//!
+//! - A value gets new fields at its end, for which zero means what was so before there were these fields. Entries are
+//!   carried over with zeros there, or cut off: a build that does not know the fields does without what they say.
+//! - A map has another size (`max_entries`).
+//! - A map is new, and empty means what was so before there was this map. A build that does not know it leaves its pin
+//!   alone.
+//!
+//! Keys, kinds of maps, the order and meaning of what is there, and the names of programs with pinned links stay.
 
 #![cfg_attr(not(test), no_std)]
 
@@ -31,7 +44,7 @@ pub use underlay::Underlay;
 pub use vni::{VniEntry, vni_kind};
 pub use vtep::{VtepAddr, VtepEntry, VtepVniKey};
 
-/// Raised with every change of a map's key, value or meaning.
+/// Raised with every change of a map's key, value or meaning that the rule above does not allow.
 pub const ABI_VERSION: u32 = 2;
 
 /// Names of the maps, as in the object file and in the pin folder.

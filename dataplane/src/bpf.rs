@@ -3,6 +3,7 @@
 
 mod clsact;
 mod elements;
+mod entries;
 mod guard;
 mod hook;
 mod inventory;

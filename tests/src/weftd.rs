@@ -92,6 +92,7 @@ impl Settings {
 #[derive(Debug)]
 pub struct Weftd {
     settings: Settings,
+    program: PathBuf,
     weft: Weft,
     namespace: File,
     lifetime: Lifetime,
@@ -108,7 +109,14 @@ impl Weftd {
         fs::write(settings.config(), settings.toml())?;
         let lifetime = if lab.is_kept() { Lifetime::Own } else { Lifetime::Ours };
         let weft = Weft::new(&settings.socket(), namespace)?;
-        Ok(Self { settings, weft, namespace: namespace.file().try_clone()?, lifetime, child: None })
+        Ok(Self {
+            settings,
+            program: binary("weftd")?,
+            weft,
+            namespace: namespace.file().try_clone()?,
+            lifetime,
+            child: None,
+        })
     }
 
     /// Its settings.
@@ -132,13 +140,24 @@ impl Weftd {
         &self.weft
     }
 
+    /// The id of its process, if it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// From its next start on it is this program.
+    pub fn becomes(&mut self, program: PathBuf) {
+        self.program = program;
+    }
+
     /// Starts it in its host's namespace; does not wait for it.
     ///
     /// # Errors
     /// weftd was not built.
     pub fn launch(&mut self) -> Result<()> {
         let log = File::options().create(true).append(true).open(self.settings.log())?;
-        let mut command = Command::new(binary("weftd")?);
+        let mut command = Command::new(&self.program);
         command.arg("--config").arg(self.settings.config());
         // The log is read by people in the output of a failed test.
         command.env("NO_COLOR", "1").current_dir("/").stdin(std::process::Stdio::null());

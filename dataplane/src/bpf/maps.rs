@@ -51,9 +51,10 @@ impl Shape {
         })
     }
 
-    /// Whether a map of this shape can take the entries of one of the `other`, as far as they fit.
-    pub(super) fn is_but_for_size(&self, other: &Self) -> bool {
-        Self { max_entries: other.max_entries, ..*self } == *other
+    /// Whether a map of this shape can take the entries of one of the `other`, as far as they fit: by the rule of the
+    /// contract, values of one ABI differ at their end only.
+    pub(super) fn takes_entries_of(&self, other: &Self) -> bool {
+        Self { value_size: other.value_size, max_entries: other.max_entries, ..*self } == *other
     }
 
     fn new<K, V>(kind: MapType, max_entries: u32) -> Self {
@@ -270,16 +271,6 @@ impl Counters {
     /// Those that are pinned at `path`.
     pub(crate) fn at(path: &Path) -> Result<Self, MapError> {
         Ok(Self { map: pinned(path)?.try_into()? })
-    }
-
-    /// How many slots there are.
-    pub(super) fn slots(&self) -> u32 {
-        self.map.len()
-    }
-
-    /// Sets a slot's counters to those of the same slot elsewhere, CPU by CPU.
-    pub(super) fn copy_slot(&mut self, from: &Self, slot: u32) -> Result<(), MapError> {
-        self.map.set(slot, from.map.get(&slot, 0)?, 0)
     }
 
     /// A slot's counters, summed over CPUs.

@@ -33,8 +33,8 @@ impl std::fmt::Debug for Programs {
 }
 
 impl Programs {
-    /// Loads the programs, adopts the pinned maps, moves the entries of those of another size to new ones, or pins
-    /// new ones, and replaces the programs on every device. Fails before it changes anything, but for the
+    /// Loads the programs, adopts the pinned maps, moves the entries of those of another size or layout to new ones, or
+    /// pins new ones, and replaces the programs on every device. Fails before it changes anything, but for the
     /// replacement itself, which no packet notices.
     pub(crate) fn load(
         folder: &mut PinFolder,
@@ -44,9 +44,9 @@ impl Programs {
         let hook = hook::choose(options.hook)?;
         let sizes = &options.sizes;
         folder.check_owner(owner)?;
-        let Inventory { adopted, resized } = Inventory::take(folder, sizes)?;
+        let Inventory { adopted, outgrown } = Inventory::take(folder, sizes)?;
         memory::check(sizes, &adopted)?;
-        let staging = Staging::prepare(folder, resized)?;
+        let staging = Staging::prepare(folder, outgrown)?;
         let mut ebpf = load(folder, &adopted, sizes)?;
         for name in programs::ALL.into_iter().chain([programs::GUARD]) {
             classifier(&mut ebpf, name)
@@ -66,10 +66,9 @@ impl Programs {
         }
         let fresh = pin_new(&mut ebpf, folder, &staging, &adopted, sizes)?;
         let unusable = |error: MapError| OpenError::Pin { path: folder.maps(), cause: chain(&error) };
-        let old = Maps::open(|name| folder.map(name)).map_err(unusable)?;
         let path = |name: &str| staging.map(name).unwrap_or_else(|| folder.map(name));
-        let mut maps = Maps::open(path).map_err(unusable)?;
-        staging.fill(&old, &mut maps)?;
+        let maps = Maps::open(path).map_err(unusable)?;
+        staging.fill(folder, &maps)?;
         fresh.keep();
 
         let mut programs = Self { ebpf, hook };

@@ -12,6 +12,7 @@ mod attached;
 mod clsact;
 mod foreign;
 mod host;
+mod layouts;
 mod next_hops;
 mod owners;
 mod pins;

@@ -23,7 +23,7 @@ use crate::traffic::{arrives, socket};
 
 const LARGER: Sizes = Sizes { ports: 32, vnis: 40, vteps: 17, addresses: 200, prefixes: 64 };
 
-fn with_ports(first: &Path, second: &Path) -> Desired {
+pub fn with_ports(first: &Path, second: &Path) -> Desired {
     let mut desired = desired();
     desired.ports.insert("a".to_owned(), port(10, first));
     desired.ports.insert("b".to_owned(), port(11, second));

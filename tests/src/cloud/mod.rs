@@ -1,7 +1,9 @@
 //! A whole cloud on an [`Underlay`]: a weftd on every host, networks, and pods that are attached to them.
 
+mod holdings;
 mod intent;
 mod pod;
+mod uncounted;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -13,8 +15,10 @@ use weft_api::view::PortPhase;
 use crate::underlay::{Machine, Underlay};
 use crate::{Lab, PATIENCE, Settings, Weftd, wait_for};
 
+pub use holdings::Holdings;
 pub use intent::Intent;
 pub use pod::{POD_DEVICE, Pod};
+pub use uncounted::Uncounted;
 pub use watch::Watch;
 
 /// Hosts with weftd, and the pods on them.
