@@ -14,18 +14,20 @@ mod schedule;
 mod status;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 use weft_api::kind::{Kind, Reference};
 use weft_api::resource::Attachment;
 use weft_api::view::{Action, Event, Outcome, Problem, ResourceChange, Stored};
-use weft_dataplane::{Dataplane, Options, Owner, Report};
+use weft_dataplane::{Dataplane, DropReader, ObserveError, Options, Owner, Report};
 
 use crate::change::{Candidate, Change, Refused};
 use crate::config::Config;
 use crate::desired::desired;
+use crate::drops::Names;
 use crate::intent::{Intent, reference};
 use crate::model::{Host, Model};
 use crate::netns;
@@ -53,6 +55,7 @@ pub struct Engine {
     observed: Observed,
     history: History,
     schedule: Schedule,
+    names: watch::Sender<Arc<Names>>,
     started: Instant,
     commands: mpsc::Receiver<Command>,
 }
@@ -121,12 +124,27 @@ impl Engine {
             observed: Observed::nothing(started),
             history: History::new(revision),
             schedule: Schedule::default(),
+            names: watch::Sender::default(),
             started,
             commands,
         };
         engine.reconcile().await;
         info!(revision, resources = engine.revisions.len(), elapsed = ?started.elapsed(), "engine started");
         Ok((engine, Handle(sender)))
+    }
+
+    /// The reader of the drops that the kernel tells.
+    ///
+    /// # Errors
+    /// [`ObserveError`] if the kernel does not give it.
+    pub fn drops(&self) -> Result<DropReader, ObserveError> {
+        self.dataplane.drops()
+    }
+
+    /// What the kernel's numbers are called, now and after each change.
+    #[must_use]
+    pub fn names(&self) -> watch::Receiver<Arc<Names>> {
+        self.names.subscribe()
     }
 
     /// Works until it is released or torn down.
@@ -295,6 +313,7 @@ impl Engine {
         let now = Instant::now();
         self.schedule.handle_report(now, !report.failures.is_empty());
         self.observed = Observed::of(now, report);
+        self.names.send_replace(Arc::new(Names::of(&self.model, &report.ports)));
     }
 
     fn outcome(&self, resources: Vec<ResourceChange>, report: &Report) -> Outcome {

@@ -11,6 +11,7 @@ mod address;
 mod counters;
 mod drop_reason;
 mod endpoint;
+mod event;
 mod host;
 mod limit;
 mod next_hop;
@@ -21,6 +22,7 @@ pub use address::{IpKey, MacKey, family};
 pub use counters::{PortCounters, Traffic};
 pub use drop_reason::DropReason;
 pub use endpoint::Endpoint;
+pub use event::{DropEvent, Place};
 pub use host::HostConfig;
 pub use limit::{Limits, PortLimits, Rate};
 pub use next_hop::{HostRoute, NextHop, kind};
@@ -58,10 +60,12 @@ pub mod maps {
     pub const COUNTERS: &str = "COUNTERS";
     /// Array from a port's slot to [`PortLimits`](crate::PortLimits); slot 0 is for what belongs to no port.
     pub const LIMITS: &str = "LIMITS";
+    /// Ring buffer of [`DropEvent`](crate::DropEvent).
+    pub const EVENTS: &str = "EVENTS";
 
     /// All of them.
-    pub const ALL: [&str; 11] =
-        [ABI, HOST, ENDPOINTS, HOSTS, PREFIXES, FDB, VNIS, VTEP_VNIS, VTEPS, COUNTERS, LIMITS];
+    pub const ALL: [&str; 12] =
+        [ABI, HOST, ENDPOINTS, HOSTS, PREFIXES, FDB, VNIS, VTEP_VNIS, VTEPS, COUNTERS, LIMITS, EVENTS];
 }
 
 /// Names of the programs, as in the object file.

@@ -1,7 +1,7 @@
 //! What a workload sends, from the host end of its veth: endpoint, neighbours, anti-spoofing, then routed or
 //! switched, and into another port or the tunnel.
 
-use weft_dataplane_abi::{DropReason, Endpoint, HostConfig, MacKey, kind};
+use weft_dataplane_abi::{DropReason, Endpoint, HostConfig, MacKey, Place, kind};
 
 use crate::encapsulate::encapsulate;
 use crate::headers::{ETHERNET_LEN, Ethernet, IPV6_LEN, ethertype};
@@ -20,9 +20,9 @@ pub fn run(skb: &mut Skb) -> i32 {
     match maps::endpoint(skb.ifindex()) {
         Some(endpoint) => {
             let verdict = packet(skb, endpoint);
-            execute(skb, endpoint.slot(), len, verdict)
+            execute(skb, Place::Pod, endpoint.slot(), len, verdict)
         }
-        None => execute(skb, 0, len, Err(DropReason::UnknownEndpoint)),
+        None => execute(skb, Place::Pod, 0, len, Err(DropReason::UnknownEndpoint)),
     }
 }
 

@@ -6,10 +6,11 @@
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
-use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray};
+use aya_ebpf::maps::ring_buf::RingBufEntry;
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf};
 use weft_dataplane_abi::{
-    DropReason, Endpoint, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, PortLimits, VniEntry, VtepAddr,
-    VtepEntry, VtepVniKey,
+    DropEvent, DropReason, Endpoint, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, PortLimits, VniEntry,
+    VtepAddr, VtepEntry, VtepVniKey,
 };
 
 /// Sizes that the object declares; the daemon overrides each of them.
@@ -37,6 +38,8 @@ static VTEPS: HashMap<VtepAddr, VtepEntry> = HashMap::with_max_entries(SIZE, BPF
 static COUNTERS: PerCpuArray<PortCounters> = PerCpuArray::with_max_entries(SIZE, 0);
 #[map]
 static LIMITS: Array<PortLimits> = Array::with_max_entries(SIZE, 0);
+#[map]
+static EVENTS: RingBuf = RingBuf::with_byte_size(64 * SIZE, 0);
 
 /// This host, once the daemon has written it.
 #[inline(always)]
@@ -111,4 +114,10 @@ pub fn limits(slot: u32) -> Option<&'static mut PortLimits> {
     // SAFETY: the pointer is a value of a map that never goes away while the program runs. Other CPUs may write the
     // same words, which are whole each and mean something whatever they hold.
     Some(unsafe { &mut *limits })
+}
+
+/// Room for one more event, unless the daemon has not yet read what fills the buffer.
+#[inline(always)]
+pub fn event() -> Option<RingBufEntry<DropEvent>> {
+    EVENTS.reserve(0)
 }

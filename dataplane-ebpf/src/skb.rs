@@ -3,10 +3,11 @@
 use aya_ebpf::bindings::{__sk_buff, bpf_adj_room_mode, bpf_tunnel_key};
 use aya_ebpf::helpers::generated as helper;
 use aya_ebpf::programs::TcContext;
-use weft_dataplane_abi::{DropReason, VtepAddr};
+use weft_dataplane_abi::{DropEvent, DropReason, VtepAddr};
 
 use crate::headers::OUTER_IPV4_LEN;
 use crate::packet::Packet;
+use crate::refused::{Helper, refused};
 
 /// `-EALREADY`: the packet has been encapsulated before.
 const ALREADY: i64 = -114;
@@ -79,7 +80,7 @@ impl Skb {
             return Ok(());
         }
         // SAFETY: the context is the kernel's.
-        accepted(unsafe { helper::bpf_skb_pull_data(self.ctx, wanted) })
+        self.accepted(Helper::PullData, unsafe { helper::bpf_skb_pull_data(self.ctx, wanted) })
     }
 
     /// A hash of the packet's flow, as the kernel computes it for its own tunnels.
@@ -104,7 +105,10 @@ impl Skb {
         match unsafe { helper::bpf_skb_adjust_room(self.ctx, OUTER_IPV4_LEN as i32, mode, FLAGS) } {
             0 => Ok(()),
             ALREADY => Err(GrowError::EncapsulatedBefore),
-            _ => Err(GrowError::Refused),
+            error => {
+                refused(self, Helper::AdjustRoom, error);
+                Err(GrowError::Refused)
+            }
         }
     }
 
@@ -118,14 +122,15 @@ impl Skb {
             flags |= b::BPF_F_ADJ_ROOM_DECAP_L3_IPV6 as u64;
         }
         // SAFETY: the context is the kernel's.
-        accepted(unsafe { helper::bpf_skb_adjust_room(self.ctx, -(OUTER_IPV4_LEN as i32), mode, flags) })
+        let answer = unsafe { helper::bpf_skb_adjust_room(self.ctx, -(OUTER_IPV4_LEN as i32), mode, flags) };
+        self.accepted(Helper::AdjustRoom, answer)
     }
 
     /// Sets the packet's length.
     #[inline(always)]
     pub fn resize(&mut self, len: u32) -> Result<(), DropReason> {
         // SAFETY: the context is the kernel's.
-        accepted(unsafe { helper::bpf_skb_change_tail(self.ctx, len, 0) })
+        self.accepted(Helper::ChangeTail, unsafe { helper::bpf_skb_change_tail(self.ctx, len, 0) })
     }
 
     /// Tells the kernel that a byte which its checksum of the whole packet covers has changed; `difference` is
@@ -150,7 +155,7 @@ impl Skb {
             return Ok(());
         }
         // SAFETY: the context is the kernel's.
-        accepted(unsafe { helper::bpf_skb_change_type(self.ctx, PACKET_HOST) })
+        self.accepted(Helper::ChangeType, unsafe { helper::bpf_skb_change_type(self.ctx, PACKET_HOST) })
     }
 
     /// Tells the kernel's vxlan device where to send the packet.
@@ -166,20 +171,47 @@ impl Skb {
         let flags = b::BPF_F_ZERO_CSUM_TX as u64 | b::BPF_F_DONT_FRAGMENT as u64;
         let size = size_of::<bpf_tunnel_key>() as u32;
         // SAFETY: the context is the kernel's, the key is a local that outlives the call.
-        accepted(unsafe { helper::bpf_skb_set_tunnel_key(self.ctx, &mut key, size, flags) })
+        let answer = unsafe { helper::bpf_skb_set_tunnel_key(self.ctx, &mut key, size, flags) };
+        self.accepted(Helper::SetTunnelKey, answer)
     }
 
     /// From where and with which VNI the kernel's vxlan device received the packet: (local, remote, VNI).
     #[inline(always)]
-    pub fn tunnel(&mut self) -> Result<(VtepAddr, VtepAddr, u32), DropReason> {
+    pub fn tunnel(&self) -> Result<(VtepAddr, VtepAddr, u32), DropReason> {
+        self.tunnel_key().map_err(|error| {
+            refused(self, Helper::GetTunnelKey, error);
+            DropReason::KernelRefused
+        })
+    }
+
+    /// The same, or the helper's error.
+    #[inline(always)]
+    pub fn tunnel_key(&self) -> Result<(VtepAddr, VtepAddr, u32), i64> {
         // SAFETY: all zero is a valid key.
         let mut key: bpf_tunnel_key = unsafe { core::mem::zeroed() };
         let size = size_of::<bpf_tunnel_key>() as u32;
         // SAFETY: the context is the kernel's, the key is a local that outlives the call.
-        accepted(unsafe { helper::bpf_skb_get_tunnel_key(self.ctx, &mut key, size, 0) })?;
+        match unsafe { helper::bpf_skb_get_tunnel_key(self.ctx, &mut key, size, 0) } {
+            0 => {}
+            error => return Err(error),
+        }
         // SAFETY: without BPF_F_TUNINFO_IPV6 the kernel filled in the IPv4 arms, or refused.
         let (local, remote) = unsafe { (key.__bindgen_anon_3.local_ipv4, key.__bindgen_anon_1.remote_ipv4) };
         Ok((VtepAddr::ipv4(local.to_be_bytes()), VtepAddr::ipv4(remote.to_be_bytes()), key.tunnel_id))
+    }
+
+    /// Copies the packet's first bytes, linear or not; how many.
+    #[inline(always)]
+    pub fn copy_head(&self, into: &mut [u8; DropEvent::HEAD]) -> u16 {
+        let len = if self.len() < DropEvent::HEAD as u32 { self.len() } else { DropEvent::HEAD as u32 };
+        if len == 0 {
+            return 0;
+        }
+        // SAFETY: the context is the kernel's, and `into` has room for `len` bytes.
+        match unsafe { helper::bpf_skb_load_bytes(self.ctx.cast(), 0, into.as_mut_ptr().cast(), len) } {
+            0 => len as u16,
+            _ => 0,
+        }
     }
 
     /// Verdict: sends the packet out of a device.
@@ -195,9 +227,13 @@ impl Skb {
         // SAFETY: takes no pointers.
         unsafe { helper::bpf_redirect_peer(ifindex, 0) as i32 }
     }
-}
 
-#[inline(always)]
-fn accepted(answer: i64) -> Result<(), DropReason> {
-    if answer == 0 { Ok(()) } else { Err(DropReason::KernelRefused) }
+    #[inline(always)]
+    fn accepted(&self, helper: Helper, answer: i64) -> Result<(), DropReason> {
+        if answer == 0 {
+            return Ok(());
+        }
+        refused(self, helper, answer);
+        Err(DropReason::KernelRefused)
+    }
 }

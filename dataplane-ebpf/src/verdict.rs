@@ -1,10 +1,10 @@
 //! Where a packet goes, and the only place that turns it into a kernel verdict.
 
 use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC};
-use weft_dataplane_abi::DropReason;
+use weft_dataplane_abi::{DropReason, Place};
 
-use crate::counters;
 use crate::skb::Skb;
+use crate::{counters, events};
 
 /// Where a packet goes.
 pub enum Action {
@@ -21,9 +21,10 @@ pub enum Action {
 /// What a stage decides.
 pub type Verdict = Result<Action, DropReason>;
 
-/// Counts and executes the verdict on a packet that came from the port of `slot` (0: no port) with `len` bytes.
+/// Counts and executes the verdict of the program `place` on a packet that came from the port of `slot` (0: no port)
+/// with `len` bytes.
 #[inline(always)]
-pub fn execute(skb: &Skb, slot: u32, len: u32, verdict: Verdict) -> i32 {
+pub fn execute(skb: &Skb, place: Place, slot: u32, len: u32, verdict: Verdict) -> i32 {
     match verdict {
         Ok(Action::Pass) => TC_ACT_UNSPEC,
         Ok(Action::Reply) => {
@@ -41,8 +42,15 @@ pub fn execute(skb: &Skb, slot: u32, len: u32, verdict: Verdict) -> i32 {
             skb.redirect(ifindex)
         }
         Err(reason) => {
-            counters::drop(slot, reason);
+            dropped(skb, place, slot, reason);
             TC_ACT_SHOT
         }
     }
+}
+
+/// Counts a drop, and tells it. The packet is still as it was judged.
+#[inline(always)]
+pub fn dropped(skb: &Skb, place: Place, slot: u32, reason: DropReason) {
+    counters::drop(slot, reason);
+    events::tell_skb(skb, place, slot, reason);
 }

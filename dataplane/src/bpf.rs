@@ -4,6 +4,7 @@
 mod guard;
 mod inventory;
 mod links;
+mod log;
 mod maps;
 mod mark;
 mod object;
@@ -13,6 +14,7 @@ mod strangers;
 mod sys;
 
 pub(crate) use links::Attachment;
-pub(crate) use maps::{Counters, HashTable, Maps, PrefixKey, Table, size_key};
+pub(crate) use log::KernelLog;
+pub(crate) use maps::{Counters, HashTable, Maps, PrefixKey, Table, pinned, size_key};
 pub(crate) use object::{Programs, detach};
 pub(crate) use pins::PinFolder;

@@ -2,19 +2,25 @@
 //!
 //! One thread does the work ([`Kernel`]). It takes commands over a channel of depth 1: a caller holds the handle
 //! exclusively, so at most one command waits. The thread ends when the handle is dropped, after the command that
-//! it is at; a caller that stops waiting therefore leaves nothing half done.
+//! it is at; a caller that stops waiting therefore leaves nothing half done. A task passes on what the programs log; it
+//! only reads, and is aborted with the handle.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::thread::{Builder, JoinHandle};
 use std::{fmt, io};
 
+use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle as Task;
 use weft_dataplane_abi::PortCounters;
 
+use crate::bpf::KernelLog;
 use crate::change::Change;
 use crate::counters::CounterReader;
 use crate::desired::Desired;
 use crate::error::{ObserveError, OpenError, chain};
+use crate::events::DropReader;
 use crate::kernel::Kernel;
 use crate::watch::Watch;
 use crate::{Failure, Options, Owner, Report, teardown};
@@ -23,8 +29,10 @@ use crate::{Failure, Options, Owner, Report, teardown};
 pub struct Dataplane {
     commands: Option<mpsc::Sender<Command>>,
     thread: Option<JoinHandle<()>>,
+    pin_folder: PathBuf,
     counters: CounterReader,
     watch: Watch,
+    log: Task<()>,
 }
 
 /// What the thread is asked to do, and where the answer goes.
@@ -48,9 +56,9 @@ impl Dataplane {
         let thread = Builder::new()
             .name("weft-dataplane".to_owned())
             .spawn(move || match Kernel::open(&options, &owner) {
-                Ok(kernel) => {
+                Ok((kernel, log)) => {
                     // Whoever opened may have gone; then the inbox is closed too.
-                    let _ = opened.send(Ok(()));
+                    let _ = opened.send(Ok(log));
                     serve(kernel, inbox);
                 }
                 Err(error) => {
@@ -58,9 +66,10 @@ impl Dataplane {
                 }
             })
             .map_err(socket)?;
-        answer.await.map_err(|_| OpenError::from(ObserveError::Gone))??;
+        let log = answer.await.map_err(|_| OpenError::from(ObserveError::Gone))??;
         let counters = CounterReader::open(&folder)?;
-        Ok(Self { commands: Some(commands), thread: Some(thread), counters, watch })
+        let log = tokio::spawn(pass_on(log));
+        Ok(Self { commands: Some(commands), thread: Some(thread), pin_folder: folder, counters, watch, log })
     }
 
     /// Makes the kernel as `desired`. Goes on past failures and reports them all; doing it again repairs. Runs to
@@ -90,6 +99,14 @@ impl Dataplane {
     /// [`ObserveError`] if the kernel does not answer.
     pub fn counters(&self) -> Result<BTreeMap<String, PortCounters>, ObserveError> {
         self.counters.read()
+    }
+
+    /// Opens the buffer of drops that are told one by one. It has one reader: what one has read no other gets.
+    ///
+    /// # Errors
+    /// [`ObserveError`] if the kernel does not give it.
+    pub fn drops(&self) -> Result<DropReader, ObserveError> {
+        DropReader::open(&self.pin_folder)
     }
 
     /// Waits until a link, address, route or neighbour of the kernel changed in a way that may call for
@@ -134,6 +151,7 @@ impl fmt::Debug for Dataplane {
 impl Drop for Dataplane {
     /// Waits for the thread, so that the pin folder is free when the handle has gone.
     fn drop(&mut self) {
+        self.log.abort();
         self.commands = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
@@ -153,6 +171,24 @@ fn serve(mut kernel: Kernel, mut inbox: mpsc::Receiver<Command>) {
             Command::Plan(desired, answer) => {
                 let _ = answer.send(kernel.plan(&desired));
             }
+        }
+    }
+}
+
+/// Passes on what the programs log, until it is aborted.
+async fn pass_on(log: KernelLog) {
+    // SAFETY: the descriptor is that of the log's map, which lives and dies with it.
+    let mut log = match unsafe { AsyncFd::register(log) } {
+        Ok(log) => log,
+        Err(error) => return tracing::warn!(%error, "what the programs log will not be seen"),
+    };
+    loop {
+        match log.readable_mut().await {
+            Ok(mut ready) => {
+                ready.get_inner_mut().flush();
+                ready.clear_ready();
+            }
+            Err(error) => return tracing::warn!(%error, "what the programs log will not be seen any more"),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use weft_dataplane_abi::{Endpoint, HostConfig, maps};
 
 use crate::apply::{Hands, pending};
-use crate::bpf::{Maps, PinFolder, Programs, Table};
+use crate::bpf::{KernelLog, Maps, PinFolder, Programs, Table};
 use crate::change::{Change, Operation};
 use crate::desired::Desired;
 use crate::diff::{Stage, devices};
@@ -37,7 +37,7 @@ const AFTER_MAPS: [Stage; 4] = [Stage::Open, Stage::Open, Stage::Remove, Stage::
 
 impl Kernel {
     /// As [`Dataplane::open`](crate::Dataplane::open).
-    pub(crate) fn open(options: &Options, owner: &Owner) -> Result<Self, OpenError> {
+    pub(crate) fn open(options: &Options, owner: &Owner) -> Result<(Self, KernelLog), OpenError> {
         let mut netlink = Netlink::open().map_err(asking("socket"))?;
         let tenure = Tenure::take()?;
         let links = netlink.links().map_err(asking("links"))?;
@@ -49,8 +49,8 @@ impl Kernel {
         // The mark comes before the first link.
         let checked = checked.and_then(|()| folder.mark_namespace(tenure.namespace()));
         let loaded = checked.and_then(|()| Programs::load(&folder, &options.sizes, owner));
-        let (programs, maps) = loaded.inspect_err(|_| folder.remove_if_empty())?;
-        Ok(Self { netlink, programs, maps, folder, _tenure: tenure })
+        let (programs, maps, log) = loaded.inspect_err(|_| folder.remove_if_empty())?;
+        Ok((Self { netlink, programs, maps, folder, _tenure: tenure }, log))
     }
 
     /// As [`Dataplane::reconcile`](crate::Dataplane::reconcile).

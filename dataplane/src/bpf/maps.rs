@@ -63,13 +63,16 @@ impl Shape {
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, key_size, value_size, max_entries } = self;
+        if *kind == MapType::RingBuf {
+            return write!(f, "a {kind:?} of {max_entries} bytes");
+        }
         write!(f, "a {kind:?} of {max_entries} entries ({key_size} bytes to {value_size} bytes)")
     }
 }
 
 /// The shape of every map, by name.
-pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 11] {
-    let Sizes { ports, vnis, vteps, addresses, prefixes } = *sizes;
+pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 12] {
+    let Sizes { ports, vnis, vteps, addresses, prefixes, events } = *sizes;
     // A VTEP takes part in a VNI by an address, which brings at most a network and a subnet, or by a prefix.
     let memberships = vteps.saturating_mul(vnis).min(addresses.saturating_mul(2).saturating_add(prefixes));
     let hash = MapType::Hash;
@@ -86,6 +89,8 @@ pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 11] {
         // Slot 0 belongs to no port.
         (maps::COUNTERS, Shape::new::<u32, PortCounters>(MapType::PerCpuArray, ports.saturating_add(1))),
         (maps::LIMITS, Shape::new::<u32, PortLimits>(MapType::Array, ports.saturating_add(1))),
+        // Its size is in bytes, and it has no entries.
+        (maps::EVENTS, Shape::new::<(), ()>(MapType::RingBuf, events)),
     ]
     .map(|(name, shape)| (name, Shape { max_entries: shape.max_entries.max(1), ..shape }))
 }
@@ -96,6 +101,7 @@ pub(crate) fn size_key(name: &str) -> Option<&'static str> {
         maps::ENDPOINTS | maps::COUNTERS | maps::LIMITS => Some("sizes.ports"),
         maps::HOSTS | maps::FDB => Some("sizes.addresses"),
         maps::PREFIXES => Some("sizes.prefixes"),
+        maps::EVENTS => Some("sizes.events"),
         maps::VNIS => Some("sizes.vnis"),
         maps::VTEPS => Some("sizes.vteps"),
         maps::VTEP_VNIS => Some("sizes.vteps, sizes.vnis, sizes.addresses or sizes.prefixes"),
@@ -279,7 +285,7 @@ impl<K: Plain + Ord, V: Plain + Eq> HashTable<K, V> {
     }
 }
 
-fn pinned(path: &Path) -> Result<Map, MapError> {
+pub(crate) fn pinned(path: &Path) -> Result<Map, MapError> {
     Map::from_map_data(MapData::from_pin(path)?)
 }
 

@@ -9,6 +9,7 @@ use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use weft_dataplane_abi::{ABI_VERSION, maps, programs};
 
 use super::guard;
+use super::log::{KernelLog, ToTracing};
 use super::inventory::Inventory;
 use super::links::{self, Attachment};
 use super::maps::{Maps, Shape, shapes};
@@ -34,7 +35,11 @@ impl Programs {
     /// Loads the programs, adopts the pinned maps, moves the entries of those of another size to new ones, or pins
     /// new ones, and replaces the programs on every pinned link. Fails before it changes anything, but for the
     /// replacement itself, which no packet notices.
-    pub(crate) fn load(folder: &PinFolder, sizes: &Sizes, owner: &Owner) -> Result<(Self, Maps), OpenError> {
+    pub(crate) fn load(
+        folder: &PinFolder,
+        sizes: &Sizes,
+        owner: &Owner,
+    ) -> Result<(Self, Maps, KernelLog), OpenError> {
         folder.check_owner(owner)?;
         let Inventory { adopted, resized } = Inventory::take(folder, sizes)?;
         let staging = Staging::prepare(folder, resized)?;
@@ -45,6 +50,8 @@ impl Programs {
                 .load()
                 .map_err(|error| OpenError::Program { name, cause: chain(&error) })?;
         }
+        let log = KernelLog::init_with_logger(&mut ebpf, ToTracing)
+            .map_err(|error| OpenError::Load { cause: chain(&error) })?;
         if !folder.is_complete() {
             // Before the maps are complete, so that complete ones always have an owner.
             folder.record_owner(owner)?;
@@ -61,7 +68,7 @@ impl Programs {
         programs.replace_all(folder)?;
         staging.put_in_place(folder)?;
         folder.record_owner(owner)?;
-        Ok((programs, maps))
+        Ok((programs, maps, log))
     }
 
     fn replace_all(&mut self, folder: &PinFolder) -> Result<(), OpenError> {

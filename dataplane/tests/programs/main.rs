@@ -13,4 +13,5 @@ mod from_underlay;
 mod from_vxlan;
 mod gateway;
 mod neighbour_discovery;
+mod reasons;
 mod world;

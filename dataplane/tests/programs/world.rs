@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
-use aya::maps::{Array, HashMap, MapData, PerCpuArray};
+use aya::maps::{Array, HashMap, MapData, PerCpuArray, RingBuf};
 use aya::programs::{SchedClassifier, TestRun, TestRunOptions};
 use aya::{Ebpf, EbpfLoader};
 use weft_dataplane_abi as abi;
@@ -175,6 +175,40 @@ impl World {
     /// Makes loopback somebody else's, or nobody's.
     pub fn forget_alice(&mut self) {
         self.hash::<u32, abi::Endpoint>(abi::maps::ENDPOINTS).remove(&Raw(LOOPBACK)).unwrap();
+    }
+
+    /// The events that were told since the last call.
+    pub fn events(&mut self) -> Vec<abi::DropEvent> {
+        let mut ring = RingBuf::try_from(self.ebpf.map_mut(abi::maps::EVENTS).unwrap()).unwrap();
+        let mut events = Vec::new();
+        while let Some(bytes) = ring.next() {
+            events.push(zerocopy::FromBytes::read_from_bytes(&bytes).unwrap());
+        }
+        events
+    }
+
+    /// Sets how many drops of a port may be told in a second.
+    pub fn limit_events(&mut self, per_second: u32) {
+        let mut array: Array<_, Raw<abi::HostConfig>> =
+            Array::try_from(self.ebpf.map_mut(abi::maps::HOST).unwrap()).unwrap();
+        let rate = abi::Rate::per_second(1000);
+        let limits =
+            abi::Limits { floods: rate, icmp_errors: rate, drop_events: abi::Rate::per_second(per_second) };
+        let host = abi::HostConfig::new(vtep(1), UDP_PORT, VXLAN_IFINDEX, ROUTER_MAC, GATEWAY_MAC, limits);
+        array.set(0, Raw(host), 0).unwrap();
+    }
+
+    /// Makes the host as it is before the daemon has configured it.
+    pub fn forget_host(&mut self) {
+        let mut array: Array<_, Raw<abi::HostConfig>> =
+            Array::try_from(self.ebpf.map_mut(abi::maps::HOST).unwrap()).unwrap();
+        array.set(0, Raw(zerocopy::FromZeros::new_zeroed()), 0).unwrap();
+    }
+
+    /// Takes the way to a VTEP away, and leaves the routes to it.
+    pub fn forget_vtep(&mut self, last: u8) {
+        let key = Raw(abi::VtepAddr::new(vtep(last)));
+        self.hash::<abi::VtepAddr, abi::VtepEntry>(abi::maps::VTEPS).remove(&key).unwrap();
     }
 
     fn program(&mut self, name: &str) -> &mut SchedClassifier {

@@ -1,0 +1,83 @@
+//! Tells drops one by one: an event in the ring buffer, within the limit of the packet's port, so that neither a flood
+//! from the wire nor one port silences another.
+//!
+//! Everything that an event holds is found out here, after the verdict: a packet that is not dropped pays nothing. The
+//! packet is told by its first bytes, which the daemon takes apart.
+
+use core::ptr::addr_of_mut;
+
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
+use weft_dataplane_abi::{DropEvent, DropReason, HostConfig, Limits, Place, Rate, VtepAddr};
+
+use crate::skb::Skb;
+use crate::{counters, limit, maps};
+
+/// Until the daemon has configured the host.
+const UNCONFIGURED: Limits = Limits {
+    floods: Rate::per_second(0),
+    icmp_errors: Rate::per_second(0),
+    drop_events: Rate::per_second(10),
+};
+
+/// What is known of a dropped packet besides its bytes.
+pub struct Dropped {
+    pub reason: DropReason,
+    pub place: Place,
+    pub ifindex: u32,
+    pub slot: u32,
+    pub len: u32,
+    /// The sending VTEP and the VNI, of a packet without its outer headers.
+    pub tunnel: Option<(VtepAddr, u32)>,
+}
+
+/// Tells a drop at TC. A function of its own, so that the stack and the registers of the packet's way are not its
+/// business.
+#[cold]
+#[inline(never)]
+pub fn tell_skb(skb: &Skb, place: Place, slot: u32, reason: DropReason) {
+    let tunnel = match place {
+        Place::Vxlan => skb.tunnel_key().ok().map(|(_, remote, vni)| (remote, vni)),
+        Place::Pod | Place::Underlay | Place::Guard => None,
+    };
+    let dropped = Dropped { reason, place, ifindex: skb.ifindex(), slot, len: skb.len(), tunnel };
+    tell(&dropped, |head| skb.copy_head(head));
+}
+
+/// Tells a drop, unless the port's limit or the buffer is exhausted. `copy` fills in the packet's first bytes and
+/// returns how many they are.
+#[inline(always)]
+pub fn tell(dropped: &Dropped, copy: impl FnOnce(&mut [u8; DropEvent::HEAD]) -> u16) {
+    let host = maps::host().ok();
+    let limits = host.map_or(&UNCONFIGURED, HostConfig::limits);
+    if !limit::drop_event(limits, dropped.slot) {
+        return counters::untold(dropped.slot);
+    }
+    let Some(mut entry) = maps::event() else { return counters::untold(dropped.slot) };
+    let event = entry.as_mut_ptr();
+    // SAFETY: the kernel reserved room for an event. Nothing is read of it before it is written.
+    let event = unsafe {
+        event.write_bytes(0, 1);
+        &mut *event
+    };
+    // SAFETY: takes no pointers.
+    event.time = unsafe { bpf_ktime_get_boot_ns() };
+    event.reason = dropped.reason as u32;
+    event.place = dropped.place as u32;
+    event.ifindex = dropped.ifindex;
+    event.slot = dropped.slot;
+    event.len = dropped.len;
+    if let Some(endpoint) = maps::endpoint(dropped.ifindex) {
+        event.network = endpoint.network();
+        event.subnet = endpoint.subnet();
+    }
+    if let Some((vtep, vni)) = dropped.tunnel {
+        event.vtep = vtep;
+        event.vni = vni;
+    }
+    if let Some(host) = host {
+        event.udp_port = host.udp_port();
+    }
+    // SAFETY: as above.
+    event.head_len = copy(unsafe { &mut *addr_of_mut!(event.head) });
+    entry.submit(0);
+}
