@@ -30,17 +30,31 @@ pub struct Dropped {
     pub tunnel: Option<(VtepAddr, u32)>,
 }
 
-/// Tells a drop at TC. A function of its own, so that the stack and the registers of the packet's way are not its
-/// business.
+/// Tells a drop at TC.
+#[inline(always)]
+pub fn tell_skb(skb: &Skb, place: Place, slot: u32, reason: DropReason) {
+    match place {
+        Place::Vxlan => decapsulated(skb, slot, reason),
+        Place::Pod | Place::Underlay | Place::Guard => whole(skb, place, slot, reason),
+    }
+}
+
+/// A packet with all of its headers. A function of its own, so that the stack and the registers of the packet's way are
+/// not its business.
 #[cold]
 #[inline(never)]
-pub fn tell_skb(skb: &Skb, place: Place, slot: u32, reason: DropReason) {
-    let tunnel = match place {
-        Place::Vxlan => skb.tunnel_key().ok().map(|(_, remote, vni)| (remote, vni)),
-        Place::Pod | Place::Underlay | Place::Guard => None,
-    };
-    let dropped = Dropped { reason, place, ifindex: skb.ifindex(), slot, len: skb.len(), tunnel };
+fn whole(skb: &Skb, place: Place, slot: u32, reason: DropReason) {
+    let dropped = Dropped { reason, place, ifindex: skb.ifindex(), slot, len: skb.len(), tunnel: None };
     tell(&dropped, |head| skb.copy_head(head));
+}
+
+/// A packet whose outer headers the kernel took off.
+#[cold]
+#[inline(never)]
+fn decapsulated(skb: &Skb, slot: u32, reason: DropReason) {
+    let tunnel = skb.tunnel_key().ok().map(|(_, remote, vni)| (remote, vni));
+    let (place, ifindex, len) = (Place::Vxlan, skb.ifindex(), skb.len());
+    tell(&Dropped { reason, place, ifindex, slot, len, tunnel }, |head| skb.copy_head(head));
 }
 
 /// Tells a drop, unless the port's limit or the buffer is exhausted. `copy` fills in the packet's first bytes and
@@ -66,7 +80,9 @@ pub fn tell(dropped: &Dropped, copy: impl FnOnce(&mut [u8; DropEvent::HEAD]) -> 
     event.ifindex = dropped.ifindex;
     event.slot = dropped.slot;
     event.len = dropped.len;
-    if let Some(endpoint) = maps::endpoint(dropped.ifindex) {
+    if dropped.slot != 0
+        && let Some(endpoint) = maps::endpoint(dropped.ifindex)
+    {
         event.network = endpoint.network();
         event.subnet = endpoint.subnet();
     }

@@ -7,40 +7,52 @@ use weft_dataplane_abi::HostConfig;
 use crate::skb::Skb;
 use crate::{limit, maps};
 
-/// The helpers of the kernel that may refuse.
-#[derive(Clone, Copy)]
-pub enum Helper {
-    PullData,
-    AdjustRoom,
-    ChangeTail,
-    ChangeType,
-    SetTunnelKey,
-    GetTunnelKey,
+/// A helper of the kernel that may refuse. A type each, so that each has a log line of its own: the kernel's verifier
+/// does not follow a name whose length it does not know.
+pub trait Helper {
+    const NAME: &'static str;
 }
 
-impl Helper {
-    #[inline(always)]
-    fn name(self) -> &'static str {
-        match self {
-            Self::PullData => "bpf_skb_pull_data",
-            Self::AdjustRoom => "bpf_skb_adjust_room",
-            Self::ChangeTail => "bpf_skb_change_tail",
-            Self::ChangeType => "bpf_skb_change_type",
-            Self::SetTunnelKey => "bpf_skb_set_tunnel_key",
-            Self::GetTunnelKey => "bpf_skb_get_tunnel_key",
-        }
-    }
+pub struct PullData;
+pub struct AdjustRoom;
+pub struct ChangeTail;
+pub struct ChangeType;
+pub struct SetTunnelKey;
+pub struct GetTunnelKey;
+
+impl Helper for PullData {
+    const NAME: &'static str = "bpf_skb_pull_data";
+}
+
+impl Helper for AdjustRoom {
+    const NAME: &'static str = "bpf_skb_adjust_room";
+}
+
+impl Helper for ChangeTail {
+    const NAME: &'static str = "bpf_skb_change_tail";
+}
+
+impl Helper for ChangeType {
+    const NAME: &'static str = "bpf_skb_change_type";
+}
+
+impl Helper for SetTunnelKey {
+    const NAME: &'static str = "bpf_skb_set_tunnel_key";
+}
+
+impl Helper for GetTunnelKey {
+    const NAME: &'static str = "bpf_skb_get_tunnel_key";
 }
 
 /// Logs a helper's error, within the limit of the port's drops. A function of its own: see [`crate::events`].
 #[cold]
 #[inline(never)]
-pub fn refused(skb: &Skb, helper: Helper, error: i64) {
+pub fn refused<H: Helper>(skb: &Skb, error: i64) {
     let Ok(host) = maps::host() else { return };
     let ifindex = skb.ifindex();
     let slot = maps::endpoint(ifindex).map_or(0, |endpoint| endpoint.slot());
     if !limit::drop_event(HostConfig::limits(host), slot) {
         return;
     }
-    warn!(skb, "{} refused a packet of {} bytes from interface {}: error {}", helper.name(), skb.len(), ifindex, error);
+    warn!(skb, "{} refused a packet of {} bytes from interface {}: error {}", H::NAME, skb.len(), ifindex, error);
 }

@@ -7,7 +7,9 @@ use weft_dataplane_abi::{DropEvent, DropReason, VtepAddr};
 
 use crate::headers::OUTER_IPV4_LEN;
 use crate::packet::Packet;
-use crate::refused::{Helper, refused};
+use crate::refused::{
+    AdjustRoom, ChangeTail, ChangeType, GetTunnelKey, Helper, PullData, SetTunnelKey, refused,
+};
 
 /// `-EALREADY`: the packet has been encapsulated before.
 const ALREADY: i64 = -114;
@@ -80,7 +82,7 @@ impl Skb {
             return Ok(());
         }
         // SAFETY: the context is the kernel's.
-        self.accepted(Helper::PullData, unsafe { helper::bpf_skb_pull_data(self.ctx, wanted) })
+        self.accepted::<PullData>(unsafe { helper::bpf_skb_pull_data(self.ctx, wanted) })
     }
 
     /// A hash of the packet's flow, as the kernel computes it for its own tunnels.
@@ -106,7 +108,7 @@ impl Skb {
             0 => Ok(()),
             ALREADY => Err(GrowError::EncapsulatedBefore),
             error => {
-                refused(self, Helper::AdjustRoom, error);
+                refused::<AdjustRoom>(self, error);
                 Err(GrowError::Refused)
             }
         }
@@ -123,14 +125,14 @@ impl Skb {
         }
         // SAFETY: the context is the kernel's.
         let answer = unsafe { helper::bpf_skb_adjust_room(self.ctx, -(OUTER_IPV4_LEN as i32), mode, flags) };
-        self.accepted(Helper::AdjustRoom, answer)
+        self.accepted::<AdjustRoom>(answer)
     }
 
     /// Sets the packet's length.
     #[inline(always)]
     pub fn resize(&mut self, len: u32) -> Result<(), DropReason> {
         // SAFETY: the context is the kernel's.
-        self.accepted(Helper::ChangeTail, unsafe { helper::bpf_skb_change_tail(self.ctx, len, 0) })
+        self.accepted::<ChangeTail>(unsafe { helper::bpf_skb_change_tail(self.ctx, len, 0) })
     }
 
     /// Tells the kernel that a byte which its checksum of the whole packet covers has changed; `difference` is
@@ -155,7 +157,7 @@ impl Skb {
             return Ok(());
         }
         // SAFETY: the context is the kernel's.
-        self.accepted(Helper::ChangeType, unsafe { helper::bpf_skb_change_type(self.ctx, PACKET_HOST) })
+        self.accepted::<ChangeType>(unsafe { helper::bpf_skb_change_type(self.ctx, PACKET_HOST) })
     }
 
     /// Tells the kernel's vxlan device where to send the packet.
@@ -172,14 +174,14 @@ impl Skb {
         let size = size_of::<bpf_tunnel_key>() as u32;
         // SAFETY: the context is the kernel's, the key is a local that outlives the call.
         let answer = unsafe { helper::bpf_skb_set_tunnel_key(self.ctx, &mut key, size, flags) };
-        self.accepted(Helper::SetTunnelKey, answer)
+        self.accepted::<SetTunnelKey>(answer)
     }
 
     /// From where and with which VNI the kernel's vxlan device received the packet: (local, remote, VNI).
     #[inline(always)]
     pub fn tunnel(&self) -> Result<(VtepAddr, VtepAddr, u32), DropReason> {
         self.tunnel_key().map_err(|error| {
-            refused(self, Helper::GetTunnelKey, error);
+            refused::<GetTunnelKey>(self, error);
             DropReason::KernelRefused
         })
     }
@@ -229,11 +231,11 @@ impl Skb {
     }
 
     #[inline(always)]
-    fn accepted(&self, helper: Helper, answer: i64) -> Result<(), DropReason> {
+    fn accepted<H: Helper>(&self, answer: i64) -> Result<(), DropReason> {
         if answer == 0 {
             return Ok(());
         }
-        refused(self, helper, answer);
+        refused::<H>(self, answer);
         Err(DropReason::KernelRefused)
     }
 }
