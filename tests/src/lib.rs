@@ -13,6 +13,7 @@
 mod capture;
 mod cleanup;
 pub mod cloud;
+mod drops;
 pub mod foreign;
 pub mod frame;
 mod lab;
@@ -32,6 +33,7 @@ mod wire;
 
 pub use capture::{Capture, Caught};
 pub use cleanup::remove as remove_lab;
+pub use drops::Drops;
 pub use lab::Lab;
 pub use netlink::{Link, Neighbour, Route};
 pub use netns::Namespace;
