@@ -85,7 +85,8 @@ impl DropReader {
                 && let Some(bytes) = ring.next()
             {
                 taken += 1;
-                drops.extend(DropEvent::read_from_bytes(&bytes).ok().and_then(|event| drop_of(&event, clock)));
+                drops
+                    .extend(DropEvent::read_from_bytes(&bytes).ok().and_then(|event| drop_of(&event, clock)));
             }
             if taken < BATCH {
                 // Empty: the kernel wakes us at the next one.

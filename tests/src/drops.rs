@@ -59,7 +59,7 @@ impl Drops {
                 DropLine::Drop(dropped) if is(dropped) => Some(dropped.clone()),
                 DropLine::Drop(_) | DropLine::Untold(_) | DropLine::Missed(_) => None,
             });
-            found.ok_or_else(|| lines.iter().rev().take(5).map(|line| format!("{line:?}")).collect())
+            found.ok_or_else(|| lines.iter().rev().take(5).map(|line| format!("{line:?}")).collect::<Vec<_>>())
         })
     }
 
@@ -69,10 +69,14 @@ impl Drops {
     /// That was not told in time.
     pub fn wait_for_untold(&self, port: &str) -> Result<u64> {
         wait_for(PATIENCE, "how many more there were", || {
-            let told = self.lines().iter().filter_map(|line| match line {
-                DropLine::Untold(untold) if untold.port == port => Some(untold.count),
-                DropLine::Drop(_) | DropLine::Untold(_) | DropLine::Missed(_) => None,
-            }).sum();
+            let told = self
+                .lines()
+                .iter()
+                .filter_map(|line| match line {
+                    DropLine::Untold(untold) if untold.port == port => Some(untold.count),
+                    DropLine::Drop(_) | DropLine::Untold(_) | DropLine::Missed(_) => None,
+                })
+                .sum();
             if told > 0 { Ok(told) } else { Err("nothing") }
         })
     }

@@ -41,8 +41,7 @@ pub(crate) struct Drops {
 
 impl Drops {
     pub(crate) fn run(&self, client: &Client, output: &mut Output) -> Result<()> {
-        let wanted =
-            Wanted { port: self.port.as_deref(), reason: self.reason.as_deref(), last: self.last };
+        let wanted = Wanted { port: self.port.as_deref(), reason: self.reason.as_deref(), last: self.last };
         if !self.follow {
             return output.print(&client.drops(&wanted)?, |lines| {
                 lines.iter().fold(header(), |text, next| text + &line(next))
@@ -136,7 +135,8 @@ mod tests {
 
     #[test]
     fn a_line_for_each() {
-        let start = r#"{"drop":{"time":"2026-01-31T23:59:59.123Z","program":"from_pod","ifindex":7,"length":142,"#;
+        let start =
+            r#"{"drop":{"time":"2026-01-31T23:59:59.123Z","program":"from_pod","ifindex":7,"length":142,"#;
         let macs = r#""source_mac":"02:00:00:00:00:01","destination_mac":"02:00:00:00:00:02""#;
         assert_eq!(
             rendered(&format!(
@@ -165,9 +165,6 @@ mod tests {
             rendered(r#"{"untold":{"port":"web-1","count":4812}}"#).trim_start(),
             "web-1                                   (4812 more not shown, only counted)\n"
         );
-        assert_eq!(
-            rendered(r#"{"missed":3}"#).trim_start(),
-            "(3 lines missed: read too slowly)\n"
-        );
+        assert_eq!(rendered(r#"{"missed":3}"#).trim_start(), "(3 lines missed: read too slowly)\n");
     }
 }

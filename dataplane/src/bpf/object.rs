@@ -9,9 +9,9 @@ use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use weft_dataplane_abi::{ABI_VERSION, maps, programs};
 
 use super::guard;
-use super::log::{KernelLog, ToTracing};
 use super::inventory::Inventory;
 use super::links::{self, Attachment};
+use super::log::{KernelLog, ToTracing};
 use super::maps::{Maps, Shape, shapes};
 use super::pins::{Fresh, PinFolder};
 use super::resize::Staging;

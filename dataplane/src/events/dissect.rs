@@ -141,7 +141,8 @@ mod tests {
     fn outer(port: u16, header: [u8; 8]) -> Vec<u8> {
         let payload = [&header[..], &inner()].concat();
         let mut frame = Vec::new();
-        let builder = PacketBuilder::ethernet2(A, B).ipv4([192, 0, 2, 7], [192, 0, 2, 1], 64).udp(50_000, port);
+        let builder =
+            PacketBuilder::ethernet2(A, B).ipv4([192, 0, 2, 7], [192, 0, 2, 1], 64).udp(50_000, port);
         builder.write(&mut frame, &payload).unwrap();
         frame
     }
@@ -158,7 +159,8 @@ mod tests {
     #[test]
     fn the_inner_packet_of_a_tunnel_by_its_first_bytes() {
         let vtep = Vtep::new([192, 0, 2, 7].into()).unwrap();
-        for (header, vni) in [([8, 0, 0, 0, 0, 0x13, 0x88, 0], Some(Vni::new(5000).unwrap())), ([0; 8], None)] {
+        for (header, vni) in [([8, 0, 0, 0, 0, 0x13, 0x88, 0], Some(Vni::new(5000).unwrap())), ([0; 8], None)]
+        {
             let (tunnel, frame) = tunnelled(&outer(4789, header)[..160], 4789);
             assert_eq!(tunnel, Some(Tunnel { vtep, vni }));
             let frame = frame.unwrap();

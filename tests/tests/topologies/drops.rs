@@ -78,7 +78,11 @@ fn a_flood_is_told_in_part() -> Result<()> {
         drops.wait("one from the cable", || unknown.send(&cloud), |told| unknown.is(told))?;
         let untold = drops.wait_for_untold("red-1")?;
         let counted = weft.drops(DropReason::SpoofedIp)? - before;
-        let told = drops.all().iter().filter(|line| matches!(line, DropLine::Drop(told) if spoofed.is(told))).count();
+        let told = drops
+            .all()
+            .iter()
+            .filter(|line| matches!(line, DropLine::Drop(told) if spoofed.is(told)))
+            .count();
         ensure!(counted == FLOOD, "{counted} of {FLOOD} were counted");
         // Some of those that are not told may be noise of the pod's stack.
         ensure!(untold >= FLOOD / 2, "only {untold} of {FLOOD} more, {told} told");

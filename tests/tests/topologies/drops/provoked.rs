@@ -44,7 +44,8 @@ impl Lie {
     pub(super) fn provoking(reason: DropReason, cloud: &Cloud<'_>) -> Result<Option<Self>> {
         let (red, far) = (cloud.pod("red-1"), cloud.pod("red-2"));
         let to = |address: [u8; 4]| Ipv4Addr::from(address);
-        let pod = |frame, packet, ports| Self { reason, sender: Sender::Pod, frame, packet, ports, vni: None };
+        let pod =
+            |frame, packet, ports| Self { reason, sender: Sender::Pod, frame, packet, ports, vni: None };
         let udp = |source: Ipv4Addr, mac, destination: Ipv4Addr| -> Result<Self> {
             let addresses = (source.into(), destination.into());
             Ok(pod(datagram(red.mac, mac, addresses, 100)?, Some(addresses), true))
@@ -55,6 +56,8 @@ impl Lie {
             | DropReason::NoVtep
             | DropReason::KernelRefused
             | DropReason::NotConfigured => return Ok(None),
+            // The devices of a port do not take it, unless their MTU was raised by hand.
+            DropReason::TooBig => return Ok(None),
             // `a_restart_loses_none` has it.
             DropReason::ProgramMissing => return Ok(None),
             DropReason::Malformed => {
@@ -80,19 +83,13 @@ impl Lie {
                 Self { frame: with(lie.frame, 22, &[1]), ..lie }
             }
             DropReason::NotForGateway => udp(red.v4, GATEWAY, red.gateway4)?,
-            // The cable takes more than the tunnel leaves: the pod's device is told so, its raw frames are not.
-            DropReason::TooBig => {
-                let addresses = (red.v4.into(), far.v4.into());
-                pod(datagram(red.mac, far.mac, addresses, 1472 - 28 - 14)?, Some(addresses), true)
-            }
             DropReason::LinkLocal => {
                 let addresses = (red.mac.link_local().into(), IpAddr::V6(cloud.pod("red-3").v6));
                 pod(datagram(red.mac, GATEWAY, addresses, 100)?, Some(addresses), true)
             }
             DropReason::ExtensionHeaders => {
                 let (source, destination) = (IpAddr::V6(red.v6), IpAddr::V6(far.v6));
-                let between =
-                    Between { source_mac: red.mac, destination_mac: far.mac, source, destination };
+                let between = Between { source_mac: red.mac, destination_mac: far.mac, source, destination };
                 let plain = frame::neighbour_advertisement(between, far.v6, red.mac)?;
                 pod(frame::behind_extension_header(&plain, 60)?, Some((source, destination)), false)
             }
@@ -165,7 +162,12 @@ impl Lie {
 }
 
 /// UDP with a payload of so many bytes.
-fn datagram(source_mac: MacAddr, destination_mac: MacAddr, addresses: (IpAddr, IpAddr), length: usize) -> Result<Vec<u8>> {
+fn datagram(
+    source_mac: MacAddr,
+    destination_mac: MacAddr,
+    addresses: (IpAddr, IpAddr),
+    length: usize,
+) -> Result<Vec<u8>> {
     let (source, destination) = addresses;
     frame::udp(Between { source_mac, destination_mac, source, destination }, PORTS, &vec![0; length])
 }
