@@ -313,7 +313,7 @@ pub struct Frame {
 #[serde(rename_all = "lowercase")]
 pub enum DropLine {
     /// A packet was dropped.
-    Drop(Drop),
+    Drop(Box<Drop>),
     /// More of a port's packets were dropped than are told one by one. They are counted.
     Untold(Untold),
     /// So many lines were lost on the way to this watcher, because it reads too slowly.

@@ -107,7 +107,7 @@ pub async fn run(mut reader: DropReader, board: Board, names: watch::Receiver<Ar
         match drops {
             Ok(drops) => {
                 let names = names.borrow().clone();
-                drops.iter().for_each(|dropped| board.tell(DropLine::Drop(view(dropped, &names))));
+                drops.iter().for_each(|dropped| board.tell(DropLine::Drop(Box::new(view(dropped, &names)))));
                 deadline.get_or_insert_with(|| Instant::now() + INTERVAL);
             }
             Err(error) => return warn!(%error, "drops are not told any more, only counted; restart weftd"),

@@ -56,10 +56,11 @@ impl Drops {
             looks += 1;
             let lines = self.lines();
             let found = lines.iter().find_map(|line| match line {
-                DropLine::Drop(dropped) if is(dropped) => Some(dropped.clone()),
+                DropLine::Drop(dropped) if is(dropped) => Some(dropped.as_ref().clone()),
                 DropLine::Drop(_) | DropLine::Untold(_) | DropLine::Missed(_) => None,
             });
-            found.ok_or_else(|| lines.iter().rev().take(5).map(|line| format!("{line:?}")).collect::<Vec<_>>())
+            found
+                .ok_or_else(|| lines.iter().rev().take(5).map(|line| format!("{line:?}")).collect::<Vec<_>>())
         })
     }
 

@@ -87,6 +87,9 @@ fn name(port: &str) -> &str {
 fn packet(drop: &Drop) -> String {
     let mut text = drop.frame.as_ref().map_or_else(|| "a frame that cannot be read".to_owned(), frame);
     text.push_str(&format!(", {} bytes", drop.length));
+    if let (true, Some(frame)) = (drop.reason.ends_with("_mac"), &drop.frame) {
+        text.push_str(&format!(", MAC {} > {}", frame.source_mac, frame.destination_mac));
+    }
     if let Some(tunnel) = &drop.tunnel {
         text.push_str(&format!(", from VTEP {}", tunnel.vtep));
         match tunnel.vni {

@@ -115,3 +115,36 @@ fn text(line: &DropLine) -> Option<Bytes> {
     line.push(b'\n');
     Some(line.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::broadcast;
+    use weft_api::view::Untold;
+
+    use super::*;
+
+    fn untold(port: &str, count: u64) -> DropLine {
+        DropLine::Untold(Untold { port: port.to_owned(), count })
+    }
+
+    #[tokio::test]
+    async fn a_slow_watcher_is_told_how_much_it_missed() {
+        let (sender, receiver) = broadcast::channel(2);
+        (0..5).for_each(|count| drop(sender.send(Arc::new(untold("web", count)))));
+        drop(sender);
+        let lines: Vec<_> = live(receiver).map(|line| line.as_ref().clone()).collect().await;
+        assert_eq!(lines, [DropLine::Missed(3), untold("web", 3), untold("web", 4)]);
+    }
+
+    #[test]
+    fn what_is_wanted() {
+        let filter =
+            |port: Option<&str>| Filter { port: port.map(str::to_owned), reason: Some("no_route".into()) };
+        assert!(filter(None).wants(&untold("web", 1)));
+        assert!(filter(Some("web")).wants(&untold("web", 1)));
+        assert!(!filter(Some("")).wants(&untold("web", 1)));
+        assert!(filter(Some("db")).wants(&DropLine::Missed(1)));
+        assert!(require_reason("no_route").is_ok());
+        assert!(require_reason("no_rout").is_err());
+    }
+}

@@ -120,6 +120,30 @@ fn a_full_buffer_is_counted() {
     assert_eq!(world.events().len(), 1, "there is room again");
 }
 
+/// In: 100 packets that the kernel refuses to help with, when 10 may be told at once. Out: the log names the helper, its
+/// error and the packet's size, for a few of them; a packet that is dropped for another reason logs nothing.
+#[test]
+fn what_the_kernel_refused_is_in_the_log() {
+    let Some(mut world) = World::load() else { return };
+    let mut log = world.log();
+    world.run(FROM_POD, &udp(CAROL, BOB, BOB.mac, 64));
+    assert_eq!(log.lines(), <[String; 0]>::default());
+    world.limit_events(10);
+    let (place, frame) = provoke(&mut world, DropReason::KernelRefused);
+    for _ in 0..100 {
+        world.run(program(place), &frame);
+    }
+    let lines = log.lines();
+    // The log and the event of a drop count for the limit, each.
+    assert!((3..50).contains(&lines.len()), "{lines:?}");
+    let expected = format!(
+        "WARN bpf_skb_get_tunnel_key refused a packet of {} bytes from interface 1: error -22",
+        frame.len()
+    );
+    assert!(lines.iter().all(|line| *line == expected), "{expected:?}: {lines:?}");
+    assert_eq!(world.drops(0)["kernel_refused"], 100);
+}
+
 fn program(place: Place) -> &'static str {
     match place {
         Place::Pod => FROM_POD,

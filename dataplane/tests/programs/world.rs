@@ -11,11 +11,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::{Arc, Mutex};
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, MapData, PerCpuArray, RingBuf};
 use aya::programs::{SchedClassifier, TestRun, TestRunOptions};
 use aya::{Ebpf, EbpfLoader};
+use aya_log::EbpfLogger;
 use weft_dataplane_abi as abi;
 use weft_dataplane_abi::{DropReason, IpKey, MacKey, NextHop, PortCounters, VniEntry, VtepVniKey};
 use weft_vxlan::{MacAddr, UDP_PORT, Vni, Vtep};
@@ -80,6 +82,35 @@ pub fn vtep(last: u8) -> Vtep {
 /// The programs with the world in their maps.
 pub struct World {
     ebpf: Ebpf,
+}
+
+/// What the programs log.
+pub struct ProgramLog {
+    log: EbpfLogger<Lines>,
+    lines: Lines,
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl log::Log for Lines {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        self.0.lock().unwrap().push(format!("{} {}", record.level(), record.args()));
+    }
+
+    fn flush(&self) {}
+}
+
+impl ProgramLog {
+    /// The lines since the last call.
+    pub fn lines(&mut self) -> Vec<String> {
+        self.log.flush();
+        std::mem::take(&mut *self.lines.0.lock().unwrap())
+    }
 }
 
 /// What became of a packet.
@@ -185,6 +216,12 @@ impl World {
             events.push(zerocopy::FromBytes::read_from_bytes(&bytes).unwrap());
         }
         events
+    }
+
+    /// What the programs have logged, and log from now on. To be asked for once.
+    pub fn log(&mut self) -> ProgramLog {
+        let lines = Lines::default();
+        ProgramLog { log: EbpfLogger::init_with_logger(&mut self.ebpf, lines.clone()).unwrap(), lines }
     }
 
     /// Sets how many drops of a port may be told in a second.

@@ -122,6 +122,9 @@ fn a_restart_loses_none() -> Result<()> {
             |told| told.reason == DropReason::ProgramMissing.name(),
         )?;
         ensure!(told.port == "red-1" && told.program == programs::GUARD, "{told:?}");
+        let table =
+            cloud.daemon(0).weft().must(&["drops", "--port", "red-1", "--reason", "program_missing"])?;
+        ensure!(table.contains("red-1") && table.contains("10.0.0.12"), "{table}");
         let before = drops.all().len();
         drops.wait("one after", || spoofed.send(&cloud), |told| spoofed.is(told))?;
         ensure!(drops.all().len() > before);
