@@ -40,8 +40,8 @@ pub fn tell_skb(skb: &Skb, place: Place, slot: u32, reason: DropReason) {
 }
 
 /// A packet with all of its headers. A function of its own, so that the stack and the registers of the packet's way are
-/// not its business.
-#[cold]
+/// not its business. Not `#[cold]`: that would put it into a section of its own, and aya takes functions of two sections
+/// for the same if they have the same place there.
 #[inline(never)]
 fn whole(skb: &Skb, place: Place, slot: u32, reason: DropReason) {
     let dropped = Dropped { reason, place, ifindex: skb.ifindex(), slot, len: skb.len(), tunnel: None };
@@ -49,7 +49,6 @@ fn whole(skb: &Skb, place: Place, slot: u32, reason: DropReason) {
 }
 
 /// A packet whose outer headers the kernel took off.
-#[cold]
 #[inline(never)]
 fn decapsulated(skb: &Skb, slot: u32, reason: DropReason) {
     let tunnel = skb.tunnel_key().ok().map(|(_, remote, vni)| (remote, vni));

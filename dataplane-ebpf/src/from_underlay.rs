@@ -1,10 +1,11 @@
 //! What other hosts send, from the underlay device: VXLAN for our VTEP is judged, decapsulated and delivered;
-//! super-packets of it go to the kernel's vxlan device; all else is not ours.
+//! super-packets of it, and what is for more than one port, go to the kernel's vxlan device; all else is not ours.
 
 use weft_dataplane_abi::Place;
 
 use crate::decapsulate::{self, Tunnelled};
 use crate::headers::{ETHERNET_LEN, IPV6_LEN, OUTER_IPV4_LEN};
+use crate::receive::Judged;
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict, execute};
 use crate::{maps, receive};
@@ -38,7 +39,11 @@ fn packet(skb: &mut Skb) -> Verdict {
     skb.pull(HEADERS)?;
     let frame = skb.len();
     let Tunnelled { len, remote, vni } = decapsulate::tunnelled(&skb.packet(), frame)?;
-    let received = receive::judge(skb, OUTER_IPV4_LEN, len, host, remote, vni)?;
+    let received = match receive::judge(skb, OUTER_IPV4_LEN, len, host, remote, vni)? {
+        Judged::Packet(received) => received,
+        // Rare, and of any EtherType: the kernel takes the outer headers off, and it comes back in from_vxlan.
+        Judged::Bridged(_) => return Ok(Action::Pass),
+    };
     skb.shrink(received.is_ipv6())?;
-    receive::deliver(skb, &received)
+    receive::deliver(skb, host, &received)
 }

@@ -17,6 +17,8 @@ pub struct PullData;
 pub struct AdjustRoom;
 pub struct ChangeTail;
 pub struct ChangeType;
+pub struct LoadBytes;
+pub struct StoreBytes;
 pub struct SetTunnelKey;
 pub struct GetTunnelKey;
 
@@ -36,6 +38,14 @@ impl Helper for ChangeType {
     const NAME: &'static str = "bpf_skb_change_type";
 }
 
+impl Helper for LoadBytes {
+    const NAME: &'static str = "bpf_skb_load_bytes";
+}
+
+impl Helper for StoreBytes {
+    const NAME: &'static str = "bpf_skb_store_bytes";
+}
+
 impl Helper for SetTunnelKey {
     const NAME: &'static str = "bpf_skb_set_tunnel_key";
 }
@@ -45,7 +55,6 @@ impl Helper for GetTunnelKey {
 }
 
 /// Logs a helper's error, within the limit of the port's drops. A function of its own: see [`crate::events`].
-#[cold]
 #[inline(never)]
 pub fn refused<H: Helper>(skb: &Skb, error: i64) {
     let Ok(host) = maps::host() else { return };

@@ -1,6 +1,8 @@
 //! The TC context: what the kernel knows of a packet, and the helpers that change or send it.
 
-use aya_ebpf::bindings::{__sk_buff, bpf_adj_room_mode, bpf_tunnel_key};
+use aya_ebpf::bindings::{
+    __sk_buff, BPF_F_ADJ_ROOM_FIXED_GSO, BPF_F_RECOMPUTE_CSUM, bpf_adj_room_mode, bpf_tunnel_key,
+};
 use aya_ebpf::helpers::generated as helper;
 use aya_ebpf::programs::TcContext;
 use weft_dataplane_abi::{DropEvent, DropReason, VtepAddr};
@@ -8,13 +10,20 @@ use weft_dataplane_abi::{DropEvent, DropReason, VtepAddr};
 use crate::headers::OUTER_IPV4_LEN;
 use crate::packet::Packet;
 use crate::refused::{
-    AdjustRoom, ChangeTail, ChangeType, GetTunnelKey, Helper, PullData, SetTunnelKey, refused,
+    AdjustRoom, ChangeTail, ChangeType, GetTunnelKey, Helper, LoadBytes, PullData, SetTunnelKey, StoreBytes, refused,
 };
 
 /// `-EALREADY`: the packet has been encapsulated before.
 const ALREADY: i64 = -114;
 /// `skb->pkt_type`: for this host.
 const PACKET_HOST: u32 = 0;
+
+/// Bytes that [`Skb::replace`] takes from the front of a packet: more than lie before any checksum to be filled in.
+const LEFT_BEHIND: u32 = 1024;
+/// What the kernel takes from a packet's front at once.
+const MOST_ADJUSTED: u32 = 0xfff;
+/// So many times are enough for the largest packet.
+const MOST_CUTS: u32 = 17;
 
 /// How room for the outer headers could not be made.
 pub enum GrowError {
@@ -58,11 +67,17 @@ impl Skb {
         unsafe { (*self.ctx).ifindex }
     }
 
-    /// Whether it is a super-packet that is segmented later (GSO).
+    /// Payload of each segment of a super-packet that is segmented later (GSO), in bytes; 0: it is none.
+    #[inline(always)]
+    pub fn gso_size(&self) -> u32 {
+        // SAFETY: the context is the kernel's.
+        unsafe { (*self.ctx).gso_size }
+    }
+
+    /// Whether it is a super-packet.
     #[inline(always)]
     pub fn is_gso(&self) -> bool {
-        // SAFETY: the context is the kernel's.
-        unsafe { (*self.ctx).gso_size != 0 }
+        self.gso_size() != 0
     }
 
     /// Whether a VLAN tag was taken off and lies in the metadata.
@@ -133,6 +148,65 @@ impl Skb {
     pub fn resize(&mut self, len: u32) -> Result<(), DropReason> {
         // SAFETY: the context is the kernel's.
         self.accepted::<ChangeTail>(unsafe { helper::bpf_skb_change_tail(self.ctx, len, 0) })
+    }
+
+    /// Sets the packet's length, if the kernel does that; whether it did.
+    #[inline(always)]
+    fn try_resize(&mut self, len: u32) -> bool {
+        // SAFETY: the context is the kernel's.
+        unsafe { helper::bpf_skb_change_tail(self.ctx, len, 0) == 0 }
+    }
+
+    /// Copies `len` bytes from `offset` on, linear or not, to the start of `to`; at least one.
+    #[inline(always)]
+    pub fn read(&mut self, offset: u32, to: &mut [u8], len: usize) -> Result<(), DropReason> {
+        let len = within(len, to.len())?;
+        // SAFETY: the context is the kernel's, and `to` has `len` bytes.
+        let answer =
+            unsafe { helper::bpf_skb_load_bytes(self.ctx.cast(), offset, to.as_mut_ptr().cast(), len) };
+        self.accepted::<LoadBytes>(answer)
+    }
+
+    /// Makes the packet the first `len` bytes of `frame` and nothing else: no super-packet, no checksum left to be
+    /// filled in.
+    #[inline(always)]
+    pub fn replace(&mut self, frame: &[u8], len: usize) -> Result<(), DropReason> {
+        let len = within(len, frame.len())?;
+        // Setting the length also drops the GSO marks. Taking a stretch from the front then leaves behind where a
+        // checksum was to be filled in (`csum_start`), and with that the wish for it.
+        if !self.try_resize(len + LEFT_BEHIND) || self.adjust(-(LEFT_BEHIND as i32)) != 0 {
+            // Encapsulated before: the kernel changes the length of such a packet only at its front.
+            self.cut(len)?;
+        }
+        let (from, flags) = (frame.as_ptr().cast(), BPF_F_RECOMPUTE_CSUM as u64);
+        // SAFETY: the context is the kernel's, and `frame` has `len` bytes.
+        self.accepted::<StoreBytes>(unsafe { helper::bpf_skb_store_bytes(self.ctx, 0, from, len, flags) })
+    }
+
+    /// Sets the packet's length by cutting or growing it behind the Ethernet header.
+    #[inline(always)]
+    fn cut(&mut self, len: u32) -> Result<(), DropReason> {
+        if self.len() < len {
+            let answer = self.adjust((len - self.len()) as i32);
+            return self.accepted::<AdjustRoom>(answer);
+        }
+        for _ in 0..MOST_CUTS {
+            let excess = self.len() - len;
+            if excess == 0 {
+                return Ok(());
+            }
+            let answer = self.adjust(-((if excess < MOST_ADJUSTED { excess } else { MOST_ADJUSTED }) as i32));
+            self.accepted::<AdjustRoom>(answer)?;
+        }
+        Err(DropReason::KernelRefused)
+    }
+
+    /// Grows or cuts behind the Ethernet header; the kernel's answer.
+    #[inline(always)]
+    fn adjust(&mut self, difference: i32) -> i64 {
+        let (mode, flags) = (bpf_adj_room_mode::BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO as u64);
+        // SAFETY: the context is the kernel's.
+        unsafe { helper::bpf_skb_adjust_room(self.ctx, difference, mode, flags) }
     }
 
     /// Tells the kernel that a byte which its checksum of the whole packet covers has changed; `difference` is
@@ -216,6 +290,13 @@ impl Skb {
         }
     }
 
+    /// Sends a copy out of a device; whether the device took it.
+    #[inline(always)]
+    pub fn send_copy(&mut self, ifindex: u32) -> bool {
+        // SAFETY: the context is the kernel's.
+        unsafe { helper::bpf_clone_redirect(self.ctx, ifindex, 0) == 0 }
+    }
+
     /// Verdict: sends the packet out of a device.
     #[inline(always)]
     pub fn redirect(&self, ifindex: u32) -> i32 {
@@ -238,4 +319,22 @@ impl Skb {
         refused::<H>(self, answer);
         Err(DropReason::KernelRefused)
     }
+}
+
+/// `len` if it is at least one and at most `most`, where the verifier sees that it is: without the black box the compiler
+/// knows a narrower range from before, and drops the part of the test that the verifier needs.
+#[inline(always)]
+fn within(len: usize, most: usize) -> Result<u32, DropReason> {
+    let len = core::hint::black_box(len);
+    if len == 0 || len > most { Err(DropReason::Malformed) } else { Ok(len as u32) }
+}
+
+/// One's complement sum, in the machine's byte order, of the first `len` bytes, at least one, and of `seed`. `len` is a
+/// multiple of four, and at most 512 before Linux 6.13.
+#[inline(always)]
+pub fn checksum(bytes: &[u8], len: usize, seed: u32) -> Result<u32, DropReason> {
+    let len = within(len, bytes.len())?;
+    let start = bytes.as_ptr().cast_mut().cast();
+    // SAFETY: `bytes` has `len` bytes. The helper fails for lengths other than said above only.
+    Ok(unsafe { helper::bpf_csum_diff(core::ptr::null_mut(), 0, start, len, seed) as u32 })
 }

@@ -31,6 +31,7 @@ pub use change::{Change, DeviceSetting, Operation, PortSetting};
 pub use dataplane::Dataplane;
 pub use error::{ObserveError, OpenError};
 pub use events::{DropReader, Dropped, Frame, Packet, Transport, Tunnel};
+pub use weft_dataplane_abi::MOST_FLOOD_VTEPS;
 
 /// Where weft's pins live and how large its maps are.
 #[derive(Debug, Clone, PartialEq, Eq)]

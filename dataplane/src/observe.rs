@@ -204,7 +204,8 @@ impl Namespace {
 pub(crate) fn remote_vteps(desired: &Desired) -> BTreeSet<Vtep> {
     let hosts = desired.remote_hosts.values().map(|host| host.vtep);
     let prefixes = desired.remote_prefixes.values().map(|prefix| prefix.vtep);
-    hosts.chain(prefixes).collect()
+    let members = desired.flood.values().flat_map(|members| members.keys().copied());
+    hosts.chain(prefixes).chain(members).collect()
 }
 
 fn ways(netlink: &mut Netlink, desired: &Desired) -> Result<BTreeMap<Vtep, Option<Way>>, ObserveError> {

@@ -12,6 +12,7 @@ mod from_pod;
 mod from_underlay;
 mod from_vxlan;
 mod gateway;
+mod icmp_errors;
 mod neighbour_discovery;
 mod reasons;
 mod world;

@@ -51,6 +51,10 @@ fn provoke(world: &mut World, reason: DropReason) -> Provocation {
         DropReason::ExtensionHeaders => pod(hidden_advertisement()),
         DropReason::Unroutable => pod(udp(ALICE, elsewhere([127, 0, 0, 1]), GATEWAY_MAC, 64)),
         DropReason::ProgramMissing => (Place::Guard, ours),
+        DropReason::FloodLimited => {
+            world.flood_to_bob(0);
+            pod(udp(ALICE, BOB, MacAddr::BROADCAST, 64))
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod drops;
+mod flooding;
 mod foreign;
 mod forged;
 mod getting_started;
@@ -10,9 +11,11 @@ mod interrupted;
 mod lost_pins;
 mod overlapping_tenants;
 mod ownership;
+mod pmtu;
 mod restart;
 mod same_host;
 mod spoofing;
+mod traceroute;
 mod transfers;
 mod two_data_centres;
 mod two_hosts;

@@ -58,6 +58,8 @@ impl Lie {
             | DropReason::NotConfigured => return Ok(None),
             // The devices of a port do not take it, unless their MTU was raised by hand.
             DropReason::TooBig => return Ok(None),
+            // It takes a flood; `flooding.rs` has it.
+            DropReason::FloodLimited => return Ok(None),
             // `a_restart_loses_none` has it.
             DropReason::ProgramMissing => return Ok(None),
             DropReason::Malformed => {
