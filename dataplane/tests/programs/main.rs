@@ -8,6 +8,7 @@
 
 mod arp;
 mod extension_headers;
+mod flood;
 mod from_pod;
 mod from_underlay;
 mod from_vxlan;
