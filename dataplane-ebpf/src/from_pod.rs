@@ -10,7 +10,7 @@ use crate::icmp_error::Refusal;
 use crate::ip::{self, Version};
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict, execute};
-use crate::{arp, bridge, endpoint, gateway, icmp_error, maps, neighbour_discovery, route, ttl};
+use crate::{arp, bridge, endpoint, events, gateway, icmp_error, maps, neighbour_discovery, route, ttl};
 
 /// All headers that any stage here looks at: up to the end of a neighbour solicitation with one option.
 const HEADERS: u32 = (ETHERNET_LEN + IPV6_LEN + 32) as u32;
@@ -21,9 +21,14 @@ pub fn run(skb: &mut Skb) -> i32 {
     let len = skb.len();
     match maps::endpoint(skb.ifindex()) {
         Some(endpoint) => {
-            let verdict = match (packet(skb, endpoint), maps::host()) {
-                (Ok(Action::Refuse(refusal)), Ok(host)) => icmp_error::answer(skb, host, endpoint, refusal),
-                (verdict, _) => verdict,
+            let verdict = match packet(skb, endpoint) {
+                Ok(Action::Refuse(refusal)) => {
+                    // While the packet still is what is dropped.
+                    events::tell_skb(skb, Place::Pod, endpoint.slot(), refusal.reason());
+                    let unanswered = |reason| Ok(Action::Unanswered { reason });
+                    icmp_error::answer(skb, endpoint, refusal).or_else(unanswered)
+                }
+                verdict => verdict,
             };
             execute(skb, Place::Pod, endpoint.slot(), len, verdict)
         }
@@ -31,8 +36,8 @@ pub fn run(skb: &mut Skb) -> i32 {
     }
 }
 
-/// The packet's walk.
-#[inline(always)]
+/// The packet's walk. A function of its own, so that its stack is free again for what follows.
+#[inline(never)]
 fn packet(skb: &mut Skb, endpoint: &Endpoint) -> Verdict {
     let host = maps::host()?;
     skb.pull(HEADERS)?;
@@ -62,7 +67,7 @@ fn packet(skb: &mut Skb, endpoint: &Endpoint) -> Verdict {
     }
     endpoint::check_ip(&packet, version, endpoint)?;
     if multicast {
-        flood::from_port(skb, host, endpoint, Reach::All, DropReason::Multicast)
+        flood::from_port(skb, endpoint, Reach::All, DropReason::Multicast)
     } else if mac == host.gateway_mac() {
         routed(skb, host, endpoint, version, destination)
     } else {
@@ -103,7 +108,7 @@ fn routed(
 #[inline(always)]
 fn switched(skb: &mut Skb, host: &'static HostConfig, endpoint: &Endpoint, mac: [u8; 6]) -> Verdict {
     let Some(next_hop) = maps::switch(&MacKey::raw(endpoint.subnet(), mac)) else {
-        return flood::from_port(skb, host, endpoint, Reach::OtherHosts, DropReason::UnknownMac);
+        return flood::from_port(skb, endpoint, Reach::OtherHosts, DropReason::UnknownMac);
     };
     if next_hop.kind() == kind::LOCAL {
         skb.accept()?;

@@ -11,13 +11,13 @@ mod v6;
 
 pub use message::{MessageV4, MessageV6};
 
-use weft_dataplane_abi::{DropReason, Endpoint, HostConfig, Place};
+use weft_dataplane_abi::{DropReason, Endpoint, HostConfig};
 
 use crate::headers::Ethernet;
 use crate::ip::Version;
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict};
-use crate::{events, limit};
+use crate::{limit, maps};
 
 /// Why a packet does not go on, where its sender may be told.
 #[derive(Clone, Copy)]
@@ -44,18 +44,24 @@ impl Refusal {
 
 /// Tells the port that sent the packet, which is as it came, but for the first bytes being linear.
 #[inline(always)]
-pub fn answer(skb: &mut Skb, host: &HostConfig, endpoint: &Endpoint, refusal: Refusal) -> Verdict {
-    let reason = refusal.reason();
+pub fn answer(skb: &mut Skb, endpoint: &Endpoint, refusal: Refusal) -> Verdict {
+    tell(skb, endpoint, &refusal)?;
+    Ok(Action::Answer { reason: refusal.reason(), ifindex: skb.ifindex() })
+}
+
+/// Rare, and so a function of its own: inlined code shares no stack with other such code, and there are 512 bytes.
+#[inline(never)]
+fn tell(skb: &mut Skb, endpoint: &Endpoint, refusal: &Refusal) -> Result<(), DropReason> {
+    let host = maps::host()?;
     let packet = skb.packet();
     let ethernet = packet.get::<Ethernet>(0)?;
     let version = Version::of(ethernet.ethertype)?;
     // What many received is nobody's to complain about.
     if ethernet.destination[0] & 1 != 0 {
-        return Err(reason);
+        return Err(refusal.reason());
     }
     let macs = Macs { destination: endpoint.mac(), source: host.gateway_mac() };
-    turn_into(skb, Place::Pod, host, endpoint, version, macs, refusal)?;
-    Ok(Action::Answer { reason, ifindex: skb.ifindex() })
+    turn_into(skb, host, endpoint, version, macs, *refusal)
 }
 
 /// MACs of a message.
@@ -64,12 +70,10 @@ pub struct Macs {
     pub source: [u8; 6],
 }
 
-/// Turns the packet into the message about it, from the gateway of `endpoint`'s subnet, within that port's limit. The
-/// drop is told as one of the program `place`.
+/// Turns the packet into the message about it, from the gateway of `endpoint`'s subnet, within that port's limit.
 #[inline(always)]
 pub fn turn_into(
     skb: &mut Skb,
-    place: Place,
     host: &HostConfig,
     endpoint: &Endpoint,
     version: Version,
@@ -83,10 +87,8 @@ pub fn turn_into(
     if !allowed || !limit::icmp_error(host.limits(), endpoint.slot()) {
         return Err(refusal.reason());
     }
-    let slot = if place == Place::Pod { endpoint.slot() } else { 0 };
-    events::tell_skb(skb, place, slot, refusal.reason());
     match version {
-        Version::V4 => v4::turn_into(skb, endpoint, macs, refusal),
-        Version::V6 => v6::turn_into(skb, endpoint, macs, refusal),
+        Version::V4 => v4::turn_into(skb, endpoint, &macs, &refusal),
+        Version::V6 => v6::turn_into(skb, endpoint, &macs, &refusal),
     }
 }

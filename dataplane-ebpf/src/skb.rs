@@ -9,9 +9,7 @@ use weft_dataplane_abi::{DropEvent, DropReason, VtepAddr};
 
 use crate::headers::OUTER_IPV4_LEN;
 use crate::packet::Packet;
-use crate::refused::{
-    AdjustRoom, ChangeTail, ChangeType, GetTunnelKey, Helper, LoadBytes, PullData, SetTunnelKey, StoreBytes, refused,
-};
+use crate::refused::Helper;
 
 /// `-EALREADY`: the packet has been encapsulated before.
 const ALREADY: i64 = -114;
@@ -97,7 +95,7 @@ impl Skb {
             return Ok(());
         }
         // SAFETY: the context is the kernel's.
-        self.accepted::<PullData>(unsafe { helper::bpf_skb_pull_data(self.ctx, wanted) })
+        self.accepted(Helper::PullData, unsafe { helper::bpf_skb_pull_data(self.ctx, wanted) })
     }
 
     /// A hash of the packet's flow, as the kernel computes it for its own tunnels.
@@ -123,7 +121,7 @@ impl Skb {
             0 => Ok(()),
             ALREADY => Err(GrowError::EncapsulatedBefore),
             error => {
-                refused::<AdjustRoom>(self, error);
+                self.note(Helper::AdjustRoom, error);
                 Err(GrowError::Refused)
             }
         }
@@ -140,14 +138,14 @@ impl Skb {
         }
         // SAFETY: the context is the kernel's.
         let answer = unsafe { helper::bpf_skb_adjust_room(self.ctx, -(OUTER_IPV4_LEN as i32), mode, flags) };
-        self.accepted::<AdjustRoom>(answer)
+        self.accepted(Helper::AdjustRoom, answer)
     }
 
     /// Sets the packet's length.
     #[inline(always)]
     pub fn resize(&mut self, len: u32) -> Result<(), DropReason> {
         // SAFETY: the context is the kernel's.
-        self.accepted::<ChangeTail>(unsafe { helper::bpf_skb_change_tail(self.ctx, len, 0) })
+        self.accepted(Helper::ChangeTail, unsafe { helper::bpf_skb_change_tail(self.ctx, len, 0) })
     }
 
     /// Sets the packet's length, if the kernel does that; whether it did.
@@ -164,7 +162,7 @@ impl Skb {
         // SAFETY: the context is the kernel's, and `to` has `len` bytes.
         let answer =
             unsafe { helper::bpf_skb_load_bytes(self.ctx.cast(), offset, to.as_mut_ptr().cast(), len) };
-        self.accepted::<LoadBytes>(answer)
+        self.accepted(Helper::LoadBytes, answer)
     }
 
     /// Makes the packet the first `len` bytes of `frame` and nothing else: no super-packet, no checksum left to be
@@ -180,7 +178,7 @@ impl Skb {
         }
         let (from, flags) = (frame.as_ptr().cast(), BPF_F_RECOMPUTE_CSUM as u64);
         // SAFETY: the context is the kernel's, and `frame` has `len` bytes.
-        self.accepted::<StoreBytes>(unsafe { helper::bpf_skb_store_bytes(self.ctx, 0, from, len, flags) })
+        self.accepted(Helper::StoreBytes, unsafe { helper::bpf_skb_store_bytes(self.ctx, 0, from, len, flags) })
     }
 
     /// Sets the packet's length by cutting or growing it behind the Ethernet header.
@@ -188,7 +186,7 @@ impl Skb {
     fn cut(&mut self, len: u32) -> Result<(), DropReason> {
         if self.len() < len {
             let answer = self.adjust((len - self.len()) as i32);
-            return self.accepted::<AdjustRoom>(answer);
+            return self.accepted(Helper::AdjustRoom, answer);
         }
         for _ in 0..MOST_CUTS {
             let excess = self.len() - len;
@@ -196,7 +194,7 @@ impl Skb {
                 return Ok(());
             }
             let answer = self.adjust(-((if excess < MOST_ADJUSTED { excess } else { MOST_ADJUSTED }) as i32));
-            self.accepted::<AdjustRoom>(answer)?;
+            self.accepted(Helper::AdjustRoom, answer)?;
         }
         Err(DropReason::KernelRefused)
     }
@@ -231,11 +229,11 @@ impl Skb {
             return Ok(());
         }
         // SAFETY: the context is the kernel's.
-        self.accepted::<ChangeType>(unsafe { helper::bpf_skb_change_type(self.ctx, PACKET_HOST) })
+        self.accepted(Helper::ChangeType, unsafe { helper::bpf_skb_change_type(self.ctx, PACKET_HOST) })
     }
 
-    /// Tells the kernel's vxlan device where to send the packet.
-    #[inline(always)]
+    /// Tells the kernel's vxlan device where to send the packet. On its own, as its callers have little stack left.
+    #[inline(never)]
     pub fn set_tunnel(&mut self, local: &VtepAddr, remote: &VtepAddr, vni: u32) -> Result<(), DropReason> {
         use aya_ebpf::bindings as b;
         // SAFETY: all zero is a valid key.
@@ -248,14 +246,14 @@ impl Skb {
         let size = size_of::<bpf_tunnel_key>() as u32;
         // SAFETY: the context is the kernel's, the key is a local that outlives the call.
         let answer = unsafe { helper::bpf_skb_set_tunnel_key(self.ctx, &mut key, size, flags) };
-        self.accepted::<SetTunnelKey>(answer)
+        self.accepted(Helper::SetTunnelKey, answer)
     }
 
     /// From where and with which VNI the kernel's vxlan device received the packet: (local, remote, VNI).
     #[inline(always)]
     pub fn tunnel(&self) -> Result<(VtepAddr, VtepAddr, u32), DropReason> {
         self.tunnel_key().map_err(|error| {
-            refused::<GetTunnelKey>(self, error);
+            self.note(Helper::GetTunnelKey, error);
             DropReason::KernelRefused
         })
     }
@@ -312,12 +310,29 @@ impl Skb {
     }
 
     #[inline(always)]
-    fn accepted<H: Helper>(&self, answer: i64) -> Result<(), DropReason> {
+    fn accepted(&self, helper: Helper, answer: i64) -> Result<(), DropReason> {
         if answer == 0 {
             return Ok(());
         }
-        refused::<H>(self, answer);
+        self.note(helper, answer);
         Err(DropReason::KernelRefused)
+    }
+
+    /// Notes a helper's error for the log, in words of the packet that are the programs' own.
+    #[inline(always)]
+    fn note(&self, helper: Helper, error: i64) {
+        // SAFETY: the context is the kernel's.
+        unsafe {
+            (*self.ctx).cb[0] = helper as u32;
+            (*self.ctx).cb[1] = error as u32;
+        }
+    }
+
+    /// The note: a [`Helper`] as its number, and its error.
+    #[inline(always)]
+    pub fn refusal(&self) -> (u32, i32) {
+        // SAFETY: the context is the kernel's.
+        unsafe { ((*self.ctx).cb[0], (*self.ctx).cb[1] as i32) }
     }
 }
 

@@ -5,7 +5,7 @@ use weft_dataplane_abi::{DropReason, Place};
 
 use crate::icmp_error::Refusal;
 use crate::skb::Skb;
-use crate::{counters, events};
+use crate::{counters, events, refused};
 
 /// Where a packet goes.
 pub enum Action {
@@ -21,6 +21,8 @@ pub enum Action {
     Refuse(Refusal),
     /// Dropped; what the packet now holds tells its sender, and leaves by this device.
     Answer { reason: DropReason, ifindex: u32 },
+    /// Dropped and told, and its sender is not: too many such messages, or one that must not be sent.
+    Unanswered { reason: DropReason },
     /// Copies of it are on their way; it ends here itself.
     Copied,
 }
@@ -60,6 +62,10 @@ pub fn execute(skb: &Skb, place: Place, slot: u32, len: u32, verdict: Verdict) -
             dropped(skb, place, slot, refusal.reason());
             TC_ACT_SHOT
         }
+        Ok(Action::Unanswered { reason }) => {
+            count(skb, slot, reason);
+            TC_ACT_SHOT
+        }
         Ok(Action::Copied) => {
             counters::from_port(slot, len);
             TC_ACT_SHOT
@@ -74,6 +80,14 @@ pub fn execute(skb: &Skb, place: Place, slot: u32, len: u32, verdict: Verdict) -
 /// Counts a drop, and tells it. The packet is still as it was judged.
 #[inline(always)]
 pub fn dropped(skb: &Skb, place: Place, slot: u32, reason: DropReason) {
-    counters::drop(slot, reason);
+    count(skb, slot, reason);
     events::tell_skb(skb, place, slot, reason);
+}
+
+#[inline(always)]
+fn count(skb: &Skb, slot: u32, reason: DropReason) {
+    counters::drop(slot, reason);
+    if reason == DropReason::KernelRefused {
+        refused::log(skb, slot);
+    }
 }

@@ -53,13 +53,14 @@ impl<Ip, const WORDS: usize> Message<Ip, WORDS> {
         Ok(length)
     }
 
-    /// One's complement sum of the ICMP message with `quoted` bytes of quote, its checksum taken for zero.
+    /// One's complement sum of the ICMP message with `quoted` bytes of quote, its checksum taken for zero, and of what
+    /// [`skb::checksum`] made of other bytes.
     #[inline(always)]
-    pub fn sum(&self, quoted: usize) -> Result<u32, DropReason> {
+    pub fn sum(&self, quoted: usize, others: u32) -> Result<u32, DropReason> {
         let ErrorHeader { kind, code, rest, .. } = &self.icmp;
         let header = u16::from_be_bytes([*kind, *code]) as u32 + words(rest);
         let mut left = (quoted + 3) & !3;
-        let mut sum = 0;
+        let mut sum = others;
         for chunk in self.quote.as_flattened().chunks(CHUNK) {
             if left == 0 {
                 break;

@@ -41,12 +41,12 @@ pub fn may_be_answered(packet: &Packet<'_>) -> Result<bool, DropReason> {
 }
 
 /// Turns the packet into the message about it.
-#[inline(always)]
+#[inline(never)]
 pub fn turn_into(
     skb: &mut Skb,
     endpoint: &Endpoint,
-    macs: Macs,
-    refusal: Refusal,
+    macs: &Macs,
+    refusal: &Refusal,
 ) -> Result<(), DropReason> {
     let message = maps::message_v4().ok_or(DropReason::KernelRefused)?;
     let packet = skb.packet();
@@ -56,7 +56,7 @@ pub fn turn_into(
     let length = u16::from_be_bytes(offending.total_length) as usize;
     let quoted = message.quote(skb, length)?;
 
-    let (kind, code, rest) = match refusal {
+    let (kind, code, rest) = match *refusal {
         Refusal::TooBig { mtu } => {
             let mtu = if mtu < LEAST_MTU { LEAST_MTU } else { mtu };
             // The next hop's MTU is in the lower half (RFC 1191 section 4).
@@ -68,7 +68,7 @@ pub fn turn_into(
     message.icmp.kind = kind;
     message.icmp.code = code;
     message.icmp.rest = rest;
-    message.icmp.checksum = complement(message.sum(quoted)?);
+    message.icmp.checksum = complement(message.sum(quoted, 0)?);
 
     let ip = &mut message.ip;
     ip.version_ihl = 0x45;
@@ -78,7 +78,7 @@ pub fn turn_into(
     ip.flags_fragment = [0; 2];
     ip.ttl = TTL;
     ip.protocol = protocol::ICMP;
-    ip.source = match refusal {
+    ip.source = match *refusal {
         // Who was asked answers.
         Refusal::PortUnreachable => target,
         Refusal::TooBig { .. } | Refusal::TimeExceeded => endpoint.gateway_ipv4(),

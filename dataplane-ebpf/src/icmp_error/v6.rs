@@ -4,9 +4,9 @@ use weft_dataplane_abi::{DropReason, Endpoint};
 
 use super::message::MessageV6;
 use super::{Macs, Refusal};
-use crate::checksum::{complement, words};
+use crate::checksum::complement;
 use crate::headers::{IPV6_LEN, Icmp, ethertype, protocol};
-use crate::skb::Skb;
+use crate::skb::{self, Skb};
 use crate::{extension_headers, ip, maps};
 
 const UNREACHABLE: u8 = 1;
@@ -45,12 +45,12 @@ pub fn may_be_answered(skb: &mut Skb) -> Result<bool, DropReason> {
 }
 
 /// Turns the packet into the message about it.
-#[inline(always)]
+#[inline(never)]
 pub fn turn_into(
     skb: &mut Skb,
     endpoint: &Endpoint,
-    macs: Macs,
-    refusal: Refusal,
+    macs: &Macs,
+    refusal: &Refusal,
 ) -> Result<(), DropReason> {
     let message = maps::message_v6().ok_or(DropReason::KernelRefused)?;
     let packet = skb.packet();
@@ -60,7 +60,7 @@ pub fn turn_into(
     let length = u16::from_be_bytes(offending.payload_length) as usize + IPV6_LEN;
     let quoted = message.quote(skb, length)?;
 
-    let (kind, code, rest) = match refusal {
+    let (kind, code, rest) = match *refusal {
         Refusal::TooBig { mtu } => {
             let mtu = if mtu < LEAST_MTU { LEAST_MTU } else { mtu };
             (PACKET_TOO_BIG, 0, mtu.to_be_bytes())
@@ -78,15 +78,16 @@ pub fn turn_into(
     ip.payload_length = length.to_be_bytes();
     ip.next_header = protocol::ICMPV6;
     ip.hop_limit = HOP_LIMIT;
-    ip.source = match refusal {
+    ip.source = match *refusal {
         // Who was asked answers.
         Refusal::PortUnreachable => target,
         Refusal::TooBig { .. } | Refusal::TimeExceeded => endpoint.gateway_ipv6(),
     };
     ip.destination = sender;
     // The pseudo-header (RFC 8200 section 8.1).
-    let pseudo = words(&ip.source) + words(&ip.destination) + length as u32 + protocol::ICMPV6 as u32;
-    message.icmp.checksum = complement(pseudo + message.sum(quoted)?);
+    let addresses = skb::checksum(&ip.destination, 16, skb::checksum(&ip.source, 16, 0)?)?;
+    let sum = message.sum(quoted, addresses)? + length as u32 + protocol::ICMPV6 as u32;
+    message.icmp.checksum = complement(sum);
 
     message.ethernet.destination = macs.destination;
     message.ethernet.source = macs.source;
