@@ -16,7 +16,7 @@ const ALREADY: i64 = -114;
 /// `skb->pkt_type`: for this host.
 const PACKET_HOST: u32 = 0;
 
-/// Bytes that [`Skb::replace`] takes from the front of a packet: more than lie before any checksum to be filled in.
+/// Bytes that [`Skb::make_room`] takes from the front of a packet: more than lie before any checksum to be filled in.
 const LEFT_BEHIND: u32 = 1024;
 /// What the kernel takes from a packet's front at once.
 const MOST_ADJUSTED: u32 = 0xfff;
@@ -42,6 +42,12 @@ impl Skb {
     #[inline(always)]
     pub fn new(ctx: &TcContext) -> Self {
         Self { ctx: ctx.skb.skb }
+    }
+
+    /// The same packet, for a function that is not inlined: it gets the context in a register.
+    #[inline(always)]
+    pub fn again(&mut self) -> Self {
+        Self { ctx: self.ctx }
     }
 
     /// The linear bytes.
@@ -95,7 +101,8 @@ impl Skb {
             return Ok(());
         }
         // SAFETY: the context is the kernel's.
-        self.accepted(Helper::PullData, unsafe { helper::bpf_skb_pull_data(self.ctx, wanted) })
+        let answer = unsafe { helper::bpf_skb_pull_data(self.ctx, wanted) };
+        self.accepted(Helper::PullData, answer)
     }
 
     /// A hash of the packet's flow, as the kernel computes it for its own tunnels.
@@ -145,14 +152,8 @@ impl Skb {
     #[inline(always)]
     pub fn resize(&mut self, len: u32) -> Result<(), DropReason> {
         // SAFETY: the context is the kernel's.
-        self.accepted(Helper::ChangeTail, unsafe { helper::bpf_skb_change_tail(self.ctx, len, 0) })
-    }
-
-    /// Sets the packet's length, if the kernel does that; whether it did.
-    #[inline(always)]
-    fn try_resize(&mut self, len: u32) -> bool {
-        // SAFETY: the context is the kernel's.
-        unsafe { helper::bpf_skb_change_tail(self.ctx, len, 0) == 0 }
+        let answer = unsafe { helper::bpf_skb_change_tail(self.ctx, len, 0) };
+        self.accepted(Helper::ChangeTail, answer)
     }
 
     /// Copies `len` bytes from `offset` on, linear or not, to the start of `to`; at least one.
@@ -160,51 +161,61 @@ impl Skb {
     pub fn read(&mut self, offset: u32, to: &mut [u8], len: usize) -> Result<(), DropReason> {
         let len = within(len, to.len())?;
         // SAFETY: the context is the kernel's, and `to` has `len` bytes.
-        let answer =
-            unsafe { helper::bpf_skb_load_bytes(self.ctx.cast(), offset, to.as_mut_ptr().cast(), len) };
+        let answer = unsafe { helper::bpf_skb_load_bytes(self.ctx.cast(), offset, to.as_mut_ptr().cast(), len) };
         self.accepted(Helper::LoadBytes, answer)
     }
 
-    /// Makes the packet the first `len` bytes of `frame` and nothing else: no super-packet, no checksum left to be
-    /// filled in.
+    /// Makes room for `len` other bytes: no super-packet any more, and no checksum that the kernel is yet to fill in.
+    /// Whether the latter is certain: it is not if the packet has been encapsulated before.
     #[inline(always)]
-    pub fn replace(&mut self, frame: &[u8], len: usize) -> Result<(), DropReason> {
-        let len = within(len, frame.len())?;
+    pub fn make_room(&mut self, len: u32) -> Result<bool, DropReason> {
         // Setting the length also drops the GSO marks. Taking a stretch from the front then leaves behind where a
         // checksum was to be filled in (`csum_start`), and with that the wish for it.
-        if !self.try_resize(len + LEFT_BEHIND) || self.adjust(-(LEFT_BEHIND as i32)) != 0 {
-            // Encapsulated before: the kernel changes the length of such a packet only at its front.
-            self.cut(len)?;
+        if self.resize(len + LEFT_BEHIND).is_ok() && self.take_off(LEFT_BEHIND).is_ok() {
+            return Ok(true);
         }
+        // The length of a packet that has been encapsulated before changes at its front only.
+        self.cut(len)?;
+        Ok(false)
+    }
+
+    /// Writes the first `len` bytes of `frame` over the packet's; at least one.
+    #[inline(always)]
+    pub fn write(&mut self, frame: &[u8], len: usize) -> Result<(), DropReason> {
+        let len = within(len, frame.len())?;
         let (from, flags) = (frame.as_ptr().cast(), BPF_F_RECOMPUTE_CSUM as u64);
         // SAFETY: the context is the kernel's, and `frame` has `len` bytes.
-        self.accepted(Helper::StoreBytes, unsafe { helper::bpf_skb_store_bytes(self.ctx, 0, from, len, flags) })
+        let answer = unsafe { helper::bpf_skb_store_bytes(self.ctx, 0, from, len, flags) };
+        self.accepted(Helper::StoreBytes, answer)
     }
 
     /// Sets the packet's length by cutting or growing it behind the Ethernet header.
     #[inline(always)]
     fn cut(&mut self, len: u32) -> Result<(), DropReason> {
         if self.len() < len {
-            let answer = self.adjust((len - self.len()) as i32);
-            return self.accepted(Helper::AdjustRoom, answer);
+            return self.adjust((len - self.len()) as i32);
         }
         for _ in 0..MOST_CUTS {
             let excess = self.len() - len;
             if excess == 0 {
                 return Ok(());
             }
-            let answer = self.adjust(-((if excess < MOST_ADJUSTED { excess } else { MOST_ADJUSTED }) as i32));
-            self.accepted(Helper::AdjustRoom, answer)?;
+            self.take_off(if excess < MOST_ADJUSTED { excess } else { MOST_ADJUSTED })?;
         }
         Err(DropReason::KernelRefused)
     }
 
-    /// Grows or cuts behind the Ethernet header; the kernel's answer.
     #[inline(always)]
-    fn adjust(&mut self, difference: i32) -> i64 {
+    fn take_off(&mut self, bytes: u32) -> Result<(), DropReason> {
+        self.adjust(-(bytes as i32))
+    }
+
+    #[inline(always)]
+    fn adjust(&mut self, difference: i32) -> Result<(), DropReason> {
         let (mode, flags) = (bpf_adj_room_mode::BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO as u64);
         // SAFETY: the context is the kernel's.
-        unsafe { helper::bpf_skb_adjust_room(self.ctx, difference, mode, flags) }
+        let answer = unsafe { helper::bpf_skb_adjust_room(self.ctx, difference, mode, flags) };
+        self.accepted(Helper::AdjustRoom, answer)
     }
 
     /// Tells the kernel that a byte which its checksum of the whole packet covers has changed; `difference` is
@@ -229,7 +240,8 @@ impl Skb {
             return Ok(());
         }
         // SAFETY: the context is the kernel's.
-        self.accepted(Helper::ChangeType, unsafe { helper::bpf_skb_change_type(self.ctx, PACKET_HOST) })
+        let answer = unsafe { helper::bpf_skb_change_type(self.ctx, PACKET_HOST) };
+        self.accepted(Helper::ChangeType, answer)
     }
 
     /// Tells the kernel's vxlan device where to send the packet. On its own, as its callers have little stack left.

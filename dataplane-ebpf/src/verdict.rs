@@ -3,6 +3,7 @@
 use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC};
 use weft_dataplane_abi::{DropReason, Place};
 
+use crate::flood::Reach;
 use crate::icmp_error::Refusal;
 use crate::skb::Skb;
 use crate::{counters, events, refused};
@@ -17,6 +18,8 @@ pub enum Action {
     Deliver { ifindex: u32, slot: u32 },
     /// Out of a device, encapsulated or with a tunnel key for the kernel's vxlan device.
     Transmit { ifindex: u32 },
+    /// For a whole subnet, or whoever in it. It is dropped for this reason if nobody gets a copy.
+    Flood { reach: Reach, reason: DropReason },
     /// Dropped, and its sender may be told: `icmp_error` makes an [`Action::Answer`] of it where that is so.
     Refuse(Refusal),
     /// Dropped; what the packet now holds tells its sender, and leaves by this device.
@@ -60,6 +63,10 @@ pub fn execute(skb: &Skb, place: Place, slot: u32, len: u32, verdict: Verdict) -
         }
         Ok(Action::Refuse(refusal)) => {
             dropped(skb, place, slot, refusal.reason());
+            TC_ACT_SHOT
+        }
+        Ok(Action::Flood { reason, .. }) => {
+            dropped(skb, place, slot, reason);
             TC_ACT_SHOT
         }
         Ok(Action::Unanswered { reason }) => {

@@ -40,13 +40,7 @@ pub(crate) fn get(socket: &impl AsFd, level: libc::c_int, option: libc::c_int) -
     let mut length = libc::socklen_t::try_from(size_of_val(&value))?;
     // SAFETY: the value is an integer of the length that is given.
     let result = unsafe {
-        libc::getsockopt(
-            socket.as_fd().as_raw_fd(),
-            level,
-            option,
-            (&raw mut value).cast(),
-            &raw mut length,
-        )
+        libc::getsockopt(socket.as_fd().as_raw_fd(), level, option, (&raw mut value).cast(), &raw mut length)
     };
     Errno::result(result).with_context(|| format!("reading option {option} of level {level}"))?;
     Ok(value)

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use weft_dataplane_abi::{
-    Endpoint, FloodKey, FloodMember, Gateways, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate, VniEntry,
-    VtepAddr, VtepEntry, VtepVniKey,
+    Endpoint, FloodKey, FloodMember, Gateways, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate,
+    VniEntry, VtepAddr, VtepEntry, VtepVniKey,
 };
 use weft_vxlan::Vni;
 

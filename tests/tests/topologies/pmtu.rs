@@ -47,8 +47,9 @@ impl<'lab> Narrow<'lab> {
         let mtu = cloud.pod("red-1").namespace.path_mtu(cloud.pod("red-2").v4.into())?;
         ensure!(mtu == CABLE - 50, "a workload's MTU is {mtu}");
         let longest = usize::try_from(ROUTE)? + 14;
-        let too_big =
-            Capture::start(&cloud.machine(0).namespace, underlay::UPLINK, move |packet| packet.length > longest)?;
+        let too_big = Capture::start(&cloud.machine(0).namespace, underlay::UPLINK, move |packet| {
+            packet.length > longest
+        })?;
         Ok(Self { cloud, too_big })
     }
 
@@ -87,16 +88,16 @@ fn ping_is_told_what_fits() -> Result<()> {
             ensure!(answer.is_err(), "4000 bytes went through to {to}");
             let told = refusals.next(to)?;
             ensure!(told.mtu == INSIDE, "{told:?}");
-            if to.is_ipv4() {
-                ensure!((told.kind, told.code, told.quoted) == (3, 4, 548), "{told:?}");
-                ensure!(told.from == gateway, "{told:?}, not from {gateway}");
-            } else {
-                ensure!((told.kind, told.code, told.quoted) == (2, 0, 1232), "{told:?}");
-            }
+            let expected = if to.is_ipv4() { (3, 4, 548) } else { (2, 0, 1232) };
+            ensure!((told.kind, told.code, told.quoted) == expected, "{told:?}");
+            ensure!(told.from == gateway, "{told:?}, not from {gateway}");
             narrow.knows(to)?;
             let headers = if to.is_ipv4() { 28 } else { 48 };
             let fits = usize::try_from(INSIDE)? - headers;
-            ensure!(from.ping_sized(to, fits, Duration::from_secs(3))?.is_ok(), "{fits} bytes do not fit to {to}");
+            ensure!(
+                from.ping_sized(to, fits, Duration::from_secs(3))?.is_ok(),
+                "{fits} bytes do not fit to {to}"
+            );
             let answer = from.ping_sized(to, fits + 1, Duration::from_millis(300))?;
             ensure!(answer.is_err(), "{} bytes went through to {to}", fits + 1);
         }
@@ -117,7 +118,9 @@ fn tcp_recovers() -> Result<()> {
                 let pod = narrow.cloud.pods().find(|pod| pod.addresses().contains(&to));
                 let receiver = &pod.context("no pod has the address")?.namespace;
                 let before = narrow.cloud.daemon(0).weft().drops(DropReason::TooBig)?;
-                from.namespace.transfer(receiver, to, 20_000_000).context(format!("offloads {offloads:?}"))?;
+                from.namespace
+                    .transfer(receiver, to, 20_000_000)
+                    .context(format!("offloads {offloads:?}"))?;
                 let after = narrow.cloud.daemon(0).weft().drops(DropReason::TooBig)?;
                 ensure!(after > before, "TCP to {to} never sent anything too big");
                 narrow.knows(to)?;
@@ -144,7 +147,10 @@ fn udp_segmentation_is_told_what_fits() -> Result<()> {
                 let told = refusals.next(address)?;
                 ensure!(told.mtu == INSIDE, "{told:?}");
                 narrow.knows(address)?;
-                ensure!(from.segmented(&to.namespace, address, 8, 4000, 8).is_err(), "sent to {address} again");
+                ensure!(
+                    from.segmented(&to.namespace, address, 8, 4000, 8).is_err(),
+                    "sent to {address} again"
+                );
                 let arrived = from.segmented(&to.namespace, address, 80, 1400, 40)?;
                 ensure!(arrived == 80, "{arrived} of 80 datagrams reached {address}");
             }
