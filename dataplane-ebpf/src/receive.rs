@@ -1,7 +1,9 @@
 //! What may come out of a tunnel, and into which port it goes: the same for packets that weft and that the kernel
 //! decapsulates.
 
-use weft_dataplane_abi::{DropReason, HostConfig, MacKey, NextHop, Place, VtepAddr, VtepVniKey, kind, vni_kind};
+use weft_dataplane_abi::{
+    DropReason, HostConfig, MacKey, NextHop, Place, VtepAddr, VtepVniKey, kind, vni_kind,
+};
 
 use crate::bridge::Subnet;
 use crate::encapsulate::encapsulate;

@@ -47,5 +47,12 @@ pub fn log(skb: &Skb, slot: u32) {
     let (helper, error) = skb.refusal();
     // SAFETY: the names are ASCII.
     let name = unsafe { core::str::from_utf8_unchecked(&NAMES[helper as usize & 7]) };
-    warn!(skb, "the kernel refused a packet of {} bytes from interface {}: error {} of {}", skb.len(), skb.ifindex(), error, name);
+    warn!(
+        skb,
+        "the kernel refused a packet of {} bytes from interface {}: error {} of {}",
+        skb.len(),
+        skb.ifindex(),
+        error,
+        name
+    );
 }

@@ -161,7 +161,8 @@ impl Skb {
     pub fn read(&mut self, offset: u32, to: &mut [u8], len: usize) -> Result<(), DropReason> {
         let len = within(len, to.len())?;
         // SAFETY: the context is the kernel's, and `to` has `len` bytes.
-        let answer = unsafe { helper::bpf_skb_load_bytes(self.ctx.cast(), offset, to.as_mut_ptr().cast(), len) };
+        let answer =
+            unsafe { helper::bpf_skb_load_bytes(self.ctx.cast(), offset, to.as_mut_ptr().cast(), len) };
         self.accepted(Helper::LoadBytes, answer)
     }
 

@@ -19,7 +19,9 @@ impl Log for ToTracing {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let words = record.args();
+        // The programs pad names.
+        let words = record.args().to_string();
+        let words = words.trim_end();
         match record.level() {
             Level::Error => tracing::error!(target: "weft_dataplane::programs", "{words}"),
             Level::Warn => tracing::warn!(target: "weft_dataplane::programs", "{words}"),

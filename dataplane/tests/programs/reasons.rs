@@ -140,9 +140,9 @@ fn what_the_kernel_refused_is_in_the_log() {
     let lines = log.lines();
     // The log and the event of a drop count for the limit, each.
     assert!((3..50).contains(&lines.len()), "{lines:?}");
+    let size = frame.len();
     let expected = format!(
-        "WARN bpf_skb_get_tunnel_key refused a packet of {} bytes from interface 1: error -22",
-        frame.len()
+        "WARN the kernel refused a packet of {size} bytes from interface 1: error -22 of bpf_skb_get_tunnel_key"
     );
     assert!(lines.iter().all(|line| *line == expected), "{expected:?}: {lines:?}");
     assert_eq!(world.drops(0)["kernel_refused"], 100);
