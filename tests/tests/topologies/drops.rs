@@ -16,7 +16,7 @@ use weft_dataplane_abi::{DropReason, programs};
 use weft_tests::cloud::{Cloud, Intent};
 use weft_tests::{Lab, Wire, underlay};
 
-use provoked::{Lie, Sender};
+use provoked::Lie;
 
 fn start(lab: &Lab) -> Result<Cloud<'_>> {
     let mut cloud = Cloud::start(lab, underlay::two_hosts(lab, Wire::default())?)?;
@@ -42,7 +42,7 @@ fn each_reason_is_told() -> Result<()> {
         for reason in DropReason::ALL {
             let Some(lie) = Lie::provoking(reason, &cloud)? else { continue };
             let name = reason.name();
-            let port = if lie.sender == Sender::Pod { "red-1" } else { "" };
+            let port = lie.port();
             let counted = || -> Result<u64> {
                 let counters = weft.counters()?;
                 let of_port = counters.iter().find(|counters| counters.port == port);

@@ -20,9 +20,11 @@ const PORTS: (u16, u16) = (40_001, 40_002);
 
 /// Who sends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sender {
+enum Sender {
     /// red-1.
     Pod,
+    /// red-3, whose subnet has nobody else: nothing of it is flooded.
+    Loner,
     /// h2's end of the cable.
     Cable,
 }
@@ -31,7 +33,7 @@ pub(super) enum Sender {
 #[derive(Debug)]
 pub(super) struct Lie {
     reason: DropReason,
-    pub(super) sender: Sender,
+    sender: Sender,
     frame: Vec<u8>,
     /// Addresses by which it is recognised, and whether it has [`PORTS`].
     packet: Option<(IpAddr, IpAddr)>,
@@ -75,10 +77,13 @@ impl Lie {
                 let lie = udp(red.v4, far.mac, far.v4)?;
                 Self { frame: with(lie.frame, 12, &[0x88, 0xcc]), packet: None, ports: false, ..lie }
             }
-            DropReason::UnknownNeighbour => arp(reason, red, ArpOperation::REQUEST)?,
+            DropReason::UnknownNeighbour => {
+                let lone = cloud.pod("red-3");
+                Self { sender: Sender::Loner, ..arp(reason, lone, ArpOperation::REQUEST)? }
+            }
             DropReason::NeighbourNoise => arp(reason, red, ArpOperation::REPLY)?,
-            DropReason::Multicast => udp(red.v4, MacAddr::BROADCAST, to([10, 0, 0, 255]))?,
-            DropReason::UnknownMac => udp(red.v4, NOBODY, far.v4)?,
+            DropReason::Multicast => lonely(reason, cloud, MacAddr::BROADCAST)?,
+            DropReason::UnknownMac => lonely(reason, cloud, NOBODY)?,
             DropReason::NoRoute => udp(red.v4, GATEWAY, to([10, 99, 0, 1]))?,
             DropReason::TtlExpired => {
                 let lie = udp(red.v4, GATEWAY, cloud.pod("red-3").v4)?;
@@ -112,15 +117,24 @@ impl Lie {
     /// Sends it.
     pub(super) fn send(&self, cloud: &Cloud<'_>) -> Result<()> {
         match self.sender {
-            Sender::Pod => cloud.pod("red-1").namespace.inject(POD_DEVICE, &self.frame),
+            Sender::Pod | Sender::Loner => cloud.pod(self.port()).namespace.inject(POD_DEVICE, &self.frame),
             Sender::Cable => cloud.machine(1).namespace.inject(UPLINK, &self.frame),
+        }
+    }
+
+    /// The port that it is counted for.
+    pub(super) fn port(&self) -> &'static str {
+        match self.sender {
+            Sender::Pod => "red-1",
+            Sender::Loner => "red-3",
+            Sender::Cable => "",
         }
     }
 
     /// The program that must drop it.
     pub(super) fn program(&self) -> &'static str {
         match self.sender {
-            Sender::Pod => programs::FROM_POD,
+            Sender::Pod | Sender::Loner => programs::FROM_POD,
             Sender::Cable => programs::FROM_UNDERLAY,
         }
     }
@@ -139,12 +153,15 @@ impl Lie {
         let frame = told.frame.as_ref().context("no frame")?;
         let names = (told.network.as_deref(), told.subnet.as_deref());
         match self.sender {
-            Sender::Pod => {
+            Sender::Pod | Sender::Loner => {
                 ensure!(frame.source_mac.bytes() == self.frame[6..12], "source MAC");
                 ensure!(frame.destination_mac.bytes() == self.frame[..6], "destination MAC");
                 ensure!(told.tunnel.is_none(), "a tunnel");
-                ensure!(names == (Some("red"), Some("red-a")), "names");
-                let device = cloud.daemon(0).weft().status()?.ports[0].device.clone().context("a device")?;
+                let subnet = if self.sender == Sender::Pod { "red-a" } else { "red-b" };
+                ensure!(names == (Some("red"), Some(subnet)), "names");
+                let ports = cloud.daemon(0).weft().status()?.ports;
+                let port = ports.into_iter().find(|port| port.name == self.port()).context("a port")?;
+                let device = port.device.context("a device")?;
                 ensure!(told.ifindex == cloud.machine(0).namespace.link(&device)?.index, "device");
             }
             Sender::Cable => {
@@ -174,9 +191,18 @@ fn datagram(
     frame::udp(Between { source_mac, destination_mac, source, destination }, PORTS, &vec![0; length])
 }
 
+/// From red-3 to an address of its subnet that nobody has, and the MAC `to`.
+fn lonely(reason: DropReason, cloud: &Cloud<'_>, to: MacAddr) -> Result<Lie> {
+    let lone = cloud.pod("red-3");
+    let addresses = (lone.v4.into(), Ipv4Addr::new(10, 0, 1, 99).into());
+    let frame = datagram(lone.mac, to, addresses, 100)?;
+    Ok(Lie { reason, sender: Sender::Loner, frame, packet: Some(addresses), ports: true, vni: None })
+}
+
 /// ARP about an address that nobody has.
 fn arp(reason: DropReason, red: &Pod, operation: ArpOperation) -> Result<Lie> {
-    let nobody = Ipv4Addr::new(10, 0, 0, 99);
+    let [a, b, c, _] = red.v4.octets();
+    let nobody = Ipv4Addr::new(a, b, c, 99);
     let macs = (red.mac, MacAddr::BROADCAST);
     let frame = frame::arp(macs, operation, (red.mac, red.v4), (MacAddr::new([0; 6]), nobody))?;
     let packet = Some((IpAddr::V4(red.v4), IpAddr::V4(nobody)));
