@@ -117,6 +117,8 @@ pub struct Sizes {
     vteps: NonZeroU32,
     addresses: NonZeroU32,
     prefixes: NonZeroU32,
+    #[serde(deserialize_with = "value::ring_bytes")]
+    events: u32,
 }
 
 /// What each port may cause, times a second.
@@ -226,6 +228,7 @@ impl Sizes {
             vteps: self.vteps.get(),
             addresses: self.addresses.get(),
             prefixes: self.prefixes.get(),
+            events: self.events,
         }
     }
 }
@@ -271,6 +274,7 @@ impl Default for Sizes {
             vteps: size(4096),
             addresses: size(1_048_576),
             prefixes: size(131_072),
+            events: 1_048_576,
         }
     }
 }

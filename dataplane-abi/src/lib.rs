@@ -24,6 +24,7 @@ mod address;
 mod counters;
 mod drop_reason;
 mod endpoint;
+mod event;
 mod flood;
 mod host;
 mod limit;
@@ -36,6 +37,7 @@ pub use address::{IpKey, MacKey, family};
 pub use counters::{PortCounters, Traffic};
 pub use drop_reason::DropReason;
 pub use endpoint::{Endpoint, Gateways};
+pub use event::{DropEvent, Place};
 pub use flood::{FloodKey, FloodMember, MOST_FLOOD_VTEPS, flood_group};
 pub use host::HostConfig;
 pub use limit::{Limits, PortLimits, Rate};
@@ -80,11 +82,13 @@ pub mod maps {
     pub const COUNTERS: &str = "COUNTERS";
     /// Array from a port's slot to [`PortLimits`](crate::PortLimits); slot 0 is for what belongs to no port.
     pub const LIMITS: &str = "LIMITS";
+    /// Ring buffer of [`DropEvent`](crate::DropEvent).
+    pub const EVENTS: &str = "EVENTS";
 
     /// All of them.
-    pub const ALL: [&str; 13] = [
+    pub const ALL: [&str; 14] = [
         ABI, HOST, ENDPOINTS, HOSTS, PREFIXES, FDB, VNIS, VTEP_VNIS, VTEPS, UNDERLAYS, FLOOD, COUNTERS,
-        LIMITS,
+        LIMITS, EVENTS,
     ];
 }
 

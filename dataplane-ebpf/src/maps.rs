@@ -6,10 +6,11 @@
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
-use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray};
+use aya_ebpf::maps::ring_buf::RingBufEntry;
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf};
 use weft_dataplane_abi::{
-    DropReason, Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters,
-    PortLimits, Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
+    DropEvent, DropReason, Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop,
+    PortCounters, PortLimits, Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
 };
 
 use crate::icmp_error::{MessageV4, MessageV6};
@@ -43,6 +44,8 @@ static FLOOD: HashMap<FloodKey, FloodMember> = HashMap::with_max_entries(SIZE, B
 static COUNTERS: PerCpuArray<PortCounters> = PerCpuArray::with_max_entries(SIZE, 0);
 #[map]
 static LIMITS: Array<PortLimits> = Array::with_max_entries(SIZE, 0);
+#[map]
+static EVENTS: RingBuf = RingBuf::with_byte_size(64 * SIZE, 0);
 
 /// Where a CPU builds its ICMP errors; of no meaning to the daemon, and not pinned.
 #[map]
@@ -139,6 +142,12 @@ pub fn limits(slot: u32) -> Option<&'static mut PortLimits> {
     // SAFETY: the pointer is a value of a map that never goes away while the program runs. Other CPUs may write the
     // same words, which are whole each and mean something whatever they hold.
     Some(unsafe { &mut *limits })
+}
+
+/// Room for one more event, unless the daemon has not yet read what fills the buffer.
+#[inline(always)]
+pub fn event() -> Option<RingBufEntry<DropEvent>> {
+    EVENTS.reserve(0)
 }
 
 /// This CPU's place to build an ICMP error.

@@ -2,7 +2,7 @@
 //! decapsulates.
 
 use weft_dataplane_abi::{
-    DropReason, HostConfig, MacKey, NextHop, VniEntry, VtepAddr, VtepVniKey, kind, vni_kind,
+    DropReason, HostConfig, MacKey, NextHop, Place, VniEntry, VtepAddr, VtepVniKey, kind, vni_kind,
 };
 
 use crate::bridge::Subnet;
@@ -13,7 +13,7 @@ use crate::icmp_error::{self, Macs, Refusal};
 use crate::ip::{self, Version};
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict};
-use crate::{maps, neighbour_discovery, route, ttl};
+use crate::{events, maps, neighbour_discovery, route, ttl};
 
 /// What a frame from another host is.
 pub enum Judged {
@@ -144,6 +144,8 @@ fn expired(skb: &mut Skb, host: &HostConfig, received: &Received) -> Verdict {
         return Err(reason);
     }
     let macs = Macs { destination: back.mac(), source: host.router_mac() };
+    let place = if skb.ifindex() == host.vxlan_ifindex() { Place::Vxlan } else { Place::Underlay };
+    events::tell_skb(skb, place, 0, reason);
     icmp_error::turn_into(skb, host, endpoint, received.version, macs, Refusal::TimeExceeded)?;
     match encapsulate(skb, host, back, received.version, back.mac(), host.router_mac(), false)? {
         Action::Transmit { ifindex } => Ok(Action::Answer { reason, ifindex }),

@@ -1,7 +1,7 @@
 //! Receives before there is an skb: drops what the guard drops, and decapsulates and delivers what is plainly for a
 //! port of this host. Whatever else there is passes untouched to `from_underlay`, which judges it again.
 
-use weft_dataplane_abi::DropReason;
+use weft_dataplane_abi::{DropReason, Place};
 
 use crate::decapsulate::Tunnelled;
 use crate::headers::OUTER_IPV4_LEN;
@@ -15,7 +15,7 @@ use crate::xdp_guard;
 pub fn run(xdp: &mut Xdp) -> u32 {
     let len = xdp.len();
     let verdict = packet(xdp, len);
-    execute_xdp(xdp, len, verdict)
+    execute_xdp(xdp, Place::XdpForward, len, verdict)
 }
 
 /// The packet's walk.

@@ -1,7 +1,7 @@
 //! The guard in front of `from_underlay`: what that would drop for its outer headers is dropped before the kernel
 //! makes an skb of it. All else passes untouched, and is judged there.
 
-use weft_dataplane_abi::{DropReason, HostConfig};
+use weft_dataplane_abi::{DropReason, HostConfig, Place};
 
 use crate::decapsulate::{self, Tunnelled};
 use crate::headers::Ethernet;
@@ -14,7 +14,7 @@ use crate::{maps, receive};
 pub fn run(xdp: &mut Xdp) -> u32 {
     let len = xdp.len();
     let verdict = packet(xdp, len);
-    execute_xdp(xdp, len, verdict)
+    execute_xdp(xdp, Place::XdpGuard, len, verdict)
 }
 
 /// The packet's walk.

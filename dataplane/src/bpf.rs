@@ -8,6 +8,7 @@ mod guard;
 mod hook;
 mod inventory;
 mod links;
+mod log;
 mod maps;
 mod mark;
 mod memory;
@@ -20,6 +21,7 @@ mod xdp;
 
 pub(crate) use elements::Refused;
 pub(crate) use links::Attachment;
-pub(crate) use maps::{Counters, EntryTable, Maps, PrefixKey, Table, size_key};
+pub(crate) use log::KernelLog;
+pub(crate) use maps::{Counters, EntryTable, Maps, PrefixKey, Table, pinned, size_key};
 pub(crate) use object::Programs;
 pub(crate) use pins::PinFolder;

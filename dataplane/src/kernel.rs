@@ -11,7 +11,7 @@ use weft_dataplane_abi::{Endpoint, FloodKey, FloodMember, HostConfig, Underlay, 
 use weft_vxlan::Vtep;
 
 use crate::apply::{Hands, pending};
-use crate::bpf::{Maps, PinFolder, Programs, Table};
+use crate::bpf::{KernelLog, Maps, PinFolder, Programs, Table};
 use crate::change::{Change, Operation};
 use crate::desired::{Desired, Host, Update};
 use crate::diff::{Stage, devices, xdp};
@@ -51,7 +51,7 @@ const AFTER_MAPS: [Stage; 4] = [Stage::Open, Stage::Open, Stage::Remove, Stage::
 
 impl Kernel {
     /// As [`Dataplane::open`](crate::Dataplane::open).
-    pub(crate) fn open(options: &Options, owner: &Owner) -> Result<Self, OpenError> {
+    pub(crate) fn open(options: &Options, owner: &Owner) -> Result<(Self, KernelLog), OpenError> {
         let mut netlink = Netlink::open().map_err(asking("socket"))?;
         let tenure = Tenure::take()?;
         let links = netlink.links().map_err(asking("links"))?;
@@ -64,8 +64,8 @@ impl Kernel {
         // The mark comes before the first link.
         let checked = checked.and_then(|()| folder.mark_namespace(tenure.namespace()));
         let loaded = checked.and_then(|()| Programs::load(&mut folder, options, owner));
-        let (programs, maps) = loaded.inspect_err(|_| folder.remove_if_empty())?;
-        Ok(Self {
+        let (programs, maps, log) = loaded.inspect_err(|_| folder.remove_if_empty())?;
+        let kernel = Self {
             netlink,
             programs,
             maps,
@@ -76,7 +76,8 @@ impl Kernel {
             small: Vec::new(),
             folder,
             _tenure: tenure,
-        })
+        };
+        Ok((kernel, log))
     }
 
     /// How programs are attached.

@@ -13,6 +13,7 @@ pub mod desired;
 mod diff;
 mod error;
 mod ethtool;
+mod events;
 mod kernel;
 mod names;
 mod netlink;
@@ -31,6 +32,7 @@ use std::path::PathBuf;
 pub use change::{Change, DeviceSetting, Operation, PortSetting};
 pub use dataplane::Dataplane;
 pub use error::{ObserveError, OpenError};
+pub use events::{DropReader, Dropped, Frame, Packet, Transport, Tunnel};
 pub use weft_dataplane_abi::MOST_FLOOD_VTEPS;
 
 /// Where weft's pins live and how large its maps are.
@@ -85,6 +87,8 @@ pub struct Sizes {
     pub addresses: u32,
     /// Prefixes.
     pub prefixes: u32,
+    /// Bytes of the buffer in which drops wait to be told: a power of two, and a whole page at least.
+    pub events: u32,
 }
 
 /// A change that could not be made. The others were.

@@ -52,6 +52,7 @@ fn errors_name_file_line_and_column() {
         ("device = \"eth0\"", "device = \"a b\"", ":5:10: ", "no white space"),
         ("[host]", "[sizes]\nports = 0\n[host]", ":3:9: ", "nonzero"),
         ("[host]", "[sizes]\nports = 5000000000\n[host]", ":3:9: ", "5000000000"),
+        ("[host]", "[sizes]\nevents = 100000\n[host]", ":3:10: ", "a power of two from 65536"),
         ("[host]", "[state]\nfolder = \"state\"\n[host]", ":3:10: ", "not a path from the root"),
         ("[underlay]", "[underlay]\nudp_port = 0", ":5:12: ", "nonzero"),
         ("[underlay]", "[underlay]\nrouter_mac = \"01:00:00:00:00:01\"", ":5:14: ", "not a unicast MAC"),

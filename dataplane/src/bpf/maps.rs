@@ -66,6 +66,9 @@ impl Shape {
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, key_size, value_size, max_entries } = self;
+        if *kind == MapType::RingBuf {
+            return write!(f, "a {kind:?} of {max_entries} bytes");
+        }
         write!(f, "a {kind:?} of {max_entries} entries ({key_size} bytes to {value_size} bytes)")
     }
 }
@@ -74,8 +77,8 @@ impl fmt::Display for Shape {
 const UNDERLAYS: u32 = 64;
 
 /// The shape of every map, by name.
-pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 13] {
-    let Sizes { ports, vnis, vteps, addresses, prefixes } = *sizes;
+pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 14] {
+    let Sizes { ports, vnis, vteps, addresses, prefixes, events } = *sizes;
     // A VTEP takes part in a VNI by an address, which brings at most a network and a subnet, or by a prefix.
     let memberships = vteps.saturating_mul(vnis).min(addresses.saturating_mul(2).saturating_add(prefixes));
     let hash = MapType::Hash;
@@ -95,6 +98,8 @@ pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 13] {
         // Slot 0 belongs to no port.
         (maps::COUNTERS, Shape::new::<u32, PortCounters>(MapType::PerCpuArray, ports.saturating_add(1))),
         (maps::LIMITS, Shape::new::<u32, PortLimits>(MapType::Array, ports.saturating_add(1))),
+        // Its size is in bytes, and it has no entries.
+        (maps::EVENTS, Shape::new::<(), ()>(MapType::RingBuf, events)),
     ]
     .map(|(name, shape)| (name, Shape { max_entries: shape.max_entries.max(1), ..shape }))
 }
@@ -106,6 +111,7 @@ pub(crate) fn size_key(name: &str) -> Option<&'static str> {
         maps::HOSTS | maps::FDB => Some("sizes.addresses"),
         maps::FLOOD => Some("sizes.ports or sizes.addresses"),
         maps::PREFIXES => Some("sizes.prefixes"),
+        maps::EVENTS => Some("sizes.events"),
         maps::VNIS => Some("sizes.vnis"),
         maps::VTEPS => Some("sizes.vteps"),
         maps::VTEP_VNIS => Some("sizes.vteps, sizes.vnis, sizes.addresses or sizes.prefixes"),
@@ -290,6 +296,6 @@ impl Counters {
     }
 }
 
-fn pinned(path: &Path) -> Result<Map, MapError> {
+pub(crate) fn pinned(path: &Path) -> Result<Map, MapError> {
     Map::from_map_data(MapData::from_pin(path)?)
 }

@@ -11,6 +11,7 @@ use weft_dataplane_abi::{ABI_VERSION, maps, programs};
 use super::hook;
 use super::inventory::Inventory;
 use super::links::Attachment;
+use super::log::{KernelLog, ToTracing};
 use super::maps::{Maps, Shape, shapes};
 use super::pins::{Fresh, PinFolder};
 use super::resize::Staging;
@@ -40,7 +41,7 @@ impl Programs {
         folder: &mut PinFolder,
         options: &Options,
         owner: &Owner,
-    ) -> Result<(Self, Maps), OpenError> {
+    ) -> Result<(Self, Maps, KernelLog), OpenError> {
         let hook = hook::choose(options.hook)?;
         let sizes = &options.sizes;
         folder.check_owner(owner)?;
@@ -60,6 +61,8 @@ impl Programs {
                 .load()
                 .map_err(|error| OpenError::Program { name, cause: chain(&error) })?;
         }
+        let log = KernelLog::init_with_logger(&mut ebpf, ToTracing)
+            .map_err(|error| OpenError::Load { cause: chain(&error) })?;
         if !folder.is_complete() {
             // Before the maps are complete, so that complete ones always have an owner.
             folder.record_owner(owner)?;
@@ -78,7 +81,7 @@ impl Programs {
         let settled = folder.settle(hook);
         settled.map_err(|source| OpenError::Folder { path: folder.root().to_owned(), source })?;
         tracing::info!(%hook, "programs are loaded");
-        Ok((programs, maps))
+        Ok((programs, maps, log))
     }
 
     fn replace_all(&mut self, folder: &PinFolder) -> Result<(), OpenError> {

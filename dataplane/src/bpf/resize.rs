@@ -49,7 +49,9 @@ impl Staging {
 
     /// Copies the entries of the old maps. `new` are the maps that will be in use, the new ones among them.
     pub(super) fn fill(&self, folder: &PinFolder, new: &Maps) -> Result<(), OpenError> {
-        let (by_slot, tables): (Vec<_>, Vec<_>) = self.names.iter().partition(|name| BY_SLOT.contains(name));
+        // Events that nobody has read yet are lost with the old ring buffer.
+        let with_entries = self.names.iter().filter(|name| **name != maps::EVENTS);
+        let (by_slot, tables): (Vec<_>, Vec<_>) = with_entries.partition(|name| BY_SLOT.contains(name));
         for name in tables {
             self.copy(folder, name, Keys::count)?;
         }

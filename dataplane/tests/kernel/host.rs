@@ -29,7 +29,8 @@ const BPF_FOLDER: &str = "/sys/fs/bpf";
 /// A condition that is not met by then will not be.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub const SIZES: Sizes = Sizes { ports: 16, vnis: 16, vteps: 16, addresses: 64, prefixes: 16 };
+pub const SIZES: Sizes =
+    Sizes { ports: 16, vnis: 16, vteps: 16, addresses: 64, prefixes: 16, events: 65_536 };
 
 /// A host of a test.
 pub struct TestHost {

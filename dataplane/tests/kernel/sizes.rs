@@ -21,7 +21,7 @@ use crate::host::{Pod, SIZES, desired, on_host, owner, port, reconcile};
 use crate::pins::{endpoints, map_ids};
 use crate::traffic::{arrives, socket};
 
-const LARGER: Sizes = Sizes { ports: 32, vnis: 40, vteps: 17, addresses: 200, prefixes: 64 };
+const LARGER: Sizes = Sizes { ports: 32, vnis: 40, vteps: 17, addresses: 200, prefixes: 64, events: 131_072 };
 
 pub fn with_ports(first: &Path, second: &Path) -> Desired {
     let mut desired = desired();
