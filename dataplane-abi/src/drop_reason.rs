@@ -55,6 +55,9 @@ pub enum DropReason {
     Unroutable = 23,
     /// The device's own program is gone, and the one behind it lets nothing through.
     ProgramMissing = 24,
+    /// A router of the underlay marked congestion on the outer packet, but the tenant's packet cannot carry the mark
+    /// (RFC 6040 section 4.2).
+    Congestion = 25,
 }
 
 impl DropReason {
@@ -62,7 +65,7 @@ impl DropReason {
     pub const CAPACITY: usize = 64;
 
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::UnknownEndpoint,
         Self::Malformed,
         Self::SpoofedMac,
@@ -88,6 +91,7 @@ impl DropReason {
         Self::ExtensionHeaders,
         Self::Unroutable,
         Self::ProgramMissing,
+        Self::Congestion,
     ];
 
     /// The name in counters and messages.
@@ -119,6 +123,7 @@ impl DropReason {
             Self::ExtensionHeaders => "extension_headers",
             Self::Unroutable => "unroutable",
             Self::ProgramMissing => "program_missing",
+            Self::Congestion => "congestion",
         }
     }
 

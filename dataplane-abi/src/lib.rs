@@ -25,7 +25,7 @@ pub use host::HostConfig;
 pub use limit::{Limits, PortLimits, Rate};
 pub use next_hop::{HostRoute, NextHop, kind};
 pub use vni::{VniEntry, vni_kind};
-pub use vtep::{VtepAddr, VtepEntry, VtepVniKey};
+pub use vtep::{Uplink, VtepAddr, VtepEntry, VtepVniKey};
 
 /// Raised with every change of a map's key, value or meaning.
 pub const ABI_VERSION: u32 = 2;
@@ -58,10 +58,13 @@ pub mod maps {
     pub const COUNTERS: &str = "COUNTERS";
     /// Array from a port's slot to [`PortLimits`](crate::PortLimits); slot 0 is for what belongs to no port.
     pub const LIMITS: &str = "LIMITS";
+    /// Array of one `u64`: when a router last said that an outer packet was too big for it, in nanoseconds of the
+    /// kernel's monotonic clock.
+    pub const PATH_MTU: &str = "PATH_MTU";
 
     /// All of them.
-    pub const ALL: [&str; 11] =
-        [ABI, HOST, ENDPOINTS, HOSTS, PREFIXES, FDB, VNIS, VTEP_VNIS, VTEPS, COUNTERS, LIMITS];
+    pub const ALL: [&str; 12] =
+        [ABI, HOST, ENDPOINTS, HOSTS, PREFIXES, FDB, VNIS, VTEP_VNIS, VTEPS, COUNTERS, LIMITS, PATH_MTU];
 }
 
 /// Names of the programs, as in the object file.

@@ -1,28 +1,48 @@
-//! Into the tunnel: outer Ethernet, IPv4, UDP and VXLAN headers (RFC 7348 section 5) written in one go, from
-//! values that the daemon prepared for each VTEP.
+//! Into the tunnel: outer Ethernet, IP, UDP and VXLAN headers (RFC 7348 section 5) written in one go, from values that
+//! the daemon prepared for each VTEP.
 
-use weft_dataplane_abi::{DropReason, HostConfig, NextHop, VtepEntry};
+use weft_dataplane_abi::{DropReason, HostConfig, NextHop, Uplink};
 use weft_vxlan::{HEADER_LEN, source_port};
 
-use crate::headers::{ETHERNET_LEN, Ethernet, IPV4_LEN, Ipv4, OUTER_IPV4_LEN, Udp, ethertype, protocol};
+use crate::ecn;
+use crate::headers::{
+    ETHERNET_LEN, Ethernet, IPV4_LEN, IPV6_LEN, Ipv4, Ipv6, OUTER_IPV4_LEN, OUTER_IPV6_LEN, Udp, ethertype, protocol,
+};
 use crate::ip::{Version, set_macs};
 use crate::maps;
 use crate::packet::Wire;
 use crate::skb::{GrowError, Skb};
 use crate::verdict::{Action, Verdict};
 
-/// Everything in front of the inner network header.
+/// Everything in front of the inner network header, over IPv4.
 #[repr(C)]
-struct Outer {
+struct OuterIpv4 {
     ethernet: Ethernet,
     ip: Ipv4,
+    tunnel: Tunnel,
+}
+// SAFETY: bytes only.
+unsafe impl Wire for OuterIpv4 {}
+const _: () = assert!(size_of::<OuterIpv4>() == OUTER_IPV4_LEN + ETHERNET_LEN);
+
+/// The same over IPv6.
+#[repr(C)]
+struct OuterIpv6 {
+    ethernet: Ethernet,
+    ip: Ipv6,
+    tunnel: Tunnel,
+}
+// SAFETY: bytes only.
+unsafe impl Wire for OuterIpv6 {}
+const _: () = assert!(size_of::<OuterIpv6>() == OUTER_IPV6_LEN + ETHERNET_LEN);
+
+/// What follows the outer IP header.
+#[repr(C)]
+struct Tunnel {
     udp: Udp,
     vxlan: [u8; HEADER_LEN],
     inner: Ethernet,
 }
-// SAFETY: bytes only.
-unsafe impl Wire for Outer {}
-const _: () = assert!(size_of::<Outer>() == OUTER_IPV4_LEN + ETHERNET_LEN);
 
 const DONT_FRAGMENT: [u8; 2] = [0x40, 0];
 const TTL: u8 = 64;
@@ -38,18 +58,21 @@ pub fn encapsulate(
     source: [u8; 6],
 ) -> Verdict {
     let entry = maps::vtep(next_hop.vtep()).ok_or(DropReason::NoVtep)?;
+    let outer = Version::of_vtep(next_hop.vtep());
     let frame = skb.len();
-    let outer_ip = frame + (OUTER_IPV4_LEN - ETHERNET_LEN) as u32;
+    let outer_ip = frame + (outer.outer_len() - ETHERNET_LEN) as u32;
     // A super-packet is cut to the sender's segment size later, which its MTU bounds.
     let limit = if skb.is_gso() { u16::MAX as u32 } else { entry.mtu() as u32 };
     if outer_ip > limit {
         return Err(DropReason::TooBig);
     }
-    if !entry.is_resolved() {
+    let flow = skb.flow_hash();
+    let uplink = entry.uplink(flow);
+    if !uplink.is_resolved() {
         return through_kernel(skb, host, next_hop, destination, source);
     }
-    let port = source_port(skb.flow_hash());
-    match skb.grow() {
+    let ecn = ecn::field(&skb.packet(), version)?;
+    match skb.grow(outer) {
         Ok(()) => {}
         Err(GrowError::EncapsulatedBefore) => {
             return through_kernel(skb, host, next_hop, destination, source);
@@ -57,48 +80,74 @@ pub fn encapsulate(
         Err(GrowError::Refused) => return Err(DropReason::KernelRefused),
     }
     let mut packet = skb.packet();
-    let outer = packet.get_mut::<Outer>(0)?;
-    write_outer(outer, host, next_hop, entry, outer_ip as u16, port);
-    outer.inner.destination = destination;
-    outer.inner.source = source;
-    outer.inner.ethertype = version.ethertype();
-    Ok(Action::Transmit { ifindex: entry.ifindex() })
+    let inner = Ethernet { destination, source, ethertype: version.ethertype() };
+    match outer {
+        Version::V4 => {
+            let outer = packet.get_mut::<OuterIpv4>(0)?;
+            outer.ethernet = ethernet(uplink, ethertype::IPV4);
+            write_ipv4(&mut outer.ip, host, next_hop, entry.ipv4_checksum(), outer_ip as u16, ecn);
+            write_tunnel(&mut outer.tunnel, host, next_hop, outer_ip as u16 - IPV4_LEN as u16, flow, inner);
+        }
+        Version::V6 => {
+            let outer = packet.get_mut::<OuterIpv6>(0)?;
+            let payload = outer_ip as u16 - IPV6_LEN as u16;
+            outer.ethernet = ethernet(uplink, ethertype::IPV6);
+            write_ipv6(&mut outer.ip, host, next_hop, payload, flow, ecn);
+            write_tunnel(&mut outer.tunnel, host, next_hop, payload, flow, inner);
+        }
+    }
+    Ok(Action::Transmit { ifindex: uplink.ifindex() })
 }
 
 #[inline(always)]
-fn write_outer(
-    outer: &mut Outer,
-    host: &HostConfig,
-    next_hop: &NextHop,
-    entry: &VtepEntry,
-    length: u16,
-    source_port: u16,
-) {
-    outer.ethernet.destination = entry.destination();
-    outer.ethernet.source = entry.source();
-    outer.ethernet.ethertype = ethertype::IPV4;
+fn ethernet(uplink: &Uplink, ethertype: [u8; 2]) -> Ethernet {
+    Ethernet { destination: uplink.destination(), source: uplink.source(), ethertype }
+}
 
-    let ip = &mut outer.ip;
+#[inline(always)]
+fn write_ipv4(ip: &mut Ipv4, host: &HostConfig, next_hop: &NextHop, partial_sum: u16, length: u16, ecn: u8) {
     ip.version_ihl = 0x45;
-    ip.tos = 0;
+    ip.tos = ecn;
     ip.total_length = length.to_be_bytes();
     ip.identification = [0; 2];
     ip.flags_fragment = DONT_FRAGMENT;
     ip.ttl = TTL;
     ip.protocol = protocol::UDP;
-    let sum = entry.ipv4_checksum() as u32 + length as u32;
+    let sum = partial_sum as u32 + length as u32 + ecn as u32;
+    let sum = (sum & 0xffff) + (sum >> 16);
     ip.checksum = (!((sum + (sum >> 16)) as u16)).to_be_bytes();
     ip.source = host.vtep().ipv4_bytes();
     ip.destination = next_hop.vtep().ipv4_bytes();
+}
 
-    outer.udp.source = source_port.to_be_bytes();
-    outer.udp.destination = host.udp_port();
-    outer.udp.length = (length - IPV4_LEN as u16).to_be_bytes();
-    // Zero: the inner packet has checksums of its own (RFC 7348 section 5).
-    outer.udp.checksum = [0; 2];
+/// The flow label follows the flow as the UDP source port does (RFC 6438 section 3).
+#[inline(always)]
+fn write_ipv6(ip: &mut Ipv6, host: &HostConfig, next_hop: &NextHop, payload: u16, flow: u32, ecn: u8) {
+    ip.version_class_flow = (6 << 28 | (ecn as u32) << 20 | flow & 0xf_ffff).to_be_bytes();
+    ip.payload_length = payload.to_be_bytes();
+    ip.next_header = protocol::UDP;
+    ip.hop_limit = TTL;
+    ip.source = host.vtep().bytes();
+    ip.destination = next_hop.vtep().bytes();
+}
 
+#[inline(always)]
+fn write_tunnel(
+    tunnel: &mut Tunnel,
+    host: &HostConfig,
+    next_hop: &NextHop,
+    length: u16,
+    flow: u32,
+    inner: Ethernet,
+) {
+    tunnel.udp.source = source_port(flow).to_be_bytes();
+    tunnel.udp.destination = host.udp_port();
+    tunnel.udp.length = length.to_be_bytes();
+    // Zero: the inner packet has checksums of its own (RFC 7348 section 5; over IPv6, RFC 6935 and RFC 6936).
+    tunnel.udp.checksum = [0; 2];
     let [_, a, b, c] = next_hop.vni().to_be_bytes();
-    outer.vxlan = [0x08, 0, 0, 0, a, b, c, 0];
+    tunnel.vxlan = [0x08, 0, 0, 0, a, b, c, 0];
+    tunnel.inner = inner;
 }
 
 /// Leaves the outer headers to the kernel's vxlan device: slower, but it resolves the next hop itself.

@@ -1,16 +1,17 @@
-//! What other hosts send, from the underlay device: VXLAN for our VTEP is judged, decapsulated and delivered;
+//! What other hosts send, from the underlay's devices: VXLAN for our VTEP is judged, decapsulated and delivered;
 //! super-packets of it go to the kernel's vxlan device; all else is not ours.
 
+use weft_dataplane_abi::HostConfig;
+
 use crate::decapsulate::{self, Tunnelled};
-use crate::headers::{ETHERNET_LEN, IPV6_LEN, OUTER_IPV4_LEN};
+use crate::headers::{ETHERNET_LEN, IPV6_LEN, OUTER_IPV6_LEN};
+use crate::ip::Version;
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict, execute};
-use crate::{maps, receive};
+use crate::{ecn, maps, path_mtu, receive};
 
 /// Outer headers up to UDP: enough to tell whether the packet is ours.
-const OUTER: u32 = (OUTER_IPV4_LEN - weft_vxlan::HEADER_LEN) as u32;
-/// All headers that any stage here looks at.
-const HEADERS: u32 = (OUTER_IPV4_LEN + ETHERNET_LEN + IPV6_LEN) as u32;
+const OUTER: u32 = (OUTER_IPV6_LEN - weft_vxlan::HEADER_LEN) as u32;
 
 /// The program.
 #[inline(always)]
@@ -26,17 +27,33 @@ fn packet(skb: &mut Skb) -> Verdict {
     // Without a configuration nothing is ours; without the outer headers in reach neither.
     let (Ok(host), Ok(())) = (maps::host(), skb.pull(OUTER)) else { return Ok(Action::Pass) };
     // A tagged frame belongs to a VLAN device above this one, one for another station to nobody here.
-    if skb.has_vlan() || !skb.is_for_host() || !decapsulate::is_ours(&skb.packet(), host) {
+    if skb.has_vlan() || !skb.is_for_host() {
         return Ok(Action::Pass);
     }
-    if skb.is_gso() {
+    let ours = decapsulate::ours(&skb.packet(), host);
+    if ours.is_some() && skb.is_gso() {
         // Taking the outer headers off by hand would leave the tunnel's GSO marks on the inner packet.
         return Ok(Action::Pass);
     }
-    skb.pull(HEADERS)?;
+    match ours {
+        // Each on its own, so that all offsets are constants.
+        Some(Version::V4) => receive_over(skb, host, Version::V4),
+        Some(Version::V6) => receive_over(skb, host, Version::V6),
+        None => {
+            path_mtu::notice(skb, host);
+            Ok(Action::Pass)
+        }
+    }
+}
+
+#[inline(always)]
+fn receive_over(skb: &mut Skb, host: &HostConfig, outer: Version) -> Verdict {
+    // All headers that any stage here looks at.
+    skb.pull((outer.outer_len() + ETHERNET_LEN + IPV6_LEN) as u32)?;
     let frame = skb.len();
-    let Tunnelled { len, remote, vni } = decapsulate::tunnelled(&skb.packet(), frame)?;
-    let received = receive::judge(skb, OUTER_IPV4_LEN, len, host, remote, vni)?;
-    skb.shrink(received.is_ipv6())?;
+    let Tunnelled { len, remote, vni, ecn } = decapsulate::tunnelled(&skb.packet(), frame, outer)?;
+    let received = receive::judge(skb, outer.outer_len(), len, host, remote, vni)?;
+    skb.shrink(outer, received.version())?;
+    ecn::combine(skb, received.version(), ecn)?;
     receive::deliver(skb, &received)
 }

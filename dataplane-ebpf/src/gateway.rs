@@ -73,7 +73,7 @@ fn answer_ipv6(packet: &mut Packet<'_>) -> Result<(), DropReason> {
 
 /// The checksum after one word under it changed (RFC 1624 section 3, equation 3).
 #[inline(always)]
-fn updated(checksum: [u8; 2], old: u16, new: u16) -> [u8; 2] {
+pub fn updated(checksum: [u8; 2], old: u16, new: u16) -> [u8; 2] {
     let mut sum = !u16::from_be_bytes(checksum) as u32 & 0xffff;
     sum += (!old as u32 & 0xffff) + new as u32;
     sum = (sum & 0xffff) + (sum >> 16);

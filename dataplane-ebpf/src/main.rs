@@ -10,6 +10,7 @@
 mod arp;
 mod counters;
 mod decapsulate;
+mod ecn;
 mod encapsulate;
 mod endpoint;
 mod extension_headers;
@@ -24,6 +25,7 @@ mod limit;
 mod maps;
 mod neighbour_discovery;
 mod packet;
+mod path_mtu;
 mod receive;
 mod route;
 mod skb;
@@ -41,7 +43,7 @@ pub fn from_pod(ctx: TcContext) -> i32 {
     from_pod::run(&mut Skb::new(&ctx))
 }
 
-/// tcx ingress on the underlay device: what other hosts send.
+/// tcx ingress on the underlay's devices: what other hosts send.
 #[classifier]
 pub fn from_underlay(ctx: TcContext) -> i32 {
     from_underlay::run(&mut Skb::new(&ctx))

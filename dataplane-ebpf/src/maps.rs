@@ -4,6 +4,7 @@
 //! ended (RCU), where a preallocated one may already hold another tenant's value.
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray};
@@ -37,6 +38,8 @@ static VTEPS: HashMap<VtepAddr, VtepEntry> = HashMap::with_max_entries(SIZE, BPF
 static COUNTERS: PerCpuArray<PortCounters> = PerCpuArray::with_max_entries(SIZE, 0);
 #[map]
 static LIMITS: Array<PortLimits> = Array::with_max_entries(SIZE, 0);
+#[map]
+static PATH_MTU: Array<u64> = Array::with_max_entries(1, 0);
 
 /// This host, once the daemon has written it.
 #[inline(always)]
@@ -111,4 +114,14 @@ pub fn limits(slot: u32) -> Option<&'static mut PortLimits> {
     // SAFETY: the pointer is a value of a map that never goes away while the program runs. Other CPUs may write the
     // same words, which are whole each and mean something whatever they hold.
     Some(unsafe { &mut *limits })
+}
+
+/// Tells the daemon to look at the MTUs of the ways to VTEPs.
+#[inline(always)]
+pub fn tell_path_mtu() {
+    if let Some(last) = PATH_MTU.get_ptr_mut(0) {
+        // SAFETY: the pointer is a value of a map that never goes away while the program runs; a word is written
+        // whole, and any value that is another one will do. The helper takes no pointers.
+        unsafe { last.write_volatile(bpf_ktime_get_ns()) };
+    }
 }

@@ -5,7 +5,7 @@ use aya_ebpf::helpers::generated as helper;
 use aya_ebpf::programs::TcContext;
 use weft_dataplane_abi::{DropReason, VtepAddr};
 
-use crate::headers::OUTER_IPV4_LEN;
+use crate::ip::Version;
 use crate::packet::Packet;
 
 /// `-EALREADY`: the packet has been encapsulated before.
@@ -89,36 +89,41 @@ impl Skb {
         unsafe { helper::bpf_get_hash_recalc(self.ctx) }
     }
 
-    /// Makes room for outer headers over IPv4 in front of the network header, and marks the packet as a UDP
-    /// tunnel's, so that offloads find the inner headers.
+    /// Makes room for outer headers over the `outer` IP version in front of the network header, and marks the packet as
+    /// a UDP tunnel's, so that offloads find the inner headers.
     #[inline(always)]
-    pub fn grow(&mut self) -> Result<(), GrowError> {
+    pub fn grow(&mut self, outer: Version) -> Result<(), GrowError> {
         use aya_ebpf::bindings as b;
-        const FLAGS: u64 = b::BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 as u64
-            | b::BPF_F_ADJ_ROOM_ENCAP_L4_UDP as u64
+        const TUNNEL: u64 = b::BPF_F_ADJ_ROOM_ENCAP_L4_UDP as u64
             | b::BPF_F_ADJ_ROOM_ENCAP_L2_ETH as u64
             | (crate::headers::ETHERNET_LEN as u64) << b::BPF_ADJ_ROOM_ENCAP_L2_SHIFT
             | b::BPF_F_ADJ_ROOM_FIXED_GSO as u64;
+        let flags = match outer {
+            Version::V4 => TUNNEL | b::BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 as u64,
+            Version::V6 => TUNNEL | b::BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 as u64,
+        };
         let mode = bpf_adj_room_mode::BPF_ADJ_ROOM_MAC;
         // SAFETY: the context is the kernel's.
-        match unsafe { helper::bpf_skb_adjust_room(self.ctx, OUTER_IPV4_LEN as i32, mode, FLAGS) } {
+        match unsafe { helper::bpf_skb_adjust_room(self.ctx, outer.outer_len() as i32, mode, flags) } {
             0 => Ok(()),
             ALREADY => Err(GrowError::EncapsulatedBefore),
             _ => Err(GrowError::Refused),
         }
     }
 
-    /// Takes the outer headers over IPv4 off. The packet's protocol becomes that of the inner packet.
+    /// Takes the outer headers over the `outer` IP version off. The packet's protocol becomes that of the inner packet.
     #[inline(always)]
-    pub fn shrink(&mut self, inner_is_ipv6: bool) -> Result<(), DropReason> {
+    pub fn shrink(&mut self, outer: Version, inner: Version) -> Result<(), DropReason> {
         use aya_ebpf::bindings as b;
         let mode = bpf_adj_room_mode::BPF_ADJ_ROOM_MAC;
         let mut flags = b::BPF_F_ADJ_ROOM_FIXED_GSO as u64 | b::BPF_F_ADJ_ROOM_NO_CSUM_RESET as u64;
-        if inner_is_ipv6 {
-            flags |= b::BPF_F_ADJ_ROOM_DECAP_L3_IPV6 as u64;
+        match (outer, inner) {
+            (Version::V4, Version::V6) => flags |= b::BPF_F_ADJ_ROOM_DECAP_L3_IPV6 as u64,
+            (Version::V6, Version::V4) => flags |= b::BPF_F_ADJ_ROOM_DECAP_L3_IPV4 as u64,
+            (Version::V4, Version::V4) | (Version::V6, Version::V6) => {}
         }
         // SAFETY: the context is the kernel's.
-        accepted(unsafe { helper::bpf_skb_adjust_room(self.ctx, -(OUTER_IPV4_LEN as i32), mode, flags) })
+        accepted(unsafe { helper::bpf_skb_adjust_room(self.ctx, -(outer.outer_len() as i32), mode, flags) })
     }
 
     /// Sets the packet's length.
@@ -153,7 +158,7 @@ impl Skb {
         accepted(unsafe { helper::bpf_skb_change_type(self.ctx, PACKET_HOST) })
     }
 
-    /// Tells the kernel's vxlan device where to send the packet.
+    /// Tells the kernel's vxlan device where to send the packet. Both addresses are of the same family.
     #[inline(always)]
     pub fn set_tunnel(&mut self, local: &VtepAddr, remote: &VtepAddr, vni: u32) -> Result<(), DropReason> {
         use aya_ebpf::bindings as b;
@@ -161,25 +166,48 @@ impl Skb {
         let mut key: bpf_tunnel_key = unsafe { core::mem::zeroed() };
         key.tunnel_id = vni;
         key.tunnel_ttl = 64;
-        key.__bindgen_anon_1.remote_ipv4 = u32::from_be_bytes(remote.ipv4_bytes());
-        key.__bindgen_anon_3.local_ipv4 = u32::from_be_bytes(local.ipv4_bytes());
-        let flags = b::BPF_F_ZERO_CSUM_TX as u64 | b::BPF_F_DONT_FRAGMENT as u64;
+        let mut flags = b::BPF_F_ZERO_CSUM_TX as u64;
+        if remote.is_ipv4() {
+            key.__bindgen_anon_1.remote_ipv4 = u32::from_be_bytes(remote.ipv4_bytes());
+            key.__bindgen_anon_3.local_ipv4 = u32::from_be_bytes(local.ipv4_bytes());
+            flags |= b::BPF_F_DONT_FRAGMENT as u64;
+        } else {
+            key.__bindgen_anon_1.remote_ipv6 = words(remote.bytes());
+            key.__bindgen_anon_3.local_ipv6 = words(local.bytes());
+            flags |= b::BPF_F_TUNINFO_IPV6 as u64;
+        }
         let size = size_of::<bpf_tunnel_key>() as u32;
         // SAFETY: the context is the kernel's, the key is a local that outlives the call.
         accepted(unsafe { helper::bpf_skb_set_tunnel_key(self.ctx, &mut key, size, flags) })
     }
 
-    /// From where and with which VNI the kernel's vxlan device received the packet: (local, remote, VNI).
+    /// From where and with which VNI the kernel's vxlan device received the packet over this IP version: (local,
+    /// remote, VNI).
     #[inline(always)]
-    pub fn tunnel(&mut self) -> Result<(VtepAddr, VtepAddr, u32), DropReason> {
+    pub fn tunnel(&mut self, outer: Version) -> Result<(VtepAddr, VtepAddr, u32), DropReason> {
         // SAFETY: all zero is a valid key.
         let mut key: bpf_tunnel_key = unsafe { core::mem::zeroed() };
         let size = size_of::<bpf_tunnel_key>() as u32;
+        let flags = match outer {
+            Version::V4 => 0,
+            Version::V6 => aya_ebpf::bindings::BPF_F_TUNINFO_IPV6 as u64,
+        };
         // SAFETY: the context is the kernel's, the key is a local that outlives the call.
-        accepted(unsafe { helper::bpf_skb_get_tunnel_key(self.ctx, &mut key, size, 0) })?;
-        // SAFETY: without BPF_F_TUNINFO_IPV6 the kernel filled in the IPv4 arms, or refused.
-        let (local, remote) = unsafe { (key.__bindgen_anon_3.local_ipv4, key.__bindgen_anon_1.remote_ipv4) };
-        Ok((VtepAddr::ipv4(local.to_be_bytes()), VtepAddr::ipv4(remote.to_be_bytes()), key.tunnel_id))
+        accepted(unsafe { helper::bpf_skb_get_tunnel_key(self.ctx, &mut key, size, flags) })?;
+        // SAFETY: the kernel filled in the arms of the family that it was asked for, or refused.
+        let (local, remote) = unsafe {
+            match outer {
+                Version::V4 => (
+                    VtepAddr::ipv4(key.__bindgen_anon_3.local_ipv4.to_be_bytes()),
+                    VtepAddr::ipv4(key.__bindgen_anon_1.remote_ipv4.to_be_bytes()),
+                ),
+                Version::V6 => (
+                    VtepAddr::ipv6(bytes(key.__bindgen_anon_3.local_ipv6)),
+                    VtepAddr::ipv6(bytes(key.__bindgen_anon_1.remote_ipv6)),
+                ),
+            }
+        };
+        Ok((local, remote, key.tunnel_id))
     }
 
     /// Verdict: sends the packet out of a device.
@@ -200,4 +228,17 @@ impl Skb {
 #[inline(always)]
 fn accepted(answer: i64) -> Result<(), DropReason> {
     if answer == 0 { Ok(()) } else { Err(DropReason::KernelRefused) }
+}
+
+/// An IPv6 address as the kernel's tunnel key has it: words whose bytes are in wire order.
+#[inline(always)]
+fn words(address: [u8; 16]) -> [u32; 4] {
+    // SAFETY: any bytes are words, and the sizes are equal.
+    unsafe { core::mem::transmute(address) }
+}
+
+#[inline(always)]
+fn bytes(address: [u32; 4]) -> [u8; 16] {
+    // SAFETY: as in `words`.
+    unsafe { core::mem::transmute(address) }
 }

@@ -13,6 +13,6 @@ mod strangers;
 mod sys;
 
 pub(crate) use links::Attachment;
-pub(crate) use maps::{Counters, HashTable, Maps, PrefixKey, Table, size_key};
+pub(crate) use maps::{Counters, HashTable, Maps, PathMtuSignal, PrefixKey, Table, size_key};
 pub(crate) use object::{Programs, detach};
 pub(crate) use pins::PinFolder;

@@ -16,6 +16,7 @@ use crate::counters::CounterReader;
 use crate::desired::Desired;
 use crate::error::{ObserveError, OpenError, chain};
 use crate::kernel::Kernel;
+use crate::path_mtu::PathMtuWatch;
 use crate::watch::Watch;
 use crate::{Failure, Options, Owner, Report, teardown};
 
@@ -25,11 +26,13 @@ pub struct Dataplane {
     thread: Option<JoinHandle<()>>,
     counters: CounterReader,
     watch: Watch,
+    path_mtu: PathMtuWatch,
 }
 
 /// What the thread is asked to do, and where the answer goes.
 enum Command {
     Reconcile(Box<Desired>, oneshot::Sender<Report>),
+    RefreshNextHops(oneshot::Sender<Report>),
     Plan(Box<Desired>, oneshot::Sender<Result<Vec<Change>, ObserveError>>),
 }
 
@@ -60,7 +63,8 @@ impl Dataplane {
             .map_err(socket)?;
         answer.await.map_err(|_| OpenError::from(ObserveError::Gone))??;
         let counters = CounterReader::open(&folder)?;
-        Ok(Self { commands: Some(commands), thread: Some(thread), counters, watch })
+        let path_mtu = PathMtuWatch::open(&folder)?;
+        Ok(Self { commands: Some(commands), thread: Some(thread), counters, watch, path_mtu })
     }
 
     /// Makes the kernel as `desired`. Goes on past failures and reports them all; doing it again repairs. Runs to
@@ -68,10 +72,16 @@ impl Dataplane {
     pub async fn reconcile(&mut self, desired: &Desired) -> Report {
         let (sender, answer) = oneshot::channel();
         self.send(Command::Reconcile(Box::new(desired.clone()), sender)).await;
-        answer.await.unwrap_or_else(|_| {
-            let gone = Failure::new("data plane".to_owned(), ObserveError::Gone.to_string());
-            Report { failures: vec![gone], ..Report::default() }
-        })
+        answer.await.unwrap_or_else(|_| gone())
+    }
+
+    /// Makes the next hops of VTEPs as the kernel's routes and neighbours now say: the part of
+    /// [`Dataplane::reconcile`] that traffic waits for when a way has moved, and which takes a few milliseconds. Goes by
+    /// what was last reconciled. The report tells nothing of ports.
+    pub async fn refresh_next_hops(&mut self) -> Report {
+        let (sender, answer) = oneshot::channel();
+        self.send(Command::RefreshNextHops(sender)).await;
+        answer.await.unwrap_or_else(|_| gone())
     }
 
     /// What [`Dataplane::reconcile`] would change. The next hops of VTEPs that are not resolved yet count as such.
@@ -93,10 +103,13 @@ impl Dataplane {
     }
 
     /// Waits until a link, address, route or neighbour of the kernel changed in a way that may call for
-    /// [`Dataplane::reconcile`]. Cancel safe. A reconciliation that changes something wakes it too; one that finds
+    /// [`Dataplane::reconcile`], or a router of the underlay called a packet of ours too big. Cancel safe. A reconciliation that changes something wakes it too; one that finds
     /// nothing to change does not, so that a loop of the two comes to rest.
     pub async fn kernel_changed(&mut self) {
-        self.watch.changed().await;
+        tokio::select! {
+            () = self.watch.changed() => {}
+            () = self.path_mtu.changed() => {}
+        }
     }
 
     /// Removes everything that weft made in this network namespace and its pins, and nothing else. Returns what
@@ -150,11 +163,19 @@ fn serve(mut kernel: Kernel, mut inbox: mpsc::Receiver<Command>) {
             Command::Reconcile(desired, answer) => {
                 let _ = answer.send(kernel.reconcile(&desired));
             }
+            Command::RefreshNextHops(answer) => {
+                let _ = answer.send(kernel.refresh_next_hops());
+            }
             Command::Plan(desired, answer) => {
                 let _ = answer.send(kernel.plan(&desired));
             }
         }
     }
+}
+
+fn gone() -> Report {
+    let gone = Failure::new("data plane".to_owned(), ObserveError::Gone.to_string());
+    Report { failures: vec![gone], ..Report::default() }
 }
 
 fn socket(error: io::Error) -> OpenError {

@@ -4,5 +4,5 @@ mod devices;
 mod inside;
 mod tables;
 
-pub(crate) use devices::{Stage, devices};
+pub(crate) use devices::{Stage, devices, missing_neighbours};
 pub(crate) use tables::MapDiff;

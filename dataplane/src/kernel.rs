@@ -1,6 +1,8 @@
 //! The data plane itself, on a thread of its own: it blocks in system calls, belongs to one network namespace, and
 //! finishes what it began, whoever stops waiting for it.
 
+mod next_hops;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,11 +21,15 @@ use crate::plan::{self, Devices, LocalPort, NextHops, Slots, Tables};
 use crate::tenure::Tenure;
 use crate::{Failure, Options, Owner, PortState, Report};
 
+use next_hops::Reached;
+
 /// The kernel, with weft's programs in it.
 pub(crate) struct Kernel {
     netlink: Netlink,
     programs: Programs,
     maps: Maps,
+    /// What was last reconciled, as far as next hops follow from it.
+    reached: Option<Reached>,
     /// Second to last, so that the lock goes when all else has gone.
     folder: PinFolder,
     _tenure: Tenure,
@@ -50,7 +56,7 @@ impl Kernel {
         let checked = checked.and_then(|()| folder.mark_namespace(tenure.namespace()));
         let loaded = checked.and_then(|()| Programs::load(&folder, &options.sizes, owner));
         let (programs, maps) = loaded.inspect_err(|_| folder.remove_if_empty())?;
-        Ok(Self { netlink, programs, maps, folder, _tenure: tenure })
+        Ok(Self { netlink, programs, maps, reached: None, folder, _tenure: tenure })
     }
 
     /// As [`Dataplane::reconcile`](crate::Dataplane::reconcile).
@@ -69,6 +75,7 @@ impl Kernel {
         report.failures.extend(unfit.into_iter().chain(unreachable));
         let desired = self.workable(desired, &observed)?;
         let desired = desired.as_ref();
+        self.reached = Some(Reached::of(desired));
 
         for stage in BEFORE_MAPS {
             observed = self.stage(stage, desired, observed, report)?;

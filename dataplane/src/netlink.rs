@@ -21,6 +21,8 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 pub(crate) use address::Address;
 pub(crate) use link::{Kind, Link, NewVeth, Peer};
 pub(crate) use neighbour::Neighbour;
+#[cfg(test)]
+pub(crate) use route::Hop;
 pub(crate) use route::{DefaultRoute, Way};
 
 /// Length of a message's header, and what messages are aligned to.

@@ -67,13 +67,21 @@ impl Observed {
         Ok(Self {
             namespaces,
             links: netlink.links().map_err(asking("links"))?,
-            addresses: {
-                let addresses = netlink.addresses().map_err(asking("addresses"))?;
-                addresses.into_iter().map(|address| address.address.addr()).collect()
-            },
+            addresses: addresses(netlink)?,
             attachments: folder.attachments().map_err(pins)?,
             neighbours: netlink.neighbours().map_err(asking("neighbours"))?,
-            ways: ways(netlink, desired)?,
+            ways: ways(netlink, &remote_vteps(desired))?,
+        })
+    }
+
+    /// Asks only for what the next hops of `vteps` are planned by.
+    pub(crate) fn underlay(netlink: &mut Netlink, vteps: &BTreeSet<Vtep>) -> Result<Self, ObserveError> {
+        Ok(Self {
+            links: netlink.links().map_err(asking("links"))?,
+            addresses: addresses(netlink)?,
+            neighbours: netlink.neighbours().map_err(asking("neighbours"))?,
+            ways: ways(netlink, vteps)?,
+            ..Self::default()
         })
     }
 
@@ -136,7 +144,7 @@ impl Observed {
     pub(crate) fn assume(&mut self, change: &Change) {
         match change {
             Change::CreateVxlan { device, udp_port } => {
-                let kind = Kind::Vxlan { port: *udp_port, external: true };
+                let kind = Kind::Vxlan { port: *udp_port, external: true, zero_checksums: true };
                 let link = self.imagine(device, kind, names::vxlan_alias());
                 self.links.push(link);
             }
@@ -207,11 +215,17 @@ pub(crate) fn remote_vteps(desired: &Desired) -> BTreeSet<Vtep> {
     hosts.chain(prefixes).collect()
 }
 
-fn ways(netlink: &mut Netlink, desired: &Desired) -> Result<BTreeMap<Vtep, Option<Way>>, ObserveError> {
-    remote_vteps(desired)
-        .into_iter()
-        .map(|vtep| Ok((vtep, netlink.way_to(vtep.address()).map_err(asking("routes"))?)))
-        .collect()
+fn addresses(netlink: &mut Netlink) -> Result<BTreeSet<IpAddr>, ObserveError> {
+    let addresses = netlink.addresses().map_err(asking("addresses"))?;
+    Ok(addresses.into_iter().map(|address| address.address.addr()).collect())
+}
+
+fn ways(
+    netlink: &mut Netlink,
+    vteps: &BTreeSet<Vtep>,
+) -> Result<BTreeMap<Vtep, Option<Way>>, ObserveError> {
+    let way = |vtep: &Vtep| Ok((*vtep, netlink.way_to(vtep.address()).map_err(asking("routes"))?));
+    vteps.iter().map(way).collect()
 }
 
 /// What a failed question becomes.

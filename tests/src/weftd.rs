@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus};
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use weft_vxlan::Vtep;
+use weft_vxlan::{UDP_PORT, Vtep};
 
 use crate::process::{Lifetime, binary, start};
 use crate::{Lab, Namespace, PATIENCE, Weft, wait_for};
@@ -22,6 +22,8 @@ pub struct Settings {
     pub device: String,
     /// Tunnel address.
     pub vtep: Vtep,
+    /// UDP port of VXLAN.
+    pub udp_port: u16,
     /// Folder of configuration, state, socket and log.
     pub folder: PathBuf,
     /// Folder of the pins.
@@ -36,6 +38,7 @@ impl Settings {
             name: name.to_owned(),
             device: device.to_owned(),
             vtep,
+            udp_port: UDP_PORT,
             folder: lab.folder().join(name),
             pin_folder: lab.pin_folder(name),
         }
@@ -46,7 +49,7 @@ impl Settings {
     pub fn toml(&self) -> String {
         format!(
             "[host]\nname = \"{}\"\n\n\
-             [underlay]\ndevice = \"{}\"\nvtep = \"{}\"\n\n\
+             [underlay]\ndevice = \"{}\"\nvtep = \"{}\"\nudp_port = {}\n\n\
              [state]\nfolder = \"{}\"\n\n\
              [api]\nsocket = \"{}\"\n\n\
              [bpf]\npin_folder = \"{}\"\n\n\
@@ -54,6 +57,7 @@ impl Settings {
             self.name,
             self.device,
             self.vtep,
+            self.udp_port,
             self.folder.join("state").display(),
             self.socket().display(),
             self.pin_folder.display(),

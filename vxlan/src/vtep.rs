@@ -14,7 +14,7 @@ pub struct Vtep(IpAddr);
 /// Why an address cannot be a VTEP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum VtepError {
-    /// Unspecified, loopback, multicast, broadcast, or an IPv4-mapped IPv6 address.
+    /// Unspecified, loopback, multicast, broadcast, IPv6 link-local, or an IPv4-mapped IPv6 address.
     #[error("VTEP {0} is not a unicast address that another host can reach")]
     NotUnicast(IpAddr),
     /// Not an IP address.
@@ -30,7 +30,8 @@ impl Vtep {
     pub fn new(address: IpAddr) -> Result<Self, VtepError> {
         let special = match address {
             IpAddr::V4(v4) => v4.is_broadcast(),
-            IpAddr::V6(v6) => v6.to_ipv4_mapped().is_some(),
+            // A link-local address means nothing without its link.
+            IpAddr::V6(v6) => v6.to_ipv4_mapped().is_some() || v6.is_unicast_link_local(),
         };
         if special || address.is_unspecified() || address.is_loopback() || address.is_multicast() {
             return Err(VtepError::NotUnicast(address));
@@ -105,6 +106,7 @@ mod tests {
             "::",
             "::1",
             "ff02::1",
+            "fe80::1",
             "::ffff:192.0.2.1",
         ] {
             let address = bad.parse().unwrap();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use weft_dataplane_abi::{IpKey, VtepAddr};
+use weft_dataplane_abi::{IpKey, VtepAddr, VtepEntry};
 use weft_vxlan::Vtep;
 
 use crate::bpf::{Maps, PrefixKey, Table, size_key};
@@ -56,6 +56,14 @@ pub(crate) fn pending<'a>(
         }
     }
     (pending, failures)
+}
+
+/// Writes the ways to VTEPs that have changed. Those that come and go do so with what leads to them: not here.
+pub(crate) fn write_vteps(maps: &mut Maps, wanted: &BTreeMap<VtepAddr, VtepEntry>, report: &mut Report) {
+    match update(&mut maps.vteps, wanted, |vtep| format!("VTEP {}", address(vtep))) {
+        Ok(mut update) => update.write(report),
+        Err(failure) => report.failures.push(failure),
+    }
 }
 
 /// A map, how it must change, and each change in words.

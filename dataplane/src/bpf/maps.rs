@@ -68,7 +68,7 @@ impl fmt::Display for Shape {
 }
 
 /// The shape of every map, by name.
-pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 11] {
+pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 12] {
     let Sizes { ports, vnis, vteps, addresses, prefixes } = *sizes;
     // A VTEP takes part in a VNI by an address, which brings at most a network and a subnet, or by a prefix.
     let memberships = vteps.saturating_mul(vnis).min(addresses.saturating_mul(2).saturating_add(prefixes));
@@ -86,6 +86,7 @@ pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 11] {
         // Slot 0 belongs to no port.
         (maps::COUNTERS, Shape::new::<u32, PortCounters>(MapType::PerCpuArray, ports.saturating_add(1))),
         (maps::LIMITS, Shape::new::<u32, PortLimits>(MapType::Array, ports.saturating_add(1))),
+        (maps::PATH_MTU, Shape::new::<u32, u64>(MapType::Array, 1)),
     ]
     .map(|(name, shape)| (name, Shape { max_entries: shape.max_entries.max(1), ..shape }))
 }
@@ -231,6 +232,23 @@ impl HostTable {
 
     pub(crate) fn write(&mut self, host: &HostConfig) -> Result<(), MapError> {
         self.map.set(0, Raw(*host), 0)
+    }
+}
+
+/// When a router last said that an outer packet was too big for it.
+pub(crate) struct PathMtuSignal {
+    map: Array<MapData, u64>,
+}
+
+impl PathMtuSignal {
+    /// The one that is pinned at `path`.
+    pub(crate) fn at(path: &Path) -> Result<Self, MapError> {
+        Ok(Self { map: pinned(path)?.try_into()? })
+    }
+
+    /// Nanoseconds of the kernel's monotonic clock; 0: never.
+    pub(crate) fn read(&self) -> Result<u64, MapError> {
+        self.map.get(&0, 0)
     }
 }
 

@@ -7,10 +7,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot build its packet has failed")]
 
 mod arp;
+mod ecn;
 mod extension_headers;
 mod from_pod;
 mod from_underlay;
 mod from_vxlan;
 mod gateway;
+mod ipv6_underlay;
 mod neighbour_discovery;
+mod path_mtu;
 mod world;

@@ -33,9 +33,22 @@ impl<'lab> Cloud<'lab> {
     /// # Errors
     /// One does not come up.
     pub fn start(lab: &'lab Lab, underlay: Underlay) -> Result<Self> {
+        Self::start_with(lab, underlay, |settings| settings)
+    }
+
+    /// The same, with other settings.
+    ///
+    /// # Errors
+    /// One does not come up.
+    pub fn start_with(
+        lab: &'lab Lab,
+        underlay: Underlay,
+        change: impl Fn(Settings) -> Settings,
+    ) -> Result<Self> {
         let mut daemons = Vec::new();
         for machine in &underlay.machines {
             let settings = Settings::new(lab, &machine.name, crate::underlay::UPLINK, machine.vtep);
+            let settings = change(settings);
             let mut daemon = Weftd::new(lab, settings, &machine.namespace)?;
             daemon.launch()?;
             daemons.push(daemon);

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use ipnet::IpNet;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteProtocol, RouteScope, RouteType,
 };
 
 use super::address::family;
@@ -29,23 +29,19 @@ impl Namespace {
     /// # Errors
     /// The gateway is on no link, or the route is there.
     pub fn add_route(&self, destination: IpNet, gateway: IpAddr) -> Result<()> {
-        let mut message = RouteMessage::default();
-        message.header = RouteHeader {
-            address_family: family(destination.addr()),
-            destination_prefix_length: destination.prefix_len(),
-            table: RouteHeader::RT_TABLE_MAIN,
-            protocol: RouteProtocol::Static,
-            scope: RouteScope::Universe,
-            kind: RouteType::Unicast,
-            ..RouteHeader::default()
-        };
-        message.attributes = vec![
-            RouteAttribute::Destination(destination.network().into()),
-            RouteAttribute::Gateway(gateway.into()),
-        ];
         self.netlink()
-            .create(RouteNetlinkMessage::NewRoute(message))
+            .create(RouteNetlinkMessage::NewRoute(route_message(destination, &[gateway])))
             .with_context(|| format!("a route in {} to {destination} through {gateway}", self.name()))
+    }
+
+    /// Makes the route to `destination` lead through `gateways`, whatever it was before: flows are spread over them.
+    ///
+    /// # Errors
+    /// A gateway is on no link.
+    pub fn replace_route(&self, destination: IpNet, gateways: &[IpAddr]) -> Result<()> {
+        self.netlink()
+            .replace(RouteNetlinkMessage::NewRoute(route_message(destination, gateways)))
+            .with_context(|| format!("a route in {} to {destination} through {gateways:?}", self.name()))
     }
 
     /// Unicast routes of the main table.
@@ -58,6 +54,34 @@ impl Namespace {
         routes.sort();
         Ok(routes)
     }
+}
+
+fn route_message(destination: IpNet, gateways: &[IpAddr]) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header = RouteHeader {
+        address_family: family(destination.addr()),
+        destination_prefix_length: destination.prefix_len(),
+        table: RouteHeader::RT_TABLE_MAIN,
+        protocol: RouteProtocol::Static,
+        scope: RouteScope::Universe,
+        kind: RouteType::Unicast,
+        ..RouteHeader::default()
+    };
+    message.attributes = vec![RouteAttribute::Destination(destination.network().into())];
+    message.attributes.push(match gateways {
+        [gateway] => RouteAttribute::Gateway((*gateway).into()),
+        gateways => RouteAttribute::MultiPath(
+            gateways
+                .iter()
+                .map(|gateway| {
+                    let mut hop = RouteNextHop::default();
+                    hop.attributes = vec![RouteAttribute::Gateway((*gateway).into())];
+                    hop
+                })
+                .collect(),
+        ),
+    });
+    message
 }
 
 fn route(message: &RouteNetlinkMessage) -> Option<Route> {

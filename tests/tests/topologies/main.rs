@@ -1,14 +1,19 @@
 //! Topologies in real network namespaces, with real weftds on them; each file opens with its drawing.
 
 mod bad_input;
+mod ecmp;
 mod foreign;
 mod forged;
 mod getting_started;
 mod harness;
 mod interrupted;
+mod ipv6_underlay;
 mod lost_pins;
+mod next_hop_under_traffic;
+mod other_port;
 mod overlapping_tenants;
 mod ownership;
+mod path_mtu;
 mod restart;
 mod same_host;
 mod spoofing;

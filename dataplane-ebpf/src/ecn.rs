@@ -1,0 +1,62 @@
+//! Explicit congestion notification through the tunnel (RFC 6040): the outer header starts with the tenant's ECN field
+//! (normal mode, section 4.1), and what routers of the underlay said is combined with it at the end (section 4.2).
+//!
+//! DSCP stays zero outside: the underlay's classes are not the tenants' to choose (RFC 2983 section 3.1, pipe model).
+
+use weft_dataplane_abi::DropReason;
+
+use crate::gateway::updated;
+use crate::headers::{ETHERNET_LEN, Ipv4, Ipv6};
+use crate::ip::Version;
+use crate::packet::Packet;
+use crate::skb::Skb;
+
+const NOT_CAPABLE: u8 = 0b00;
+const CAPABLE_1: u8 = 0b01;
+const CAPABLE_0: u8 = 0b10;
+const CONGESTED: u8 = 0b11;
+
+/// The ECN field of the packet behind the first Ethernet header.
+#[inline(always)]
+pub fn field(packet: &Packet<'_>, version: Version) -> Result<u8, DropReason> {
+    Ok(match version {
+        Version::V4 => packet.get::<Ipv4>(ETHERNET_LEN)?.tos & 0b11,
+        Version::V6 => packet.get::<Ipv6>(ETHERNET_LEN)?.version_class_flow[1] >> 4 & 0b11,
+    })
+}
+
+/// Combines the `outer` field with that of the packet that came out of the tunnel, and now starts with its Ethernet
+/// header.
+#[inline(always)]
+pub fn combine(skb: &mut Skb, version: Version, outer: u8) -> Result<(), DropReason> {
+    // The other two say nothing new: nearly every packet ends here.
+    if outer != CONGESTED && outer != CAPABLE_1 {
+        return Ok(());
+    }
+    let inner = field(&skb.packet(), version)?;
+    let combined = match (inner, outer) {
+        (NOT_CAPABLE, CONGESTED) => return Err(DropReason::Congestion),
+        (CAPABLE_0 | CAPABLE_1, CONGESTED) => CONGESTED,
+        (CAPABLE_0, CAPABLE_1) => CAPABLE_1,
+        _ => return Ok(()),
+    };
+    let mut packet = skb.packet();
+    match version {
+        Version::V4 => {
+            let ip = packet.get_mut::<Ipv4>(ETHERNET_LEN)?;
+            let old = u16::from_be_bytes([ip.version_ihl, ip.tos]);
+            ip.tos = ip.tos & !0b11 | combined;
+            // The header's sum stays zero as a whole, so a checksum over the packet does not change.
+            ip.checksum = updated(ip.checksum, old, u16::from_be_bytes([ip.version_ihl, ip.tos]));
+        }
+        Version::V6 => {
+            let ip = packet.get_mut::<Ipv6>(ETHERNET_LEN)?;
+            let [first, old, ..] = ip.version_class_flow;
+            let new = old & !0b11_0000 | combined << 4;
+            ip.version_class_flow[1] = new;
+            let sum = u16::from_ne_bytes([first, new]) as u32 + !u16::from_ne_bytes([first, old]) as u32;
+            skb.checksum_changed((sum + (sum >> 16)) as u16);
+        }
+    }
+    Ok(())
+}
