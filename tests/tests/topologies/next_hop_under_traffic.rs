@@ -14,7 +14,8 @@ use anyhow::{Result, ensure};
 use ipnet::IpNet;
 use weft_tests::cloud::{Cloud, Intent, Pod};
 use weft_tests::underlay::{SECOND_UPLINK, UPLINK, gateways, two_uplinks};
-use weft_tests::{Lab, PATIENCE, Steady, Wire, wait_for};
+use weft_tests::probe::Steady;
+use weft_tests::{Lab, PATIENCE, Wire, wait_for};
 use weft_vxlan::MacAddr;
 
 const BOUND: Duration = Duration::from_secs(1);
