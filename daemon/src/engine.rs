@@ -286,7 +286,11 @@ impl Engine {
             info!(%change, "kernel changed");
         }
         for failure in &report.failures {
-            warn!(object = failure.object, cause = failure.cause, "next hops are not as the kernel's routes are");
+            warn!(
+                object = failure.object,
+                cause = failure.cause,
+                "next hops are not as the kernel's routes are"
+            );
         }
         let now = Instant::now();
         self.schedule.handle_next_hops(now, now.duration_since(start));

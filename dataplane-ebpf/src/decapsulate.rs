@@ -34,8 +34,7 @@ pub fn ours(packet: &Packet<'_>, host: &HostConfig) -> Option<Version> {
 
 #[inline(always)]
 fn is_ours_over_ipv4(packet: &Packet<'_>, host: &HostConfig) -> bool {
-    let (Ok(ip), Ok(udp)) =
-        (packet.get::<Ipv4>(ETHERNET_LEN), packet.get::<Udp>(ETHERNET_LEN + IPV4_LEN))
+    let (Ok(ip), Ok(udp)) = (packet.get::<Ipv4>(ETHERNET_LEN), packet.get::<Udp>(ETHERNET_LEN + IPV4_LEN))
     else {
         return false;
     };
@@ -50,8 +49,7 @@ fn is_ours_over_ipv4(packet: &Packet<'_>, host: &HostConfig) -> bool {
 /// which the host's stack does before its vxlan device hands the packet to us.
 #[inline(always)]
 fn is_ours_over_ipv6(packet: &Packet<'_>, host: &HostConfig) -> bool {
-    let (Ok(ip), Ok(udp)) =
-        (packet.get::<Ipv6>(ETHERNET_LEN), packet.get::<Udp>(ETHERNET_LEN + IPV6_LEN))
+    let (Ok(ip), Ok(udp)) = (packet.get::<Ipv6>(ETHERNET_LEN), packet.get::<Udp>(ETHERNET_LEN + IPV6_LEN))
     else {
         return false;
     };

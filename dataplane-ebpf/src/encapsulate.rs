@@ -6,7 +6,8 @@ use weft_vxlan::{HEADER_LEN, source_port};
 
 use crate::ecn;
 use crate::headers::{
-    ETHERNET_LEN, Ethernet, IPV4_LEN, IPV6_LEN, Ipv4, Ipv6, OUTER_IPV4_LEN, OUTER_IPV6_LEN, Udp, ethertype, protocol,
+    ETHERNET_LEN, Ethernet, IPV4_LEN, IPV6_LEN, Ipv4, Ipv6, OUTER_IPV4_LEN, OUTER_IPV6_LEN, Udp, ethertype,
+    protocol,
 };
 use crate::ip::{Version, set_macs};
 use crate::maps;

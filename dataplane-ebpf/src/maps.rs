@@ -9,8 +9,8 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray};
 use weft_dataplane_abi::{
-    DropReason, Endpoint, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, PortLimits, VniEntry, VtepAddr,
-    VtepEntry, VtepVniKey,
+    DropReason, Endpoint, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, PortLimits, VniEntry,
+    VtepAddr, VtepEntry, VtepVniKey,
 };
 
 /// Sizes that the object declares; the daemon overrides each of them.

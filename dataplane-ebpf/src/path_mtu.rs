@@ -3,7 +3,9 @@
 
 use weft_dataplane_abi::{HostConfig, VtepAddr};
 
-use crate::headers::{ETHERNET_LEN, Ethernet, IPV4_LEN, IPV6_LEN, Icmp, Ipv4, Ipv6, Udp, ethertype, protocol};
+use crate::headers::{
+    ETHERNET_LEN, Ethernet, IPV4_LEN, IPV6_LEN, Icmp, Ipv4, Ipv6, Udp, ethertype, protocol,
+};
 use crate::maps;
 use crate::packet::{Packet, Wire};
 use crate::skb::Skb;

@@ -220,10 +220,7 @@ fn addresses(netlink: &mut Netlink) -> Result<BTreeSet<IpAddr>, ObserveError> {
     Ok(addresses.into_iter().map(|address| address.address.addr()).collect())
 }
 
-fn ways(
-    netlink: &mut Netlink,
-    vteps: &BTreeSet<Vtep>,
-) -> Result<BTreeMap<Vtep, Option<Way>>, ObserveError> {
+fn ways(netlink: &mut Netlink, vteps: &BTreeSet<Vtep>) -> Result<BTreeMap<Vtep, Option<Way>>, ObserveError> {
     let way = |vtep: &Vtep| Ok((*vtep, netlink.way_to(vtep.address()).map_err(asking("routes"))?));
     vteps.iter().map(way).collect()
 }

@@ -27,8 +27,7 @@ impl PathMtuWatch {
     /// at everything. Needs a tokio runtime.
     pub(crate) fn open(root: &Path) -> Result<Self, ObserveError> {
         let failed = |error| ObserveError::Map { map: maps::PATH_MTU, cause: chain(&error) };
-        let signal =
-            PathMtuSignal::at(&root.join(names::MAPS).join(maps::PATH_MTU)).map_err(failed)?;
+        let signal = PathMtuSignal::at(&root.join(names::MAPS).join(maps::PATH_MTU)).map_err(failed)?;
         let heard = signal.read().map_err(failed)?;
         let mut interval = interval(PERIOD);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);

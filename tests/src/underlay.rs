@@ -173,7 +173,9 @@ pub fn two_uplinks(lab: &Lab, wire: Wire, over_ipv6: bool) -> Result<Underlay> {
         let machine = if over_ipv6 { machine_over_ipv6(lab, number)? } else { machine(lab, number)? };
         let vtep = IpNet::from(machine.vtep.address());
         machine.namespace.add_address("lo", vtep)?;
-        for (router, uplink, place) in [(&routers[0], UPLINK, number), (&routers[1], SECOND_UPLINK, number + 2)] {
+        for (router, uplink, place) in
+            [(&routers[0], UPLINK, number), (&routers[1], SECOND_UPLINK, number + 2)]
+        {
             link_to_router(wire, &machine, uplink, router, place)?;
             let (_, host) = gateway_and_host(place, over_ipv6)?;
             router.add_route(vtep, host.addr())?;

@@ -101,8 +101,7 @@ impl NextHop {
         for (hop, link) in
             way.iter().flat_map(|way| &way.hops).filter_map(|hop| Some((hop, observed.indexed(hop.ifindex)?)))
         {
-            let target =
-                link.mac.filter(|_| link.arp).map(|_| hop.gateway.unwrap_or_else(|| vtep.address()));
+            let target = link.mac.filter(|_| link.arp).map(|_| hop.gateway.unwrap_or_else(|| vtep.address()));
             let mac = target.and_then(|address| {
                 let known = |neighbour: &&Neighbour| neighbour.is(link.index, address);
                 observed.neighbours.iter().find(known).and_then(|neighbour| neighbour.mac)

@@ -105,6 +105,30 @@ fn a_vtep_without_a_route_is_left_to_the_kernel_and_taken_up_when_there_is_one()
 }
 
 #[test]
+fn next_hops_are_looked_after_alone() {
+    on_host("refresh", async |host| {
+        let mut desired = desired();
+        desired.remote_hosts = remote("192.0.2.2");
+        let vtep: Vtep = "192.0.2.2".parse().unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
+        let report = dataplane.refresh_next_hops().await;
+        assert!(report.changes.is_empty() && report.vteps.is_empty(), "nothing was desired yet: {report:#?}");
+        eventually("the next hop to be resolved", async || {
+            is_resolved(&reconcile(&mut dataplane, &desired).await.vteps[&vtep]).then_some(())
+        })
+        .await;
+        let under0 = index(&host.netlink, "under0").await.unwrap();
+        let narrow = rtnetlink::LinkUnspec::new_with_index(under0).mtu(1400).build();
+        host.netlink.link().set(narrow).execute().await.unwrap();
+        let report = dataplane.refresh_next_hops().await;
+        let changes: Vec<_> = report.changes.iter().map(ToString::to_string).collect();
+        assert_eq!(changes, ["map VTEPS: replace VTEP 192.0.2.2"]);
+        assert_eq!(report.vteps[&vtep].mtu, 1400);
+        assert!(dataplane.refresh_next_hops().await.changes.is_empty());
+    });
+}
+
+#[test]
 fn what_cannot_be_a_next_hop_is_named() {
     on_host("no-next-hop", async |host| {
         let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();

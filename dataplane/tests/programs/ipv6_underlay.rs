@@ -49,7 +49,9 @@ fn both_inner_families_are_wrapped() {
         assert_eq!(outcome.verdict, REDIRECT);
         assert_eq!(outcome.frame[OUTER..], inner, "a switched frame is untouched");
         let outer = SlicedPacket::from_ethernet(&outcome.frame).unwrap();
-        let Some(etherparse::LinkSlice::Ethernet2(ethernet)) = outer.link else { panic!("no Ethernet header") };
+        let Some(etherparse::LinkSlice::Ethernet2(ethernet)) = outer.link else {
+            panic!("no Ethernet header")
+        };
         assert_eq!((ethernet.source(), ethernet.destination()), (UNDERLAY_MAC.bytes(), NEXT_HOP_MAC.bytes()));
         let Some(NetSlice::Ipv6(ip)) = outer.net else { panic!("the outer header is not IPv6") };
         let header = ip.header();

@@ -1,8 +1,6 @@
 //! ICMP errors that call a packet of ours too big: they pass to the host's stack, and the daemon is told.
 
-use etherparse::{
-    Icmpv4Type, Icmpv6Type, PacketBuilder, icmpv4::DestUnreachableHeader,
-};
+use etherparse::{Icmpv4Type, Icmpv6Type, PacketBuilder, icmpv4::DestUnreachableHeader};
 use weft_dataplane_abi::programs::FROM_UNDERLAY;
 use weft_vxlan::UDP_PORT;
 

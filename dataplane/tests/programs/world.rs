@@ -189,8 +189,7 @@ impl World {
 
     /// When the programs last heard that an outer packet was too big on its way.
     pub fn path_mtu_signal(&self) -> u64 {
-        let map: Array<&MapData, u64> =
-            Array::try_from(self.ebpf.map(abi::maps::PATH_MTU).unwrap()).unwrap();
+        let map: Array<&MapData, u64> = Array::try_from(self.ebpf.map(abi::maps::PATH_MTU).unwrap()).unwrap();
         map.get(&0, 0).unwrap()
     }
 
@@ -222,7 +221,8 @@ impl World {
     fn fill(&mut self) {
         let rate = abi::Rate::per_second(1000);
         let limits = abi::Limits { floods: rate, icmp_errors: rate, drop_events: rate };
-        let host = abi::HostConfig::new((self.vtep)(1), UDP_PORT, VXLAN_IFINDEX, ROUTER_MAC, GATEWAY_MAC, limits);
+        let host =
+            abi::HostConfig::new((self.vtep)(1), UDP_PORT, VXLAN_IFINDEX, ROUTER_MAC, GATEWAY_MAC, limits);
         let mut array: Array<_, Raw<abi::HostConfig>> =
             Array::try_from(self.ebpf.map_mut(abi::maps::HOST).unwrap()).unwrap();
         array.set(0, Raw(host), 0).unwrap();
@@ -269,7 +269,12 @@ impl World {
             let key = Key::new(IpKey::SCOPE_BITS + bits, Raw(IpKey::new(red, prefix.parse().unwrap())));
             let mut trie: LpmTrie<_, Raw<IpKey>, Raw<NextHop>> =
                 LpmTrie::try_from(self.ebpf.map_mut(abi::maps::PREFIXES).unwrap()).unwrap();
-            trie.insert(&key, Raw(NextHop::remote((self.vtep)(3), red, (self.vtep)(3).default_router_mac())), 0).unwrap();
+            trie.insert(
+                &key,
+                Raw(NextHop::remote((self.vtep)(3), red, (self.vtep)(3).default_router_mac())),
+                0,
+            )
+            .unwrap();
         }
     }
 

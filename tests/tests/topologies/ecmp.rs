@@ -11,8 +11,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use ipnet::IpNet;
 use weft_tests::cloud::{Cloud, Intent};
-use weft_tests::underlay::{SECOND_UPLINK, UPLINK, gateways, two_uplinks};
 use weft_tests::probe::Steady;
+use weft_tests::underlay::{SECOND_UPLINK, UPLINK, gateways, two_uplinks};
 use weft_tests::{Capture, Direction, Lab, PATIENCE, Packet, Weftd, Wire, wait_for};
 
 /// An outage ends so long after the kernel knows of it, at the latest.

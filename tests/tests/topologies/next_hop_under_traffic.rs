@@ -13,8 +13,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use ipnet::IpNet;
 use weft_tests::cloud::{Cloud, Intent, Pod};
-use weft_tests::underlay::{SECOND_UPLINK, UPLINK, gateways, two_uplinks};
 use weft_tests::probe::Steady;
+use weft_tests::underlay::{SECOND_UPLINK, UPLINK, gateways, two_uplinks};
 use weft_tests::{Lab, PATIENCE, Wire, wait_for};
 use weft_vxlan::MacAddr;
 
@@ -48,7 +48,12 @@ fn wait_for_next_hop(cloud: &Cloud<'_>, device: &str, mac: MacAddr) -> Result<()
 
 /// Does something under traffic between the pods; how many datagrams are lost, and the longest gap.
 #[expect(clippy::print_stdout, reason = "the figures are of interest")]
-fn under_traffic(what: &str, from: &Pod, to: &Pod, change: impl FnOnce() -> Result<()>) -> Result<(u64, Duration)> {
+fn under_traffic(
+    what: &str,
+    from: &Pod,
+    to: &Pod,
+    change: impl FnOnce() -> Result<()>,
+) -> Result<(u64, Duration)> {
     let flow = Steady::udp(&from.namespace, &to.namespace, to.v4.into(), RATE)?;
     flow.wait_for_more(u64::from(RATE) / 5)?;
     change()?;

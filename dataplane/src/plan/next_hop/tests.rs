@@ -125,13 +125,15 @@ fn a_vtep_of_the_other_family_is_named() {
     let (next_hops, failures) = NextHops::plan(&host(), &observed);
     assert_eq!(next_hops, NextHops::default());
     let text = failures[0].to_string();
-    assert!(text.starts_with("VTEP 2001:db8::7: it is not of the family of this host's VTEP 192.0.2.1"), "{text}");
+    assert!(
+        text.starts_with("VTEP 2001:db8::7: it is not of the family of this host's VTEP 192.0.2.1"),
+        "{text}"
+    );
 }
 
 #[test]
 fn until_it_is_resolved_the_kernel_sends() {
-    let unresolved =
-        next_hop(Some(way(None, None)), vec![eth0()], vec![neighbour("198.51.100.7", None)]);
+    let unresolved = next_hop(Some(way(None, None)), vec![eth0()], vec![neighbour("198.51.100.7", None)]);
     assert_eq!(only(&unresolved), (Some(ip("198.51.100.7")), None), "on the link");
     assert_eq!(unresolved.entry, VtepEntry::unresolved(9000));
 }
@@ -160,8 +162,7 @@ fn several_next_hops_share_the_places_and_the_narrowest_mtu_counts() {
     let first = neighbour("192.0.2.254", Some(THEIRS));
     let second = |mac| Neighbour { ifindex: 4, ..neighbour("203.0.113.254", mac) };
     let links = vec![eth0(), eth1];
-    let both =
-        next_hop(Some(way.clone()), links.clone(), vec![first.clone(), second(Some(THEIRS))]).entry;
+    let both = next_hop(Some(way.clone()), links.clone(), vec![first.clone(), second(Some(THEIRS))]).entry;
     let devices: Vec<_> = both.uplinks().iter().map(Uplink::ifindex).collect();
     assert_eq!((devices, both.mtu()), (vec![3, 3, 3, 3, 4, 4, 4, 4], 1400));
     // One that is not resolved, or gone silent, gets no flows.
