@@ -49,7 +49,6 @@ fn vxlan_out(cloud: &Cloud<'_>, device: &str) -> Result<Capture> {
 
 /// In: 64 flows between two pods, over an underlay of each family. Out: all are answered, and each uplink carries some.
 #[test]
-#[expect(clippy::print_stdout, reason = "the figures are of interest")]
 fn flows_use_both_uplinks() -> Result<()> {
     for over_ipv6 in [false, true] {
         Lab::test(|lab| {
@@ -75,7 +74,6 @@ fn flows_use_both_uplinks() -> Result<()> {
 /// In: eight flows of 100 datagrams a second; an uplink loses its carrier, and comes back. Out: an outage of less than
 /// [`BOUND`] at the loss, for some flows; none at the return.
 #[test]
-#[expect(clippy::print_stdout, reason = "the figures are of interest")]
 fn a_lost_uplink_is_done_without() -> Result<()> {
     for over_ipv6 in [false, true] {
         Lab::test(|lab| {

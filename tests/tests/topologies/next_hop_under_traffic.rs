@@ -162,7 +162,6 @@ fn fail(cloud: &Cloud<'_>) -> Result<()> {
 /// In: the uplink goes down, and with it the route; it comes up, and the route is added again. Out: datagrams arrive
 /// within [`BOUND`] after the route is there.
 #[test]
-#[expect(clippy::print_stdout, reason = "the figures are of interest")]
 fn an_uplink_that_went_down_and_came_up_is_used_again() -> Result<()> {
     Lab::test(|lab| {
         let cloud = start(lab, false)?;
