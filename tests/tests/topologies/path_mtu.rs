@@ -4,12 +4,14 @@
 //! red-1 ── h1 ── 1500 ── r ── 1400 ── h2 ── red-2
 //! ```
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use ipnet::IpNet;
 use weft_tests::cloud::{Cloud, Intent};
 use weft_tests::underlay::{UPLINK, through_a_router};
-use weft_tests::{Capture, Direction, Lab, PATIENCE, Packet, Wire, wait_for};
+use weft_tests::{Capture, Direction, Lab, PATIENCE, Packet, Wire, wait_for, wait_until};
 
 /// MTUs of the narrow wire, one after the other.
 const NARROW: [u16; 2] = [1400, 1350];
@@ -73,4 +75,38 @@ fn learns(cloud: &Cloud<'_>, narrow: u16, overhead: usize) -> Result<()> {
     let fits = from.namespace.ping_sized(to.v4.into(), payload(known), BOUND)?;
     ensure!(fits.is_ok(), "a packet that fits was not answered: {fits:?}");
     wire.assert_none("outer packets that are larger than the way takes")
+}
+
+/// In: the narrow way is learned, and grows wide again; h1's kernel forgets what it learned, here after three seconds, and
+/// something changes in it. Out: h1 knows that the way is wide.
+#[test]
+fn a_way_that_grew_wide_is_found_wide() -> Result<()> {
+    for over_ipv6 in [false, true] {
+        Lab::test(|lab| {
+            let mut cloud = Cloud::start(lab, through_a_router(lab, Wire::default(), over_ipv6)?)?;
+            let intent = Intent::default().tenant("red", 100)?;
+            cloud.deploy(&intent.pod("red-1", "red-a", 0, 11)?.pod("red-2", "red-a", 1, 12)?)?;
+            let host = &cloud.machine(0).namespace;
+            host.sysctl(if over_ipv6 { "ipv6/route/mtu_expires" } else { "ipv4/route/mtu_expires" }, "3")?;
+            cloud.underlay.routers[0].set_mtu("h2", NARROW[0].into())?;
+            let (from, to) = (cloud.pod("red-1"), cloud.pod("red-2"));
+            let mtu = || -> Result<Option<u16>> { Ok(cloud.daemon(0).weft().status()?.vteps[0].mtu) };
+            let fills = 1500 - if over_ipv6 { 70 } else { 50 } - 28;
+            wait_until(BOUND, "the narrow way to be known", || {
+                drop(from.namespace.ping_sized(to.v4.into(), fills, Duration::from_millis(200)));
+                mtu().is_ok_and(|mtu| mtu == Some(NARROW[0]))
+            })?;
+            cloud.underlay.routers[0].set_mtu("h2", 1500)?;
+            let mut nudges = 1..=u8::MAX;
+            wait_until(PATIENCE, "the wide way to be known", || {
+                let address = IpNet::from(IpAddr::from([203, 0, 113, nudges.next().unwrap_or_default()]));
+                drop(host.add_address("lo", address));
+                mtu().is_ok_and(|mtu| mtu == Some(1500))
+            })?;
+            let full = from.namespace.ping_sized(to.v4.into(), fills, BOUND)?;
+            ensure!(full.is_ok(), "a packet that fits was not answered: {full:?}");
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
