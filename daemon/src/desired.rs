@@ -26,6 +26,7 @@ pub fn desired(model: &Model, host: &model::Host) -> Desired {
             .map(|(name, network)| (network.vni, Network { name: name.clone() }))
             .collect(),
         ports: ports(model),
+        flood: BTreeMap::new(),
         remote_hosts: BTreeMap::new(),
         remote_prefixes: BTreeMap::new(),
     };
@@ -59,9 +60,14 @@ fn ports(model: &Model) -> BTreeMap<String, Port> {
     ports.collect()
 }
 
-/// A static remote speaks weft's own numbers: the network's VNI for routed packets, the subnet's for switched ones.
+/// A static remote speaks weft's own numbers: the network's VNI for routed packets, the subnet's for switched ones and
+/// for those that are copied to all.
 fn add_remote(remote: &model::Remote, model: &Model, desired: &mut Desired) {
     let (vtep, router_mac) = (remote.vtep, remote.router_mac);
+    let named = remote.subnets.iter().chain(remote.addresses.iter().map(|entry| &entry.subnet));
+    for subnet in named.filter_map(|name| model.subnets.get(name)) {
+        desired.flood.entry(subnet.vni).or_default().insert(vtep, subnet.vni);
+    }
     for entry in &remote.addresses {
         let Some(subnet) = model.subnets.get(&entry.subnet) else { continue };
         let Some(vni) = model.network_vni(subnet) else { continue };
@@ -87,7 +93,8 @@ mod tests {
                 r#"{"kind":"subnet","name":"red-a","network":"red","vni":5001,"ipv4":"10.0.0.0/24","ipv6":"fd00::/64"}"#,
                 r#"{"kind":"port","name":"in","subnet":"red-a","attachment":{"netns":"/run/netns/in"}}"#,
                 r#"{"kind":"port","name":"out","subnet":"red-a"}"#,
-                r#"{"kind":"remote","name":"host2","vtep":"192.0.2.2",
+                r#"{"kind":"subnet","name":"red-b","network":"red","vni":5002,"ipv4":"10.0.1.0/24"}"#,
+                r#"{"kind":"remote","name":"host2","vtep":"192.0.2.2","subnets":["red-b"],
                     "addresses":[{"subnet":"red-a","address":"10.0.0.9","mac":"02:00:00:00:00:09"}],
                     "prefixes":[{"network":"red","prefix":"10.9.0.0/16"}]}"#,
             ]),
@@ -111,6 +118,8 @@ mod tests {
         assert_eq!((remote.vni, remote.router_mac.to_string().as_str()), (vni(5000), "02:00:c0:00:02:02"));
         let mac = "02:00:00:00:00:09".parse().unwrap();
         assert_eq!(remote.neighbour, Some(Neighbour { subnet: vni(5001), vni: vni(5001), mac }));
+        let there = |vni| BTreeMap::from([("192.0.2.2".parse().unwrap(), vni)]);
+        assert_eq!(desired.flood, [5001, 5002].map(|number| (vni(number), there(vni(number)))).into());
         assert_eq!(desired.remote_prefixes[&(vni(5000), "10.9.0.0/16".parse().unwrap())].vni, vni(5000));
     }
 }

@@ -5,7 +5,7 @@
 
 use weft_dataplane_abi::DropReason;
 
-use crate::gateway::updated;
+use crate::checksum::updated;
 use crate::headers::{ETHERNET_LEN, Ipv4, Ipv6};
 use crate::ip::Version;
 use crate::packet::Packet;

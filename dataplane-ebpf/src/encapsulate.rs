@@ -1,19 +1,19 @@
 //! Into the tunnel: outer Ethernet, IP, UDP and VXLAN headers (RFC 7348 section 5) written in one go, from values that
 //! the daemon prepared for each VTEP.
 
-use weft_dataplane_abi::{DropReason, HostConfig, NextHop, Uplink};
+use weft_dataplane_abi::{DropReason, HostConfig, NextHop};
 use weft_vxlan::{HEADER_LEN, source_port};
 
-use crate::ecn;
 use crate::headers::{
     ETHERNET_LEN, Ethernet, IPV4_LEN, IPV6_LEN, Ipv4, Ipv6, OUTER_IPV4_LEN, OUTER_IPV6_LEN, Udp, ethertype,
     protocol,
 };
+use crate::icmp_error::Refusal;
 use crate::ip::{Version, set_macs};
-use crate::maps;
 use crate::packet::Wire;
 use crate::skb::{GrowError, Skb};
 use crate::verdict::{Action, Verdict};
+use crate::{ecn, maps, path_mtu, ttl};
 
 /// Everything in front of the inner network header, over IPv4.
 #[repr(C)]
@@ -48,7 +48,7 @@ struct Tunnel {
 const DONT_FRAGMENT: [u8; 2] = [0x40, 0];
 const TTL: u8 = 64;
 
-/// Sends the frame to the next hop's VTEP, with these inner MACs.
+/// Sends the frame to the next hop's VTEP, with these inner MACs, and with one hop less if it is `routed`.
 #[inline(always)]
 pub fn encapsulate(
     skb: &mut Skb,
@@ -57,19 +57,24 @@ pub fn encapsulate(
     version: Version,
     destination: [u8; 6],
     source: [u8; 6],
+    routed: bool,
 ) -> Verdict {
     let entry = maps::vtep(next_hop.vtep()).ok_or(DropReason::NoVtep)?;
     let outer = Version::of_vtep(next_hop.vtep());
     let frame = skb.len();
     let outer_ip = frame + (outer.outer_len() - ETHERNET_LEN) as u32;
-    // A super-packet is cut to the sender's segment size later, which its MTU bounds.
-    let limit = if skb.is_gso() { u16::MAX as u32 } else { entry.mtu() as u32 };
-    if outer_ip > limit {
-        return Err(DropReason::TooBig);
+    // An IP packet gains its own Ethernet header, and the outer one does not count: so many bytes as are in front.
+    let mtu = (entry.mtu() as u32).saturating_sub(outer.outer_len() as u32);
+    if !path_mtu::fits(skb, version, mtu)? {
+        return Ok(Action::Refuse(Refusal::TooBig { mtu }));
+    }
+    if routed {
+        ttl::decrement(skb, version)?;
     }
     let flow = skb.flow_hash();
     let uplink = entry.uplink(flow);
-    if !uplink.is_resolved() {
+    // A super-packet that is longer than its outer header could say is cut by the kernel's device first.
+    if !uplink.is_resolved() || outer_ip > u16::MAX as u32 {
         return through_kernel(skb, host, next_hop, destination, source);
     }
     let ecn = ecn::field(&skb.packet(), version)?;
@@ -81,28 +86,31 @@ pub fn encapsulate(
         Err(GrowError::Refused) => return Err(DropReason::KernelRefused),
     }
     let mut packet = skb.packet();
-    let inner = Ethernet { destination, source, ethertype: version.ethertype() };
-    match outer {
+    // Field by field, here and below: a header built beside and then copied takes stack, of which little is left.
+    let (ethernet, tunnel) = match outer {
         Version::V4 => {
             let outer = packet.get_mut::<OuterIpv4>(0)?;
-            outer.ethernet = ethernet(uplink, ethertype::IPV4);
+            outer.ethernet.ethertype = ethertype::IPV4;
             write_ipv4(&mut outer.ip, host, next_hop, entry.ipv4_checksum(), outer_ip as u16, ecn);
-            write_tunnel(&mut outer.tunnel, host, next_hop, outer_ip as u16 - IPV4_LEN as u16, flow, inner);
+            outer.tunnel.udp.length = (outer_ip as u16 - IPV4_LEN as u16).to_be_bytes();
+            (&mut outer.ethernet, &mut outer.tunnel)
         }
         Version::V6 => {
             let outer = packet.get_mut::<OuterIpv6>(0)?;
             let payload = outer_ip as u16 - IPV6_LEN as u16;
-            outer.ethernet = ethernet(uplink, ethertype::IPV6);
+            outer.ethernet.ethertype = ethertype::IPV6;
             write_ipv6(&mut outer.ip, host, next_hop, payload, flow, ecn);
-            write_tunnel(&mut outer.tunnel, host, next_hop, payload, flow, inner);
+            outer.tunnel.udp.length = payload.to_be_bytes();
+            (&mut outer.ethernet, &mut outer.tunnel)
         }
-    }
+    };
+    ethernet.destination = uplink.destination();
+    ethernet.source = uplink.source();
+    write_tunnel(tunnel, host, next_hop, flow);
+    tunnel.inner.destination = destination;
+    tunnel.inner.source = source;
+    tunnel.inner.ethertype = version.ethertype();
     Ok(Action::Transmit { ifindex: uplink.ifindex() })
-}
-
-#[inline(always)]
-fn ethernet(uplink: &Uplink, ethertype: [u8; 2]) -> Ethernet {
-    Ethernet { destination: uplink.destination(), source: uplink.source(), ethertype }
 }
 
 #[inline(always)]
@@ -132,23 +140,15 @@ fn write_ipv6(ip: &mut Ipv6, host: &HostConfig, next_hop: &NextHop, payload: u16
     ip.destination = next_hop.vtep().bytes();
 }
 
+/// UDP but for its length, and VXLAN.
 #[inline(always)]
-fn write_tunnel(
-    tunnel: &mut Tunnel,
-    host: &HostConfig,
-    next_hop: &NextHop,
-    length: u16,
-    flow: u32,
-    inner: Ethernet,
-) {
+fn write_tunnel(tunnel: &mut Tunnel, host: &HostConfig, next_hop: &NextHop, flow: u32) {
     tunnel.udp.source = source_port(flow).to_be_bytes();
     tunnel.udp.destination = host.udp_port();
-    tunnel.udp.length = length.to_be_bytes();
     // Zero: the inner packet has checksums of its own (RFC 7348 section 5; over IPv6, RFC 6935 and RFC 6936).
     tunnel.udp.checksum = [0; 2];
     let [_, a, b, c] = next_hop.vni().to_be_bytes();
     tunnel.vxlan = [0x08, 0, 0, 0, a, b, c, 0];
-    tunnel.inner = inner;
 }
 
 /// Leaves the outer headers to the kernel's vxlan device: slower, but it resolves the next hop itself.

@@ -1,14 +1,15 @@
 //! What other hosts send, from the underlay's devices: VXLAN for our VTEP is judged, decapsulated and delivered;
-//! super-packets of it go to the kernel's vxlan device; all else is not ours.
+//! super-packets of it, and what is for more than one port, go to the kernel's vxlan device; all else is not ours.
 
 use weft_dataplane_abi::HostConfig;
 
 use crate::decapsulate::{self, Tunnelled};
 use crate::headers::{ETHERNET_LEN, IPV6_LEN, OUTER_IPV6_LEN};
 use crate::ip::Version;
+use crate::receive::Judged;
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict, execute};
-use crate::{ecn, maps, path_mtu, receive};
+use crate::{ecn, maps, receive, underlay_mtu};
 
 /// Outer headers up to UDP: enough to tell whether the packet is ours.
 const OUTER: u32 = (OUTER_IPV6_LEN - weft_vxlan::HEADER_LEN) as u32;
@@ -40,20 +41,24 @@ fn packet(skb: &mut Skb) -> Verdict {
         Some(Version::V4) => receive_over(skb, host, Version::V4),
         Some(Version::V6) => receive_over(skb, host, Version::V6),
         None => {
-            path_mtu::notice(skb, host);
+            underlay_mtu::notice(skb, host);
             Ok(Action::Pass)
         }
     }
 }
 
 #[inline(always)]
-fn receive_over(skb: &mut Skb, host: &HostConfig, outer: Version) -> Verdict {
+fn receive_over(skb: &mut Skb, host: &'static HostConfig, outer: Version) -> Verdict {
     // All headers that any stage here looks at.
     skb.pull((outer.outer_len() + ETHERNET_LEN + IPV6_LEN) as u32)?;
     let frame = skb.len();
     let Tunnelled { len, remote, vni, ecn } = decapsulate::tunnelled(&skb.packet(), frame, outer)?;
-    let received = receive::judge(skb, outer.outer_len(), len, host, remote, vni)?;
+    let received = match receive::judge(skb, outer.outer_len(), len, host, remote, vni)? {
+        Judged::Packet(received) => received,
+        // Rare, and of any EtherType: the kernel takes the outer headers off, and it comes back in from_vxlan.
+        Judged::Bridged(_) => return Ok(Action::Pass),
+    };
     skb.shrink(outer, received.version())?;
     ecn::combine(skb, received.version(), ecn)?;
-    receive::deliver(skb, &received)
+    receive::deliver(skb, host, &received)
 }

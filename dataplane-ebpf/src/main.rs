@@ -8,18 +8,22 @@
 #![no_main]
 
 mod arp;
+mod bridge;
+mod checksum;
 mod counters;
 mod decapsulate;
 mod ecn;
 mod encapsulate;
 mod endpoint;
 mod extension_headers;
+mod flood;
 mod from_pod;
 mod from_underlay;
 mod from_vxlan;
 mod gateway;
 mod guard;
 mod headers;
+mod icmp_error;
 mod ip;
 mod limit;
 mod maps;
@@ -30,6 +34,7 @@ mod receive;
 mod route;
 mod skb;
 mod ttl;
+mod underlay_mtu;
 mod verdict;
 
 use aya_ebpf::macros::classifier;

@@ -1,92 +1,60 @@
-//! ICMP errors of the underlay that say that an outer packet was too big (RFC 1191, RFC 8201). The host's stack takes
-//! them, and its routes learn; but no event tells the daemon, so it is told here that there is something to look at.
+//! Whether a packet fits through the path to another host. A super-packet is judged by the segments that it is cut into
+//! later, never by its own length.
 
-use weft_dataplane_abi::{HostConfig, VtepAddr};
+use weft_dataplane_abi::DropReason;
 
-use crate::headers::{
-    ETHERNET_LEN, Ethernet, IPV4_LEN, IPV6_LEN, Icmp, Ipv4, Ipv6, Udp, ethertype, protocol,
-};
-use crate::maps;
-use crate::packet::{Packet, Wire};
+use crate::extension_headers;
+use crate::headers::{ETHERNET_LEN, IPV6_LEN, Udp, protocol};
+use crate::ip::{self, Version};
 use crate::skb::Skb;
 
-/// "Destination unreachable" with "fragmentation needed and DF set" (RFC 792).
-const FRAGMENTATION_NEEDED: [u8; 2] = [3, 4];
-/// "Packet too big" (RFC 4443 section 3.2).
-const PACKET_TOO_BIG: [u8; 2] = [2, 0];
-/// Both carry the MTU in the second four bytes, in IPv4 in the second two of these.
-const ICMP_LEN: usize = 8;
-/// Up to the quoted UDP header.
-const HEADERS: u32 = (ETHERNET_LEN + IPV6_LEN + ICMP_LEN + IPV6_LEN + size_of::<Udp>()) as u32;
+/// `gso_size` of a super-packet that is a list of whole packets (SCTP): the sender cut them, to the MTU that it knew.
+const CUT_ALREADY: u32 = 0xffff;
 
-/// The first eight bytes of either error.
-#[repr(C)]
-struct TooBig {
-    icmp: Icmp,
-    mtu: [u8; 4],
-}
-// SAFETY: bytes only.
-unsafe impl Wire for TooBig {}
-
-/// Tells the daemon if the packet says that one of ours was too big, and for less than we already know. Anybody can
-/// forge one, for a VTEP whose address is known: that only makes the daemon look, at most as often as it likes, and what
-/// it then believes are the kernel's routes.
+/// Whether the IP packet, or each that the super-packet is cut into, has at most `mtu` bytes.
 #[inline(always)]
-pub fn notice(skb: &mut Skb, host: &HostConfig) {
-    if !is_icmp(&skb.packet(), host) || skb.pull(HEADERS).is_err() {
-        return;
-    }
-    let packet = skb.packet();
-    let quoted = if host.vtep().is_ipv4() { quoted_ipv4(&packet, host) } else { quoted_ipv6(&packet, host) };
-    if let Some((vtep, mtu)) = quoted
-        && let Some(entry) = maps::vtep(&vtep)
-        && mtu < entry.mtu() as u32
-    {
-        maps::tell_path_mtu();
-    }
+pub fn fits(skb: &mut Skb, version: Version, mtu: u32) -> Result<bool, DropReason> {
+    let length = match skb.gso_size() {
+        0 => skb.len() - ETHERNET_LEN as u32,
+        CUT_ALREADY => return Ok(true),
+        payload => payload + headers(skb, version)?,
+    };
+    Ok(length <= mtu)
 }
 
-/// Whether it is ICMP for our VTEP's address: all that is asked of the host's other packets.
+/// Bytes of the headers in front of each segment's payload: network and transport. Headers of a tunnel that the workload
+/// itself runs are not among them.
 #[inline(always)]
-fn is_icmp(packet: &Packet<'_>, host: &HostConfig) -> bool {
-    let Ok(ethernet) = packet.get::<Ethernet>(0) else { return false };
-    match ethernet.ethertype {
-        ethertype::IPV4 => packet.get::<Ipv4>(ETHERNET_LEN).is_ok_and(|ip| {
-            ip.protocol == protocol::ICMP
-                && ip.version_ihl == 0x45
-                && !ip.is_fragment()
-                && VtepAddr::ipv4(ip.destination) == *host.vtep()
-        }),
-        ethertype::IPV6 => packet.get::<Ipv6>(ETHERNET_LEN).is_ok_and(|ip| {
-            ip.next_header == protocol::ICMPV6 && VtepAddr::ipv6(ip.destination) == *host.vtep()
-        }),
-        _ => false,
-    }
+fn headers(skb: &mut Skb, version: Version) -> Result<u32, DropReason> {
+    let (transport, at) = match version {
+        Version::V4 => {
+            let packet = skb.packet();
+            let ip = ip::ipv4(&packet, 0)?;
+            (ip.protocol, ETHERNET_LEN + ip.header_len())
+        }
+        Version::V6 => {
+            if extension_headers::follow(&skb.packet(), 0) {
+                skb.pull(extension_headers::REACH)?;
+            }
+            match extension_headers::transport(&skb.packet(), 0)? {
+                Some(transport) => transport,
+                None => (0, ETHERNET_LEN + IPV6_LEN),
+            }
+        }
+    };
+    let network = (at - ETHERNET_LEN) as u32;
+    Ok(match transport {
+        protocol::TCP => network + tcp_header(skb, at)?,
+        protocol::UDP => network + size_of::<Udp>() as u32,
+        _ => network,
+    })
 }
 
-/// The VTEP that the quoted packet of ours was for, and the MTU that the router told.
+/// Bytes of the TCP header at `at`, options included (RFC 9293 section 3.1).
 #[inline(always)]
-fn quoted_ipv4(packet: &Packet<'_>, host: &HostConfig) -> Option<(VtepAddr, u32)> {
-    let error = packet.get::<TooBig>(ETHERNET_LEN + IPV4_LEN).ok()?;
-    let ip = packet.get::<Ipv4>(ETHERNET_LEN + IPV4_LEN + ICMP_LEN).ok()?;
-    let udp = packet.get::<Udp>(ETHERNET_LEN + IPV4_LEN + ICMP_LEN + IPV4_LEN).ok()?;
-    let ours = [error.icmp.kind, error.icmp.code] == FRAGMENTATION_NEEDED
-        && ip.version_ihl == 0x45
-        && ip.protocol == protocol::UDP
-        && VtepAddr::ipv4(ip.source) == *host.vtep()
-        && udp.destination == host.udp_port();
-    let [_, _, high, low] = error.mtu;
-    ours.then_some((VtepAddr::ipv4(ip.destination), u16::from_be_bytes([high, low]) as u32))
-}
-
-#[inline(always)]
-fn quoted_ipv6(packet: &Packet<'_>, host: &HostConfig) -> Option<(VtepAddr, u32)> {
-    let error = packet.get::<TooBig>(ETHERNET_LEN + IPV6_LEN).ok()?;
-    let ip = packet.get::<Ipv6>(ETHERNET_LEN + IPV6_LEN + ICMP_LEN).ok()?;
-    let udp = packet.get::<Udp>(ETHERNET_LEN + IPV6_LEN + ICMP_LEN + IPV6_LEN).ok()?;
-    let ours = [error.icmp.kind, error.icmp.code] == PACKET_TOO_BIG
-        && ip.next_header == protocol::UDP
-        && VtepAddr::ipv6(ip.source) == *host.vtep()
-        && udp.destination == host.udp_port();
-    ours.then_some((VtepAddr::ipv6(ip.destination), u32::from_be_bytes(error.mtu)))
+fn tcp_header(skb: &mut Skb, at: usize) -> Result<u32, DropReason> {
+    const DATA_OFFSET: usize = 12;
+    skb.pull((at + DATA_OFFSET + 2) as u32)?;
+    let offset = u16::from_be_bytes(*skb.packet().get::<[u8; 2]>(at + DATA_OFFSET)?);
+    Ok((offset >> 12) as u32 * 4)
 }

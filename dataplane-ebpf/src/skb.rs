@@ -1,6 +1,8 @@
 //! The TC context: what the kernel knows of a packet, and the helpers that change or send it.
 
-use aya_ebpf::bindings::{__sk_buff, bpf_adj_room_mode, bpf_tunnel_key};
+use aya_ebpf::bindings::{
+    __sk_buff, BPF_F_ADJ_ROOM_FIXED_GSO, BPF_F_RECOMPUTE_CSUM, bpf_adj_room_mode, bpf_tunnel_key,
+};
 use aya_ebpf::helpers::generated as helper;
 use aya_ebpf::programs::TcContext;
 use weft_dataplane_abi::{DropReason, VtepAddr};
@@ -12,6 +14,13 @@ use crate::packet::Packet;
 const ALREADY: i64 = -114;
 /// `skb->pkt_type`: for this host.
 const PACKET_HOST: u32 = 0;
+
+/// Bytes that [`Skb::replace`] takes from the front of a packet: more than lie before any checksum to be filled in.
+const LEFT_BEHIND: u32 = 1024;
+/// What the kernel takes from a packet's front at once.
+const MOST_ADJUSTED: u32 = 0xfff;
+/// So many times are enough for the largest packet.
+const MOST_CUTS: u32 = 17;
 
 /// How room for the outer headers could not be made.
 pub enum GrowError {
@@ -55,11 +64,17 @@ impl Skb {
         unsafe { (*self.ctx).ifindex }
     }
 
-    /// Whether it is a super-packet that is segmented later (GSO).
+    /// Payload of each segment of a super-packet that is segmented later (GSO), in bytes; 0: it is none.
+    #[inline(always)]
+    pub fn gso_size(&self) -> u32 {
+        // SAFETY: the context is the kernel's.
+        unsafe { (*self.ctx).gso_size }
+    }
+
+    /// Whether it is a super-packet.
     #[inline(always)]
     pub fn is_gso(&self) -> bool {
-        // SAFETY: the context is the kernel's.
-        unsafe { (*self.ctx).gso_size != 0 }
+        self.gso_size() != 0
     }
 
     /// Whether a VLAN tag was taken off and lies in the metadata.
@@ -133,6 +148,58 @@ impl Skb {
         accepted(unsafe { helper::bpf_skb_change_tail(self.ctx, len, 0) })
     }
 
+    /// Copies `len` bytes from `offset` on, linear or not, to the start of `to`; at least one.
+    #[inline(always)]
+    pub fn read(&mut self, offset: u32, to: &mut [u8], len: usize) -> Result<(), DropReason> {
+        let len = within(len, to.len())?;
+        // SAFETY: the context is the kernel's, and `to` has `len` bytes.
+        accepted(unsafe { helper::bpf_skb_load_bytes(self.ctx.cast(), offset, to.as_mut_ptr().cast(), len) })
+    }
+
+    /// Makes the packet the first `len` bytes of `frame` and nothing else: no super-packet, no checksum left to be
+    /// filled in.
+    #[inline(always)]
+    pub fn replace(&mut self, frame: &[u8], len: usize) -> Result<(), DropReason> {
+        let len = within(len, frame.len())?;
+        // Setting the length also drops the GSO marks. Taking a stretch from the front then leaves behind where a
+        // checksum was to be filled in (`csum_start`), and with that the wish for it.
+        if self.resize(len + LEFT_BEHIND).is_err() || self.take_off(LEFT_BEHIND).is_err() {
+            // Encapsulated before: the kernel changes the length of such a packet only at its front.
+            self.cut(len)?;
+        }
+        let (from, flags) = (frame.as_ptr().cast(), BPF_F_RECOMPUTE_CSUM as u64);
+        // SAFETY: the context is the kernel's, and `frame` has `len` bytes.
+        accepted(unsafe { helper::bpf_skb_store_bytes(self.ctx, 0, from, len, flags) })
+    }
+
+    /// Sets the packet's length by cutting or growing it behind the Ethernet header.
+    #[inline(always)]
+    fn cut(&mut self, len: u32) -> Result<(), DropReason> {
+        if self.len() < len {
+            return self.adjust((len - self.len()) as i32);
+        }
+        for _ in 0..MOST_CUTS {
+            let excess = self.len() - len;
+            if excess == 0 {
+                return Ok(());
+            }
+            self.take_off(if excess < MOST_ADJUSTED { excess } else { MOST_ADJUSTED })?;
+        }
+        Err(DropReason::KernelRefused)
+    }
+
+    #[inline(always)]
+    fn take_off(&mut self, bytes: u32) -> Result<(), DropReason> {
+        self.adjust(-(bytes as i32))
+    }
+
+    #[inline(always)]
+    fn adjust(&mut self, difference: i32) -> Result<(), DropReason> {
+        let (mode, flags) = (bpf_adj_room_mode::BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO as u64);
+        // SAFETY: the context is the kernel's.
+        accepted(unsafe { helper::bpf_skb_adjust_room(self.ctx, difference, mode, flags) })
+    }
+
     /// Tells the kernel that a byte which its checksum of the whole packet covers has changed; `difference` is
     /// the change of the one's complement sum. Nothing happens if the kernel holds no such checksum.
     #[inline(always)]
@@ -161,24 +228,7 @@ impl Skb {
     /// Tells the kernel's vxlan device where to send the packet. Both addresses are of the same family.
     #[inline(always)]
     pub fn set_tunnel(&mut self, local: &VtepAddr, remote: &VtepAddr, vni: u32) -> Result<(), DropReason> {
-        use aya_ebpf::bindings as b;
-        // SAFETY: all zero is a valid key.
-        let mut key: bpf_tunnel_key = unsafe { core::mem::zeroed() };
-        key.tunnel_id = vni;
-        key.tunnel_ttl = 64;
-        let mut flags = b::BPF_F_ZERO_CSUM_TX as u64;
-        if remote.is_ipv4() {
-            key.__bindgen_anon_1.remote_ipv4 = u32::from_be_bytes(remote.ipv4_bytes());
-            key.__bindgen_anon_3.local_ipv4 = u32::from_be_bytes(local.ipv4_bytes());
-            flags |= b::BPF_F_DONT_FRAGMENT as u64;
-        } else {
-            key.__bindgen_anon_1.remote_ipv6 = words(remote.bytes());
-            key.__bindgen_anon_3.local_ipv6 = words(local.bytes());
-            flags |= b::BPF_F_TUNINFO_IPV6 as u64;
-        }
-        let size = size_of::<bpf_tunnel_key>() as u32;
-        // SAFETY: the context is the kernel's, the key is a local that outlives the call.
-        accepted(unsafe { helper::bpf_skb_set_tunnel_key(self.ctx, &mut key, size, flags) })
+        accepted(set_tunnel_key(self.ctx, local, remote, vni))
     }
 
     /// From where and with which VNI the kernel's vxlan device received the packet over this IP version: (local,
@@ -208,6 +258,13 @@ impl Skb {
             }
         };
         Ok((local, remote, key.tunnel_id))
+    }
+
+    /// Sends a copy out of a device; whether the device took it.
+    #[inline(always)]
+    pub fn send_copy(&mut self, ifindex: u32) -> bool {
+        // SAFETY: the context is the kernel's.
+        unsafe { helper::bpf_clone_redirect(self.ctx, ifindex, 0) == 0 }
     }
 
     /// Verdict: sends the packet out of a device.
@@ -241,4 +298,45 @@ fn words(address: [u8; 16]) -> [u32; 4] {
 fn bytes(address: [u32; 4]) -> [u8; 16] {
     // SAFETY: as in `words`.
     unsafe { core::mem::transmute(address) }
+}
+
+/// `len` if it is at least one and at most `most`, where the verifier sees that it is: without the black box the compiler
+/// knows a narrower range from before, and drops the part of the test that the verifier needs.
+#[inline(always)]
+fn within(len: usize, most: usize) -> Result<u32, DropReason> {
+    let len = core::hint::black_box(len);
+    if len == 0 || len > most { Err(DropReason::Malformed) } else { Ok(len as u32) }
+}
+
+/// One's complement sum, in the machine's byte order, of the first `len` bytes, at least one, and of `seed`. `len` is a
+/// multiple of four, and at most 512 before Linux 6.13.
+#[inline(always)]
+pub fn checksum(bytes: &[u8], len: usize, seed: u32) -> Result<u32, DropReason> {
+    let len = within(len, bytes.len())?;
+    let start = bytes.as_ptr().cast_mut().cast();
+    // SAFETY: `bytes` has `len` bytes. The helper fails for lengths other than said above only.
+    Ok(unsafe { helper::bpf_csum_diff(core::ptr::null_mut(), 0, start, len, seed) as u32 })
+}
+
+/// A function of its own, so that the key takes stack only while it is needed: callers' stacks are nearly full.
+#[inline(never)]
+fn set_tunnel_key(ctx: *mut __sk_buff, local: &VtepAddr, remote: &VtepAddr, vni: u32) -> i64 {
+    use aya_ebpf::bindings as b;
+    // SAFETY: all zero is a valid key.
+    let mut key: bpf_tunnel_key = unsafe { core::mem::zeroed() };
+    key.tunnel_id = vni;
+    key.tunnel_ttl = 64;
+    let mut flags = b::BPF_F_ZERO_CSUM_TX as u64;
+    if remote.is_ipv4() {
+        key.__bindgen_anon_1.remote_ipv4 = u32::from_be_bytes(remote.ipv4_bytes());
+        key.__bindgen_anon_3.local_ipv4 = u32::from_be_bytes(local.ipv4_bytes());
+        flags |= b::BPF_F_DONT_FRAGMENT as u64;
+    } else {
+        key.__bindgen_anon_1.remote_ipv6 = words(remote.bytes());
+        key.__bindgen_anon_3.local_ipv6 = words(local.bytes());
+        flags |= b::BPF_F_TUNINFO_IPV6 as u64;
+    }
+    let size = size_of::<bpf_tunnel_key>() as u32;
+    // SAFETY: the context is the kernel's, the key is a local that outlives the call.
+    unsafe { helper::bpf_skb_set_tunnel_key(ctx, &mut key, size, flags) }
 }

@@ -21,6 +21,9 @@ pub struct Desired {
     pub networks: BTreeMap<Vni, Network>,
     /// Ports of this host, by the name that they have in the API.
     pub ports: BTreeMap<String, Port>,
+    /// VTEPs that take part in a subnet, by L2 VNI: each with the VNI that it wants for what is copied to all of them
+    /// (the routes of type 3 of RFC 7432). At most [`MOST_FLOOD_VTEPS`](weft_dataplane_abi::MOST_FLOOD_VTEPS) in each.
+    pub flood: BTreeMap<Vni, BTreeMap<Vtep, Vni>>,
     /// Addresses on other hosts, by network (L3 VNI) and address.
     pub remote_hosts: BTreeMap<(Vni, IpAddr), RemoteHost>,
     /// Prefixes behind other hosts, by network (L3 VNI) and prefix.

@@ -6,7 +6,7 @@ mod next_hops;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use weft_dataplane_abi::{Endpoint, HostConfig, maps};
+use weft_dataplane_abi::{Endpoint, FloodKey, FloodMember, HostConfig, maps};
 
 use crate::apply::{Hands, pending};
 use crate::bpf::{Maps, PinFolder, Programs, Table};
@@ -17,7 +17,7 @@ use crate::error::{ObserveError, OpenError, chain};
 use crate::names::{self, Owned};
 use crate::netlink::Netlink;
 use crate::observe::{Namespaces, Observed, asking};
-use crate::plan::{self, Devices, LocalPort, NextHops, Slots, Tables};
+use crate::plan::{self, Devices, Flood, LocalPort, NextHops, Slots, Tables};
 use crate::tenure::Tenure;
 use crate::{Failure, Options, Owner, PortState, Report};
 
@@ -122,8 +122,9 @@ impl Kernel {
         observed: &Observed,
         report: &mut Report,
     ) -> Result<(), ObserveError> {
-        let endpoints = self.endpoints()?;
-        let (slots, wanted) = tables(desired, observed, &endpoints, self.maps.endpoints.capacity());
+        let held = self.held()?;
+        let (slots, wanted, unfit) = tables(desired, observed, &held, self.maps.endpoints.capacity());
+        report.failures.extend(unfit);
         for slot in slots.fresh {
             // A slot beyond the map has no counters; the endpoint will not fit either.
             if let Err(error) = self.maps.counters.clear(slot) {
@@ -148,9 +149,8 @@ impl Kernel {
         Ok(())
     }
 
-    fn endpoints(&self) -> Result<BTreeMap<u32, Endpoint>, ObserveError> {
-        let map = self.maps.endpoints.name();
-        self.maps.endpoints.read().map_err(|error| ObserveError::Map { map, cause: chain(&error) })
+    fn held(&self) -> Result<Held, ObserveError> {
+        Ok(Held { endpoints: read(&self.maps.endpoints)?, flood: read(&self.maps.flood)? })
     }
 
     fn host_change(&self, wanted: &Tables) -> Result<Option<Change>, ObserveError> {
@@ -188,8 +188,8 @@ impl Kernel {
         for stage in BEFORE_MAPS {
             changes.extend(preview(stage, desired, &mut observed));
         }
-        let endpoints = self.endpoints()?;
-        let (_, wanted) = tables(desired, &observed, &endpoints, self.maps.endpoints.capacity());
+        let held = self.held()?;
+        let (_, wanted, _) = tables(desired, &observed, &held, self.maps.endpoints.capacity());
         changes.extend(self.host_change(&wanted)?);
         let (pending, _) = pending(&mut self.maps, &wanted, &port_names(desired, &observed));
         changes.extend(pending.iter().flat_map(|update| update.changes()));
@@ -202,6 +202,17 @@ impl Kernel {
         }
         Ok(changes)
     }
+}
+
+/// What the maps hold that what they should hold depends on: numbers that were given stay.
+struct Held {
+    endpoints: BTreeMap<u32, Endpoint>,
+    flood: BTreeMap<FloodKey, FloodMember>,
+}
+
+fn read<T: Table>(table: &T) -> Result<BTreeMap<T::Key, T::Value>, ObserveError> {
+    let map = table.name();
+    table.read().map_err(|error| ObserveError::Map { map, cause: chain(&error) })
 }
 
 /// The changes of one stage, which are then assumed to be made.
@@ -222,24 +233,26 @@ fn plan(desired: &Desired, observed: &Observed) -> (Devices, Vec<Failure>) {
 fn tables(
     desired: &Desired,
     observed: &Observed,
-    endpoints: &BTreeMap<u32, Endpoint>,
+    held: &Held,
     capacity: usize,
-) -> (Slots, Tables) {
+) -> (Slots, Tables, Vec<Failure>) {
     let ifindexes: BTreeMap<&str, u32> = desired
         .ports
         .keys()
         .filter_map(|port| Some((port.as_str(), observed.host_end(port)?.index)))
         .collect();
     let capacity = u32::try_from(capacity).unwrap_or(u32::MAX);
-    let slots = Slots::plan(&ifindexes.values().copied().collect::<BTreeSet<_>>(), endpoints, capacity);
+    let slots = Slots::plan(&ifindexes.values().copied().collect::<BTreeSet<_>>(), &held.endpoints, capacity);
     let ports = ifindexes.into_iter().filter_map(|(port, ifindex)| {
         let slot = *slots.by_ifindex.get(&ifindex)?;
         Some((port, LocalPort { ifindex, slot }))
     });
+    let ports = ports.collect();
+    let Flood { members, failures } = Flood::plan(desired, &ports, &held.flood);
     let vxlan = observed.vxlan().map_or(0, |link| link.index);
     let (next_hops, _) = NextHops::plan(&desired.host, observed);
-    let tables = Tables::plan(desired, &ports.collect(), vxlan, &next_hops);
-    (slots, tables)
+    let tables = Tables::plan(desired, &ports, vxlan, &next_hops, members);
+    (slots, tables, failures)
 }
 
 fn port_names(desired: &Desired, observed: &Observed) -> BTreeMap<u32, String> {

@@ -30,6 +30,7 @@ use std::path::PathBuf;
 pub use change::{Change, DeviceSetting, Operation, PortSetting};
 pub use dataplane::Dataplane;
 pub use error::{ObserveError, OpenError};
+pub use weft_dataplane_abi::MOST_FLOOD_VTEPS;
 
 /// Where weft's pins live and how large its maps are.
 #[derive(Debug, Clone, PartialEq, Eq)]

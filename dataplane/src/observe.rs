@@ -212,7 +212,8 @@ impl Namespace {
 pub(crate) fn remote_vteps(desired: &Desired) -> BTreeSet<Vtep> {
     let hosts = desired.remote_hosts.values().map(|host| host.vtep);
     let prefixes = desired.remote_prefixes.values().map(|prefix| prefix.vtep);
-    hosts.chain(prefixes).collect()
+    let members = desired.flood.values().flat_map(|members| members.keys().copied());
+    hosts.chain(prefixes).chain(members).collect()
 }
 
 fn addresses(netlink: &mut Netlink) -> Result<BTreeSet<IpAddr>, ObserveError> {

@@ -1,12 +1,14 @@
 //! Plan: what the kernel should hold for what is desired. Pure: values in, values out.
 
 mod devices;
+mod flood;
 mod host;
 mod next_hop;
 mod slots;
 mod tables;
 
 pub(crate) use devices::{Devices, WantedPort};
+pub(crate) use flood::Flood;
 pub(crate) use host::workable;
 pub(crate) use next_hop::NextHops;
 pub(crate) use slots::Slots;

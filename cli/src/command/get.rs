@@ -198,7 +198,11 @@ fn contents(remote: &Remote) -> String {
     for entry in &remote.prefixes {
         prefixes.row([entry.prefix.to_string(), entry.network.clone()]);
     }
-    format!("\n{addresses}\n{prefixes}")
+    let mut subnets = Table::new(["SUBNET"]);
+    for subnet in &remote.subnets {
+        subnets.row([subnet.clone()]);
+    }
+    format!("\n{subnets}\n{addresses}\n{prefixes}")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use weft_dataplane_abi::{IpKey, VtepAddr, VtepEntry};
+use weft_dataplane_abi::{FloodKey, IpKey, VtepAddr, VtepEntry, flood_group};
 use weft_vxlan::Vtep;
 
 use crate::bpf::{Maps, PrefixKey, Table, size_key};
@@ -46,6 +46,7 @@ pub(crate) fn pending<'a>(
         update(&mut maps.hosts, &wanted.hosts, host),
         update(&mut maps.fdb, &wanted.fdb, |key| format!("MAC {} in subnet {}", key.mac(), key.subnet())),
         update(&mut maps.endpoints, &wanted.endpoints, endpoint),
+        update(&mut maps.flood, &wanted.flood, member),
     ];
     let mut pending = Vec::new();
     let mut failures = Vec::new();
@@ -141,6 +142,11 @@ fn host(key: &IpKey) -> String {
         Some(address) => format!("address {address} in network {}", key.network()),
         None => format!("{key:?}"),
     }
+}
+
+fn member(key: &FloodKey) -> String {
+    let group = if key.group() == flood_group::PORTS { "port" } else { "VTEP" };
+    format!("{group} {} for copies in subnet {}", key.index(), key.subnet())
 }
 
 fn prefix(key: &PrefixKey) -> String {

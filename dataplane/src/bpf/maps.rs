@@ -11,8 +11,8 @@ use aya::maps::{
 };
 use aya::util::nr_cpus;
 use weft_dataplane_abi::{
-    Endpoint, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, PortLimits, VniEntry, VtepAddr,
-    VtepEntry, VtepVniKey, maps,
+    Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, PortLimits,
+    VniEntry, VtepAddr, VtepEntry, VtepVniKey, maps,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -68,7 +68,7 @@ impl fmt::Display for Shape {
 }
 
 /// The shape of every map, by name.
-pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 12] {
+pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 13] {
     let Sizes { ports, vnis, vteps, addresses, prefixes } = *sizes;
     // A VTEP takes part in a VNI by an address, which brings at most a network and a subnet, or by a prefix.
     let memberships = vteps.saturating_mul(vnis).min(addresses.saturating_mul(2).saturating_add(prefixes));
@@ -83,6 +83,8 @@ pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 12] {
         (maps::VNIS, Shape::new::<u32, VniEntry>(hash, vnis)),
         (maps::VTEP_VNIS, Shape::new::<VtepVniKey, u8>(hash, memberships)),
         (maps::VTEPS, Shape::new::<VtepAddr, VtepEntry>(hash, vteps)),
+        // Ports, and VTEPs by subnet: each takes part in one by an address there, or by being named in it.
+        (maps::FLOOD, Shape::new::<FloodKey, FloodMember>(hash, ports.saturating_add(addresses))),
         // Slot 0 belongs to no port.
         (maps::COUNTERS, Shape::new::<u32, PortCounters>(MapType::PerCpuArray, ports.saturating_add(1))),
         (maps::LIMITS, Shape::new::<u32, PortLimits>(MapType::Array, ports.saturating_add(1))),
@@ -96,6 +98,7 @@ pub(crate) fn size_key(name: &str) -> Option<&'static str> {
     match name {
         maps::ENDPOINTS | maps::COUNTERS | maps::LIMITS => Some("sizes.ports"),
         maps::HOSTS | maps::FDB => Some("sizes.addresses"),
+        maps::FLOOD => Some("sizes.ports or sizes.addresses"),
         maps::PREFIXES => Some("sizes.prefixes"),
         maps::VNIS => Some("sizes.vnis"),
         maps::VTEPS => Some("sizes.vteps"),
@@ -200,6 +203,7 @@ pub(crate) struct Maps {
     pub(crate) vnis: HashTable<u32, VniEntry>,
     pub(crate) vtep_vnis: HashTable<VtepVniKey, u8>,
     pub(crate) vteps: HashTable<VtepAddr, VtepEntry>,
+    pub(crate) flood: HashTable<FloodKey, FloodMember>,
     pub(crate) counters: Counters,
 }
 
@@ -215,6 +219,7 @@ impl Maps {
             vnis: HashTable::at(&path(maps::VNIS), maps::VNIS)?,
             vtep_vnis: HashTable::at(&path(maps::VTEP_VNIS), maps::VTEP_VNIS)?,
             vteps: HashTable::at(&path(maps::VTEPS), maps::VTEPS)?,
+            flood: HashTable::at(&path(maps::FLOOD), maps::FLOOD)?,
             counters: Counters::at(&path(maps::COUNTERS))?,
         })
     }

@@ -52,6 +52,7 @@ impl Staging {
         self.copy(&old.vnis, &mut new.vnis)?;
         self.copy(&old.vtep_vnis, &mut new.vtep_vnis)?;
         self.copy(&old.vteps, &mut new.vteps)?;
+        self.copy(&old.flood, &mut new.flood)?;
         if self.resized.contains(maps::COUNTERS) {
             let broken = |error: MapError| broken(maps::COUNTERS, &error);
             let endpoints = old.endpoints.read().map_err(broken)?;

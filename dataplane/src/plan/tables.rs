@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use weft_dataplane_abi::{
-    Endpoint, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate, VniEntry, VtepAddr, VtepEntry,
-    VtepVniKey,
+    Endpoint, FloodKey, FloodMember, Gateways, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate,
+    VniEntry, VtepAddr, VtepEntry, VtepVniKey,
 };
 use weft_vxlan::Vni;
 
@@ -25,6 +25,8 @@ pub(crate) struct Tables {
     pub(crate) vnis: BTreeMap<u32, VniEntry>,
     pub(crate) vtep_vnis: BTreeMap<VtepVniKey, u8>,
     pub(crate) vteps: BTreeMap<VtepAddr, VtepEntry>,
+    /// Planned by [`Flood`](super::Flood).
+    pub(crate) flood: BTreeMap<FloodKey, FloodMember>,
 }
 
 /// Where a port's host end is.
@@ -36,12 +38,13 @@ pub(crate) struct LocalPort {
 
 impl Tables {
     /// The entries for `desired`, with the ports that have a host end, the vxlan device's index, or 0 if there is
-    /// none, and the next hops.
+    /// none, the next hops, and who gets copies of what is for a whole subnet.
     pub(crate) fn plan(
         desired: &Desired,
         ports: &BTreeMap<&str, LocalPort>,
         vxlan: u32,
         next_hops: &NextHops,
+        flood: BTreeMap<FloodKey, FloodMember>,
     ) -> Self {
         let host = &desired.host;
         let mut tables = Self {
@@ -53,6 +56,7 @@ impl Tables {
             vnis: BTreeMap::new(),
             vtep_vnis: BTreeMap::new(),
             vteps: next_hops.entries().map(|(vtep, entry)| (VtepAddr::new(vtep), entry)).collect(),
+            flood,
         };
         for network in desired.networks.keys() {
             tables.vnis.insert(network.get(), VniEntry::network_itself(*network));
@@ -63,13 +67,20 @@ impl Tables {
         for ((network, address), remote) in &desired.remote_hosts {
             tables.remote_host(*network, *address, remote);
         }
+        for (subnet, members) in &desired.flood {
+            let keys = members.keys().map(|vtep| (VtepVniKey::new(*subnet, *vtep), 1));
+            tables.vtep_vnis.extend(keys);
+        }
         for ((network, prefix), remote) in &desired.remote_prefixes {
             tables.remote_prefix(*network, *prefix, remote);
         }
         for (name, port) in &desired.ports {
             if let (Some(local), Some(subnet)) = (ports.get(name.as_str()), desired.subnets.get(&port.subnet))
             {
-                tables.port(*local, port, subnet.network);
+                let ipv4 = subnet.ipv4.map(|(_, gateway)| gateway);
+                let ipv6 = subnet.ipv6.map(|(_, gateway)| gateway);
+                let gateways = Gateways::new(ipv4, ipv6, host.gateway_mac);
+                tables.port(*local, port, subnet.network, gateways);
             }
         }
         tables
@@ -111,11 +122,12 @@ impl Tables {
         self.prefixes.insert(key, NextHop::remote(*vtep, *vni, *router_mac));
     }
 
-    fn port(&mut self, local: LocalPort, port: &Port, network: Vni) {
+    fn port(&mut self, local: LocalPort, port: &Port, network: Vni, gateways: Gateways) {
         let LocalPort { ifindex, slot } = local;
         let Port { subnet, mac, ipv4, ipv6, .. } = port;
         let next_hop = NextHop::local(ifindex, slot, *mac);
-        self.endpoints.insert(ifindex, Endpoint::new(network, *subnet, slot, *mac, *ipv4, *ipv6));
+        let endpoint = Endpoint::new(network, *subnet, slot, *mac, *ipv4, *ipv6, gateways);
+        self.endpoints.insert(ifindex, endpoint);
         self.fdb.insert(MacKey::new(*subnet, *mac), next_hop);
         for address in ipv4.map(IpAddr::from).into_iter().chain(ipv6.map(IpAddr::from)) {
             self.hosts.insert(IpKey::new(network, address), HostRoute::new(next_hop, *subnet, *mac));

@@ -73,7 +73,10 @@ fn the_overhead_is_20_bytes_more() {
     let Some(mut world) = World::load_over_ipv6() else { return };
     // 1430 bytes inside are 1500 outside.
     assert_eq!(world.run(FROM_POD, &udp(ALICE, CAROL, false, 1430 - 28)).verdict, REDIRECT);
-    world.assert_dropped(FROM_POD, &udp(ALICE, CAROL, false, 1431 - 28), DropReason::TooBig);
+    let outcome = world.run(FROM_POD, &udp(ALICE, CAROL, false, 1431 - 28));
+    // "Fragmentation needed" from the gateway (RFC 1191), with the MTU inside the tunnel.
+    assert_eq!((outcome.frame[23], &outcome.frame[34..36]), (1, &[3, 4][..]));
+    assert_eq!(outcome.frame[40..42], 1430_u16.to_be_bytes());
 }
 
 #[test]

@@ -167,6 +167,22 @@ impl World {
         assert_eq!(outcome.verdict, DROP);
     }
 
+    /// Asserts that a program refuses a frame: the drop is counted for ALICE with this reason, and what is left of the
+    /// packet goes back to her. `gso_size` as for [`World::run_with`].
+    #[track_caller]
+    pub fn assert_refused(&mut self, frame: &[u8], gso_size: u32, reason: DropReason) -> Vec<u8> {
+        let (mut drops, before) = (self.drops(ALICE_SLOT), self.counters(ALICE_SLOT));
+        let outcome = self.run_with(abi::programs::FROM_POD, frame, gso_size);
+        *drops.entry(reason.name()).or_default() += 1;
+        assert_eq!(self.drops(ALICE_SLOT), drops);
+        let after = self.counters(ALICE_SLOT);
+        assert_eq!(after.from_port, before.from_port, "a dropped packet was not passed on");
+        assert_eq!(after.to_port.packets, before.to_port.packets + 1);
+        assert_eq!(after.to_port.bytes, before.to_port.bytes + outcome.frame.len() as u64);
+        assert_eq!(outcome.verdict, REDIRECT);
+        outcome.frame
+    }
+
     /// Drops counted for a slot, by name.
     pub fn drops(&self, slot: u32) -> BTreeMap<&'static str, u64> {
         let counters = self.counters(slot);
@@ -191,6 +207,22 @@ impl World {
     pub fn path_mtu_signal(&self) -> u64 {
         let map: Array<&MapData, u64> = Array::try_from(self.ebpf.map(abi::maps::PATH_MTU).unwrap()).unwrap();
         map.get(&0, 0).unwrap()
+    }
+
+    /// Lets no port have any ICMP error.
+    pub fn forbid_icmp_errors(&mut self) {
+        self.limit_icmp_errors(0);
+    }
+
+    fn limit_icmp_errors(&mut self, rate: u32) {
+        let other = abi::Rate::per_second(1000);
+        let icmp_errors = abi::Rate::per_second(rate);
+        let limits = abi::Limits { floods: other, icmp_errors, drop_events: other };
+        let host =
+            abi::HostConfig::new((self.vtep)(1), UDP_PORT, VXLAN_IFINDEX, ROUTER_MAC, GATEWAY_MAC, limits);
+        let mut array: Array<_, Raw<abi::HostConfig>> =
+            Array::try_from(self.ebpf.map_mut(abi::maps::HOST).unwrap()).unwrap();
+        array.set(0, Raw(host), 0).unwrap();
     }
 
     /// Makes loopback somebody else's, or nobody's.
@@ -219,14 +251,7 @@ impl World {
     }
 
     fn fill(&mut self) {
-        let rate = abi::Rate::per_second(1000);
-        let limits = abi::Limits { floods: rate, icmp_errors: rate, drop_events: rate };
-        let host =
-            abi::HostConfig::new((self.vtep)(1), UDP_PORT, VXLAN_IFINDEX, ROUTER_MAC, GATEWAY_MAC, limits);
-        let mut array: Array<_, Raw<abi::HostConfig>> =
-            Array::try_from(self.ebpf.map_mut(abi::maps::HOST).unwrap()).unwrap();
-        array.set(0, Raw(host), 0).unwrap();
-
+        self.limit_icmp_errors(1000);
         let (red, blue) = (red(), vni(6001));
         for (number, entry) in [
             (red, VniEntry::network_itself(red)),
@@ -280,7 +305,13 @@ impl World {
 
     fn local(&mut self, network: Vni, subnet: Vni, ifindex: u32, slot: u32, station: Station) {
         let Station { mac, ipv4, ipv6 } = station;
-        let endpoint = abi::Endpoint::new(network, subnet, slot, mac, Some(ipv4), Some(ipv6));
+        let [a, b, c, _] = ipv4.octets();
+        let [prefix, subnet_id, ..] = ipv6.segments();
+        let gateways = abi::Gateways {
+            ipv4: [a, b, c, 1].into(),
+            ipv6: Ipv6Addr::new(prefix, subnet_id, 0, 0, 0, 0, 0, 1),
+        };
+        let endpoint = abi::Endpoint::new(network, subnet, slot, mac, Some(ipv4), Some(ipv6), gateways);
         self.put(abi::maps::ENDPOINTS, ifindex, endpoint);
         self.reachable(network, subnet, station, NextHop::local(ifindex, slot, mac), None);
     }

@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result};
 use ipnet::IpNet;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteProtocol, RouteScope,
-    RouteType,
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteNextHop, RouteProtocol,
+    RouteScope, RouteType,
 };
 
 use super::address::family;
@@ -30,8 +30,22 @@ impl Namespace {
     /// # Errors
     /// The gateway is on no link, or the route is there.
     pub fn add_route(&self, destination: IpNet, gateway: IpAddr) -> Result<()> {
+        self.make_route(route_message(destination, &[gateway]), destination, gateway)
+    }
+
+    /// The same, for packets of at most `mtu` bytes.
+    ///
+    /// # Errors
+    /// As [`Namespace::add_route`].
+    pub fn add_route_of_mtu(&self, destination: IpNet, gateway: IpAddr, mtu: u32) -> Result<()> {
+        let mut message = route_message(destination, &[gateway]);
+        message.attributes.push(RouteAttribute::Metrics(vec![RouteMetric::Mtu(mtu)]));
+        self.make_route(message, destination, gateway)
+    }
+
+    fn make_route(&self, message: RouteMessage, destination: IpNet, gateway: IpAddr) -> Result<()> {
         self.netlink()
-            .create(RouteNetlinkMessage::NewRoute(route_message(destination, &[gateway])))
+            .create(RouteNetlinkMessage::NewRoute(message))
             .with_context(|| format!("a route in {} to {destination} through {gateway}", self.name()))
     }
 

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod ecmp;
+mod flooding;
 mod foreign;
 mod forged;
 mod getting_started;
@@ -13,11 +14,13 @@ mod next_hop_under_traffic;
 mod other_port;
 mod overlapping_tenants;
 mod ownership;
-mod path_mtu;
+mod pmtu;
 mod restart;
 mod same_host;
 mod spoofing;
+mod traceroute;
 mod transfers;
 mod two_data_centres;
 mod two_hosts;
 mod two_nics;
+mod underlay_mtu;

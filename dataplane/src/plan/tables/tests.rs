@@ -51,13 +51,14 @@ fn desired() -> Desired {
         subnets: BTreeMap::from([(vni(RED_FRONT), subnet(RED)), (vni(BLUE_FRONT), subnet(BLUE))]),
         networks: [RED, BLUE].map(|number| (vni(number), Network { name: number.to_string() })).into(),
         ports: BTreeMap::new(),
+        flood: BTreeMap::new(),
         remote_hosts: BTreeMap::new(),
         remote_prefixes: BTreeMap::new(),
     }
 }
 
 fn plan(desired: &Desired, ports: &[(&str, LocalPort)]) -> Tables {
-    Tables::plan(desired, &ports.iter().copied().collect(), 7, &NextHops::default())
+    Tables::plan(desired, &ports.iter().copied().collect(), 7, &NextHops::default(), BTreeMap::new())
 }
 
 #[test]
@@ -101,7 +102,10 @@ fn a_port_is_an_endpoint_a_mac_and_its_addresses() {
     desired.ports.insert("a".to_owned(), port.clone());
     desired.ports.insert("without-device".to_owned(), Port { mac: mac(11), ..port });
     let tables = plan(&desired, &[("a", LocalPort { ifindex: 30, slot: 4 })]);
-    let endpoint = Endpoint::new(vni(RED), vni(RED_FRONT), 4, mac(10), Some([10, 0, 0, 10].into()), None);
+    let gateway6 = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+    let gateways = Gateways { ipv4: [10, 0, 0, 1].into(), ipv6: gateway6 };
+    let address = Some([10, 0, 0, 10].into());
+    let endpoint = Endpoint::new(vni(RED), vni(RED_FRONT), 4, mac(10), address, None, gateways);
     assert_eq!(tables.endpoints, BTreeMap::from([(30, endpoint)]));
     let next_hop = NextHop::local(30, 4, mac(10));
     assert_eq!(tables.fdb, BTreeMap::from([(MacKey::new(vni(RED_FRONT), mac(10)), next_hop)]));
