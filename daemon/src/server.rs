@@ -24,8 +24,8 @@ pub use peer::Allowed;
 use peer::Door;
 pub use socket::{SocketError, answers, bind, remove_stale};
 
-/// Bytes of the largest request: some hundred thousand ports in one file.
-const LARGEST_BODY: usize = 64 << 20;
+/// Bytes of the largest request: remotes with a million addresses in one file take some 80 MB.
+const LARGEST_BODY: usize = 256 << 20;
 
 /// What every handler has.
 #[derive(Debug, Clone)]

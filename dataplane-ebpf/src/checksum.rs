@@ -1,16 +1,4 @@
-//! The Internet checksum (RFC 1071): sums of big-endian words, and what a header carries of them.
-
-/// Sum of the big-endian words. A function of its own: its bytes, all at hand at once, would fill the caller's stack.
-#[inline(never)]
-pub fn words<const N: usize>(bytes: &[u8; N]) -> u32 {
-    let mut sum = 0;
-    let mut at = 0;
-    while at + 1 < N {
-        sum += u16::from_be_bytes([bytes[at], bytes[at + 1]]) as u32;
-        at += 2;
-    }
-    sum
-}
+//! The Internet checksum (RFC 1071): what a header carries of a sum of big-endian words.
 
 /// The sum with its carries added back in.
 #[inline(always)]

@@ -52,13 +52,15 @@ type Step = unsafe extern "C" fn(u64, *mut Walk<'_>) -> i64;
 /// Copies what the port of `endpoint` sends, within its rate. `reason` is why it is dropped if there is nobody to get a
 /// copy. The frame's sender must have been checked.
 #[inline(always)]
-pub fn from_port(
-    skb: &mut Skb,
-    host: &'static HostConfig,
-    endpoint: &Endpoint,
-    reach: Reach,
-    reason: DropReason,
-) -> Verdict {
+pub fn from_port(skb: &mut Skb, endpoint: &Endpoint, reach: Reach, reason: DropReason) -> Verdict {
+    copy(skb, endpoint, reach, reason)?;
+    Ok(Action::Copied)
+}
+
+/// A function of its own, as inlined code shares no stack with other such code, and the steps need some.
+#[inline(never)]
+fn copy(skb: &mut Skb, endpoint: &Endpoint, reach: Reach, reason: DropReason) -> Result<(), DropReason> {
+    let host = maps::host()?;
     let subnet = endpoint.subnet();
     let is_there = |group, index| maps::flood(&FloodKey::raw(subnet, group, index)).is_some();
     // One of the ports is the sender.
@@ -76,7 +78,7 @@ pub fn from_port(
     }
     walk.along(to_vtep, MOST_FLOOD_VTEPS);
     match walk {
-        Walk { copied: true, .. } => Ok(Action::Copied),
+        Walk { copied: true, .. } => Ok(()),
         Walk { too_big: true, .. } => Err(DropReason::TooBig),
         _ => Err(reason),
     }

@@ -1,7 +1,7 @@
 //! What a workload sends, from the host end of its veth: endpoint, neighbours, anti-spoofing, then routed or
 //! switched, and into another port or the tunnel; or copied, if it is for the whole subnet.
 
-use weft_dataplane_abi::{DropReason, Endpoint, HostConfig, MacKey, kind};
+use weft_dataplane_abi::{DropReason, Endpoint, HostConfig, IpKey, MacKey, NextHop, kind};
 
 use crate::encapsulate::encapsulate;
 use crate::flood::{self, Reach};
@@ -62,12 +62,28 @@ fn packet(skb: &mut Skb, endpoint: &Endpoint) -> Verdict {
     }
     endpoint::check_ip(&packet, version, endpoint)?;
     if multicast {
-        flood::from_port(skb, host, endpoint, Reach::All, DropReason::Multicast)
-    } else if mac == host.gateway_mac() {
-        routed(skb, host, endpoint, version, destination)
-    } else {
-        switched(skb, host, endpoint, mac)
+        return flood::from_port(skb, endpoint, Reach::All, DropReason::Multicast);
     }
+    let onward = if mac == host.gateway_mac() {
+        routed(skb, host, endpoint, version, destination)?
+    } else {
+        switched(skb, endpoint, mac)?
+    };
+    match onward {
+        Onward::Here(action) => Ok(action),
+        // In one place for both: what is inlined twice needs the stack twice.
+        Onward::Tunnel { next_hop, destination, source, routed } => {
+            encapsulate(skb, host, next_hop, version, destination, source, routed)
+        }
+    }
+}
+
+/// Where a packet for one receiver goes.
+enum Onward {
+    /// Nowhere beyond this host.
+    Here(Action),
+    /// To another host, with these inner MACs, and with one hop less if it is routed.
+    Tunnel { next_hop: &'static NextHop, destination: [u8; 6], source: [u8; 6], routed: bool },
 }
 
 /// To the gateway's MAC: by destination address, within the network.
@@ -77,39 +93,41 @@ fn routed(
     host: &HostConfig,
     endpoint: &Endpoint,
     version: Version,
-    destination: weft_dataplane_abi::IpKey,
-) -> Verdict {
+    destination: IpKey,
+) -> Result<Onward, DropReason> {
     let next_hop = route::lookup(destination)?;
     if next_hop.kind() == kind::GATEWAY {
-        return gateway::answer(skb, host, version);
+        return gateway::answer(skb, host, version).map(Onward::Here);
     }
     if version == Version::V6 && endpoint.is_link_local(ip::ipv6(&skb.packet(), 0)?.source) {
         return Err(DropReason::LinkLocal);
     }
     if ttl::is_spent(&skb.packet(), 0, version)? {
-        return Ok(Action::Refuse(Refusal::TimeExceeded));
+        return Ok(Onward::Here(Action::Refuse(Refusal::TimeExceeded)));
     }
     if next_hop.kind() == kind::LOCAL {
         ttl::decrement(skb, version)?;
         ip::set_macs(&mut skb.packet(), next_hop.mac(), host.gateway_mac())?;
-        skb.accept()?;
-        Ok(Action::Deliver { ifindex: next_hop.ifindex(), slot: next_hop.slot() })
-    } else {
-        encapsulate(skb, host, next_hop, version, next_hop.mac(), host.router_mac(), true)
+        return deliver(skb, next_hop);
     }
+    let (destination, source) = (next_hop.mac(), host.router_mac());
+    Ok(Onward::Tunnel { next_hop, destination, source, routed: true })
 }
 
 /// To another MAC: within the subnet, as it is.
 #[inline(always)]
-fn switched(skb: &mut Skb, host: &'static HostConfig, endpoint: &Endpoint, mac: [u8; 6]) -> Verdict {
+fn switched(skb: &mut Skb, endpoint: &Endpoint, mac: [u8; 6]) -> Result<Onward, DropReason> {
     let Some(next_hop) = maps::switch(&MacKey::raw(endpoint.subnet(), mac)) else {
-        return flood::from_port(skb, host, endpoint, Reach::OtherHosts, DropReason::UnknownMac);
+        return flood::from_port(skb, endpoint, Reach::OtherHosts, DropReason::UnknownMac).map(Onward::Here);
     };
     if next_hop.kind() == kind::LOCAL {
-        skb.accept()?;
-        Ok(Action::Deliver { ifindex: next_hop.ifindex(), slot: next_hop.slot() })
-    } else {
-        let version = Version::of(skb.packet().get::<Ethernet>(0)?.ethertype)?;
-        encapsulate(skb, host, next_hop, version, mac, endpoint.mac(), false)
+        return deliver(skb, next_hop);
     }
+    Ok(Onward::Tunnel { next_hop, destination: mac, source: endpoint.mac(), routed: false })
+}
+
+#[inline(always)]
+fn deliver(skb: &mut Skb, next_hop: &NextHop) -> Result<Onward, DropReason> {
+    skb.accept()?;
+    Ok(Onward::Here(Action::Deliver { ifindex: next_hop.ifindex(), slot: next_hop.slot() }))
 }

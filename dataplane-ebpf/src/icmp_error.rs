@@ -9,8 +9,6 @@ mod message;
 mod v4;
 mod v6;
 
-pub use message::{MessageV4, MessageV6};
-
 use weft_dataplane_abi::{DropReason, Endpoint, HostConfig};
 
 use crate::headers::Ethernet;
@@ -18,6 +16,8 @@ use crate::ip::Version;
 use crate::limit;
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict};
+
+pub use message::{MessageV4, MessageV6};
 
 /// Why a packet does not go on, where its sender may be told.
 #[derive(Clone, Copy)]
@@ -64,6 +64,17 @@ pub struct Macs {
     pub source: [u8; 6],
 }
 
+/// What a message says beside its quote. All of it in memory, for functions that are not inlined.
+struct Told {
+    destination: [u8; 6],
+    source: [u8; 6],
+    kind: u8,
+    code: u8,
+    rest: [u8; 4],
+    /// From whom the packet was for, rather than from the gateway.
+    by_target: bool,
+}
+
 /// Turns the packet into the message about it, from the gateway of `endpoint`'s subnet, within that port's limit.
 #[inline(always)]
 pub fn turn_into(
@@ -76,13 +87,20 @@ pub fn turn_into(
 ) -> Result<(), DropReason> {
     let allowed = match version {
         Version::V4 => v4::may_be_answered(&skb.packet())?,
-        Version::V6 => v6::may_be_answered(skb)?,
+        Version::V6 => v6::may_be_answered(skb.again()),
     };
     if !allowed || !limit::icmp_error(host.limits(), endpoint.slot()) {
         return Err(refusal.reason());
     }
+    let (kind, code, rest) = match version {
+        Version::V4 => v4::header(refusal),
+        Version::V6 => v6::header(refusal),
+    };
+    let Macs { destination, source } = macs;
+    let by_target = matches!(refusal, Refusal::PortUnreachable);
+    let told = Told { destination, source, kind, code, rest, by_target };
     match version {
-        Version::V4 => v4::turn_into(skb, endpoint, macs, refusal),
-        Version::V6 => v6::turn_into(skb, endpoint, macs, refusal),
+        Version::V4 => v4::turn_into(skb.again(), endpoint, &told),
+        Version::V6 => v6::turn_into(skb.again(), endpoint, &told),
     }
 }

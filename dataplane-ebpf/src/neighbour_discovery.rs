@@ -1,16 +1,18 @@
 //! IPv6 neighbour discovery (RFC 4861): as ARP, answered in place, or let out and in where the control plane does not
 //! know the answer.
 
+use core::hint::black_box;
+
 use weft_dataplane_abi::{DropReason, Endpoint, HostRoute, IpKey, kind};
 
 use crate::bridge::{self, Neighbours, Receivers, Subnet};
-use crate::checksum::{self, words};
+use crate::checksum;
 use crate::extension_headers;
 use crate::headers::{ETHERNET_LEN, Ethernet, IPV6_LEN, Icmp, Ipv6, protocol};
 use crate::ip::set_macs;
 use crate::maps;
 use crate::packet::{Packet, Wire};
-use crate::skb::Skb;
+use crate::skb::{self, Skb};
 
 const ROUTER_SOLICITATION: u8 = 133;
 const REDIRECT: u8 = 137;
@@ -159,7 +161,8 @@ fn solicited(packet: &Packet<'_>, endpoint: &Endpoint, to: [u8; 6]) -> Result<As
         return Err(DropReason::Malformed);
     }
     match maps::host_route(&IpKey::ipv6(endpoint.network(), message.target)) {
-        Some(route) => Ok(Asked::Known(ip.source, message.target, route)),
+        // In memory: the compiler would keep each byte in a register, and those on the stack, which has 512 bytes.
+        Some(route) => Ok(Asked::Known(black_box(ip.source), black_box(message.target), route)),
         // The port looks for an address that it could not use.
         None if detecting => Err(DropReason::UnknownNeighbour),
         None => Ok(Asked::Elsewhere(DropReason::UnknownNeighbour)),
@@ -216,6 +219,7 @@ fn write(
     flags: u8,
 ) -> Result<(), DropReason> {
     const LENGTH: u16 = (size_of::<Message>() + size_of::<LinkLayerOption>()) as u16;
+    const SUMMED: usize = 32 + LENGTH as usize;
     let ip = packet.get_mut::<Ipv6>(ETHERNET_LEN)?;
     ip.payload_length = LENGTH.to_be_bytes();
     ip.hop_limit = 255;
@@ -232,11 +236,10 @@ fn write(
     message.flags = flags;
     message.reserved = [0; 3];
     message.target = target;
-    // Target twice: in the message, and in the pseudo-header as the source (RFC 8200 section 8.1).
-    let mut sum = 2 * words(&target) + words(&to) + words(&mac);
-    sum += LENGTH as u32 + protocol::ICMPV6 as u32;
-    sum += u16::from_be_bytes([ADVERTISEMENT, 0]) as u32 + u16::from_be_bytes([flags, 0]) as u32;
-    sum += u16::from_be_bytes([TARGET_LINK_LAYER, 1]) as u32;
-    message.checksum = checksum::complement(sum);
+    // The pseudo-header (RFC 8200 section 8.1): both addresses, which lie in front of the message, and these two.
+    let summed = packet.get::<[u8; SUMMED]>(ETHERNET_LEN + IPV6_LEN - 32)?;
+    let sum = u16::from_be_bytes(checksum::fold(skb::checksum(summed, SUMMED, 0)?).to_ne_bytes());
+    let sum = sum as u32 + LENGTH as u32 + protocol::ICMPV6 as u32;
+    packet.get_mut::<Message>(ICMP)?.checksum = checksum::complement(sum);
     Ok(())
 }

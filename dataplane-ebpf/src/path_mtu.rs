@@ -6,6 +6,7 @@ use weft_dataplane_abi::DropReason;
 use crate::extension_headers;
 use crate::headers::{ETHERNET_LEN, IPV6_LEN, Udp, protocol};
 use crate::ip::{self, Version};
+use crate::packet::Packet;
 use crate::skb::Skb;
 
 /// `gso_size` of a super-packet that is a list of whole packets (SCTP): the sender cut them, to the MTU that it knew.
@@ -17,44 +18,56 @@ pub fn fits(skb: &mut Skb, version: Version, mtu: u32) -> Result<bool, DropReaso
     let length = match skb.gso_size() {
         0 => skb.len() - ETHERNET_LEN as u32,
         CUT_ALREADY => return Ok(true),
-        payload => payload + headers(skb, version)?,
+        payload => match headers(skb.again(), version) {
+            0 => return Err(DropReason::Malformed),
+            headers => payload + headers,
+        },
     };
     Ok(length <= mtu)
 }
 
-/// Bytes of the headers in front of each segment's payload: network and transport. Headers of a tunnel that the workload
-/// itself runs are not among them.
-#[inline(always)]
-fn headers(skb: &mut Skb, version: Version) -> Result<u32, DropReason> {
-    let (transport, at) = match version {
-        Version::V4 => {
-            let packet = skb.packet();
-            let ip = ip::ipv4(&packet, 0)?;
-            (ip.protocol, ETHERNET_LEN + ip.header_len())
-        }
-        Version::V6 => {
-            if extension_headers::follow(&skb.packet(), 0) {
-                skb.pull(extension_headers::REACH)?;
-            }
-            match extension_headers::transport(&skb.packet(), 0)? {
-                Some(transport) => transport,
-                None => (0, ETHERNET_LEN + IPV6_LEN),
-            }
-        }
+/// Bytes of the headers in front of each segment's payload, network and transport; 0: they end too early. Headers of a
+/// tunnel that the workload itself runs are not among them. A function of its own, for the size of the programs' stacks.
+#[inline(never)]
+fn headers(mut skb: Skb, version: Version) -> u32 {
+    let found = match version {
+        Version::V4 => transport_v4(&skb.packet()),
+        Version::V6 => transport_v6(&mut skb),
     };
-    let network = (at - ETHERNET_LEN) as u32;
-    Ok(match transport {
-        protocol::TCP => network + tcp_header(skb, at)?,
-        protocol::UDP => network + size_of::<Udp>() as u32,
-        _ => network,
-    })
+    let Some((transport, at)) = found else { return 0 };
+    let header = match transport {
+        protocol::TCP => tcp_header(&mut skb, at),
+        protocol::UDP => size_of::<Udp>(),
+        _ => 0,
+    };
+    (at - ETHERNET_LEN + header) as u32
 }
 
-/// Bytes of the TCP header at `at`, options included (RFC 9293 section 3.1).
+/// The transport protocol and where its header is.
 #[inline(always)]
-fn tcp_header(skb: &mut Skb, at: usize) -> Result<u32, DropReason> {
+fn transport_v4(packet: &Packet<'_>) -> Option<(u8, usize)> {
+    let ip = ip::ipv4(packet, 0).ok()?;
+    Some((ip.protocol, ETHERNET_LEN + ip.header_len()))
+}
+
+#[inline(always)]
+fn transport_v6(skb: &mut Skb) -> Option<(u8, usize)> {
+    if extension_headers::follow(&skb.packet(), 0) {
+        skb.pull(extension_headers::REACH).ok()?;
+    }
+    let transport = extension_headers::transport(&skb.packet(), 0).ok()?;
+    Some(transport.unwrap_or((0, ETHERNET_LEN + IPV6_LEN)))
+}
+
+/// Bytes of the TCP header at `at`, options included (RFC 9293 section 3.1); 0: it ends too early.
+#[inline(always)]
+fn tcp_header(skb: &mut Skb, at: usize) -> usize {
     const DATA_OFFSET: usize = 12;
-    skb.pull((at + DATA_OFFSET + 2) as u32)?;
-    let offset = u16::from_be_bytes(*skb.packet().get::<[u8; 2]>(at + DATA_OFFSET)?);
-    Ok((offset >> 12) as u32 * 4)
+    if skb.pull((at + DATA_OFFSET + 2) as u32).is_err() {
+        return 0;
+    }
+    match skb.packet().get::<[u8; 2]>(at + DATA_OFFSET) {
+        Ok(offset) => (u16::from_be_bytes(*offset) >> 12) as usize * 4,
+        Err(_) => 0,
+    }
 }

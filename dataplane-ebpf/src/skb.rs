@@ -15,7 +15,7 @@ const ALREADY: i64 = -114;
 /// `skb->pkt_type`: for this host.
 const PACKET_HOST: u32 = 0;
 
-/// Bytes that [`Skb::replace`] takes from the front of a packet: more than lie before any checksum to be filled in.
+/// Bytes that [`Skb::make_room`] takes from the front of a packet: more than lie before any checksum to be filled in.
 const LEFT_BEHIND: u32 = 1024;
 /// What the kernel takes from a packet's front at once.
 const MOST_ADJUSTED: u32 = 0xfff;
@@ -41,6 +41,12 @@ impl Skb {
     #[inline(always)]
     pub fn new(ctx: &TcContext) -> Self {
         Self { ctx: ctx.skb.skb }
+    }
+
+    /// The same packet, for a function that is not inlined: it gets the context in a register.
+    #[inline(always)]
+    pub fn again(&mut self) -> Self {
+        Self { ctx: self.ctx }
     }
 
     /// The linear bytes.
@@ -156,17 +162,24 @@ impl Skb {
         accepted(unsafe { helper::bpf_skb_load_bytes(self.ctx.cast(), offset, to.as_mut_ptr().cast(), len) })
     }
 
-    /// Makes the packet the first `len` bytes of `frame` and nothing else: no super-packet, no checksum left to be
-    /// filled in.
+    /// Makes room for `len` other bytes: no super-packet any more, and no checksum that the kernel is yet to fill in.
+    /// Whether the latter is certain: it is not if the packet has been encapsulated before.
     #[inline(always)]
-    pub fn replace(&mut self, frame: &[u8], len: usize) -> Result<(), DropReason> {
-        let len = within(len, frame.len())?;
+    pub fn make_room(&mut self, len: u32) -> Result<bool, DropReason> {
         // Setting the length also drops the GSO marks. Taking a stretch from the front then leaves behind where a
         // checksum was to be filled in (`csum_start`), and with that the wish for it.
-        if self.resize(len + LEFT_BEHIND).is_err() || self.take_off(LEFT_BEHIND).is_err() {
-            // Encapsulated before: the kernel changes the length of such a packet only at its front.
-            self.cut(len)?;
+        if self.resize(len + LEFT_BEHIND).is_ok() && self.take_off(LEFT_BEHIND).is_ok() {
+            return Ok(true);
         }
+        // The length of a packet that has been encapsulated before changes at its front only.
+        self.cut(len)?;
+        Ok(false)
+    }
+
+    /// Writes the first `len` bytes of `frame` over the packet's; at least one.
+    #[inline(always)]
+    pub fn write(&mut self, frame: &[u8], len: usize) -> Result<(), DropReason> {
+        let len = within(len, frame.len())?;
         let (from, flags) = (frame.as_ptr().cast(), BPF_F_RECOMPUTE_CSUM as u64);
         // SAFETY: the context is the kernel's, and `frame` has `len` bytes.
         accepted(unsafe { helper::bpf_skb_store_bytes(self.ctx, 0, from, len, flags) })

@@ -135,3 +135,21 @@ pub struct RemotePrefix {
     /// VNI that the host wants for packets to the prefix.
     pub vni: Vni,
 }
+
+/// Changes of routes to other hosts. Each route is so from now on, or goes if there is `None`; the others stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RouteDelta {
+    /// Addresses on other hosts, as in [`Desired::remote_hosts`].
+    pub hosts: Vec<((Vni, IpAddr), Option<RemoteHost>)>,
+    /// Prefixes behind other hosts, as in [`Desired::remote_prefixes`].
+    pub prefixes: Vec<((Vni, IpNet), Option<RemotePrefix>)>,
+}
+
+/// A change of what this host's data plane should do.
+#[derive(Debug, Clone, Default)]
+pub struct Update {
+    /// All but the routes to other hosts; `None` if that stays as it is. Its routes count for nothing.
+    pub local: Option<Box<Desired>>,
+    /// The routes to other hosts that change.
+    pub routes: RouteDelta,
+}

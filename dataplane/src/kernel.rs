@@ -1,35 +1,44 @@
 //! The data plane itself, on a thread of its own: it blocks in system calls, belongs to one network namespace, and
 //! finishes what it began, whoever stops waiting for it.
 
+mod audit;
 mod next_hops;
+mod routes;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use weft_dataplane_abi::{Endpoint, FloodKey, FloodMember, HostConfig, maps};
+use weft_vxlan::Vtep;
 
 use crate::apply::{Hands, pending};
 use crate::bpf::{Maps, PinFolder, Programs, Table};
 use crate::change::{Change, Operation};
-use crate::desired::Desired;
+use crate::desired::{Desired, Host, Update};
 use crate::diff::{Stage, devices};
 use crate::error::{ObserveError, OpenError, chain};
 use crate::names::{self, Owned};
 use crate::netlink::Netlink;
 use crate::observe::{Namespaces, Observed, asking};
-use crate::plan::{self, Devices, Flood, LocalPort, NextHops, Slots, Tables};
+use crate::plan::{self, Devices, Flood, LocalPort, NextHops, RouteTables, Slots, Tables};
 use crate::tenure::Tenure;
-use crate::{Failure, Options, Owner, PortState, Report};
-
-use next_hops::Reached;
+use crate::{Failure, Options, Owner, PortState, Report, TableFill};
+use audit::Turns;
 
 /// The kernel, with weft's programs in it.
 pub(crate) struct Kernel {
     netlink: Netlink,
     programs: Programs,
     maps: Maps,
-    /// What was last reconciled, as far as next hops follow from it.
-    reached: Option<Reached>,
+    /// What the maps should hold that grow with the routes.
+    routes: RouteTables,
+    /// What else is desired, without routes; `None` until it was told.
+    local: Option<Desired>,
+    /// The host as it can work, and the kernel, as the last reconciliation left them.
+    last: Option<(Host, Observed)>,
+    turns: Turns,
+    /// How full the small maps were made.
+    small: Vec<TableFill>,
     /// Second to last, so that the lock goes when all else has gone.
     folder: PinFolder,
     _tenure: Tenure,
@@ -56,16 +65,55 @@ impl Kernel {
         let checked = checked.and_then(|()| folder.mark_namespace(tenure.namespace()));
         let loaded = checked.and_then(|()| Programs::load(&folder, &options.sizes, owner));
         let (programs, maps) = loaded.inspect_err(|_| folder.remove_if_empty())?;
-        Ok(Self { netlink, programs, maps, reached: None, folder, _tenure: tenure })
+        Ok(Self {
+            netlink,
+            programs,
+            maps,
+            routes: RouteTables::new(),
+            local: None,
+            last: None,
+            turns: Turns::default(),
+            small: Vec::new(),
+            folder,
+            _tenure: tenure,
+        })
     }
 
     /// As [`Dataplane::reconcile`](crate::Dataplane::reconcile).
-    pub(crate) fn reconcile(&mut self, desired: &Desired) -> Report {
-        let mut report = Report::default();
-        if let Err(error) = self.run(desired, &mut report) {
-            report.failures.push(Failure::new("kernel".to_owned(), error.to_string()));
+    pub(crate) fn reconcile(&mut self, desired: Desired) -> Report {
+        let update = self.update_to(desired);
+        self.update(update)
+    }
+
+    /// As [`Dataplane::update`](crate::Dataplane::update).
+    pub(crate) fn update(&mut self, update: Update) -> Report {
+        self.routes.change(update.routes);
+        match (update.local, self.last.is_some()) {
+            (None, true) => return self.update_routes(),
+            (Some(local), _) => self.local = Some(*local),
+            (None, false) => {}
         }
+        self.resync()
+    }
+
+    /// As [`Dataplane::resync`](crate::Dataplane::resync).
+    pub(crate) fn resync(&mut self) -> Report {
+        let mut report = Report { is_whole: true, ..Report::default() };
+        // Taken out for a while: it is read while the rest of the kernel is written.
+        if let Some(local) = self.local.take() {
+            if let Err(error) = self.run(&local, &mut report) {
+                report.failures.push(Failure::new("kernel".to_owned(), error.to_string()));
+            }
+            self.local = Some(local);
+        }
+        report.tables = self.fills();
         report
+    }
+
+    fn update_to(&self, desired: Desired) -> Update {
+        let routes = self.routes.delta_to(&desired);
+        let (remote_hosts, remote_prefixes) = (BTreeMap::new(), BTreeMap::new());
+        Update { local: Some(Box::new(Desired { remote_hosts, remote_prefixes, ..desired })), routes }
     }
 
     fn run(&mut self, desired: &Desired, report: &mut Report) -> Result<(), ObserveError> {
@@ -75,7 +123,6 @@ impl Kernel {
         report.failures.extend(unfit.into_iter().chain(unreachable));
         let desired = self.workable(desired, &observed)?;
         let desired = desired.as_ref();
-        self.reached = Some(Reached::of(desired));
 
         for stage in BEFORE_MAPS {
             observed = self.stage(stage, desired, observed, report)?;
@@ -86,11 +133,23 @@ impl Kernel {
         }
         report.ports = port_states(desired, &observed);
         report.vteps = NextHops::plan(&desired.host, &observed).0.states();
+        self.last = Some((desired.host.clone(), observed));
         Ok(())
     }
 
     fn observe(&mut self, desired: &Desired) -> Result<Observed, ObserveError> {
-        Observed::observe(&mut self.netlink, &self.folder, desired, Namespaces::new())
+        self.observe_again(desired, Namespaces::new())
+    }
+
+    fn observe_again(&mut self, desired: &Desired, known: Namespaces) -> Result<Observed, ObserveError> {
+        let vteps = self.vteps(desired);
+        Observed::observe(&mut self.netlink, &self.folder, desired, &vteps, known)
+    }
+
+    /// Every VTEP that a route leads to, or that gets copies of what is for a whole subnet.
+    fn vteps(&self, local: &Desired) -> BTreeSet<Vtep> {
+        let members = local.flood.values().flat_map(|members| members.keys().copied());
+        self.routes.vteps().into_iter().chain(members).collect()
     }
 
     /// Makes the changes of one stage. What was observed holds until something is changed.
@@ -113,7 +172,7 @@ impl Kernel {
             let done = hands.apply(&change);
             report.record(change, done);
         }
-        Observed::observe(&mut self.netlink, &self.folder, desired, known)
+        self.observe_again(desired, known)
     }
 
     fn write_maps(
@@ -135,17 +194,16 @@ impl Kernel {
             let done = self.maps.host.write(&wanted.host).map_err(|error| chain(&error));
             report.record(change, done);
         }
-        let (mut pending, failures) = pending(&mut self.maps, &wanted, &port_names(desired, observed));
-        report.failures.extend(failures);
-        for update in &mut pending {
-            if update.is_tight() {
-                update.remove(report);
-            }
-            update.write(report);
-        }
-        for update in pending.iter_mut().rev() {
-            update.remove(report);
-        }
+        self.routes.set_local(&wanted);
+        self.small = vec![
+            fill(&self.maps.endpoints, wanted.endpoints.len()),
+            fill(&self.maps.vnis, wanted.vnis.len()),
+            fill(&self.maps.vteps, wanted.vteps.len()),
+            fill(&self.maps.flood, wanted.flood.len()),
+        ];
+        report.failures.extend(self.audit());
+        let ports = port_names(desired, observed);
+        pending(&mut self.maps, &wanted, &mut self.routes, &ports).carry_out(report);
         Ok(())
     }
 
@@ -180,7 +238,25 @@ impl Kernel {
     }
 
     /// As [`Dataplane::plan`](crate::Dataplane::plan).
-    pub(crate) fn plan(&mut self, desired: &Desired) -> Result<Vec<Change>, ObserveError> {
+    pub(crate) fn plan(&mut self, desired: Desired) -> Result<Vec<Change>, ObserveError> {
+        let update = self.update_to(desired);
+        self.preview(update)
+    }
+
+    /// As [`Dataplane::preview`](crate::Dataplane::preview).
+    pub(crate) fn preview(&mut self, update: Update) -> Result<Vec<Change>, ObserveError> {
+        let Some(local) = update.local.map(|local| *local).or_else(|| self.local.clone()) else {
+            return Ok(Vec::new());
+        };
+        let before = self.routes.mark();
+        let undo = self.routes.change(update.routes);
+        let changes = self.preview_all(&local);
+        self.routes.change(undo);
+        self.routes.back_to(before);
+        changes
+    }
+
+    fn preview_all(&mut self, desired: &Desired) -> Result<Vec<Change>, ObserveError> {
         let mut observed = self.observe(desired)?;
         let desired = self.workable(desired, &observed)?;
         let desired = desired.as_ref();
@@ -191,8 +267,12 @@ impl Kernel {
         let held = self.held()?;
         let (_, wanted, _) = tables(desired, &observed, &held, self.maps.endpoints.capacity());
         changes.extend(self.host_change(&wanted)?);
-        let (pending, _) = pending(&mut self.maps, &wanted, &port_names(desired, &observed));
-        changes.extend(pending.iter().flat_map(|update| update.changes()));
+        self.routes.set_local(&wanted);
+        // What a map cannot take is told when it is tried.
+        let _ = self.audit();
+        let ports = port_names(desired, &observed);
+        let waiting = pending(&mut self.maps, &wanted, &mut self.routes, &ports);
+        changes.extend(waiting.updates.iter().flat_map(|update| update.changes()));
         for stage in AFTER_MAPS {
             for change in preview(stage, desired, &mut observed) {
                 if !changes.contains(&change) {
@@ -253,6 +333,10 @@ fn tables(
     let (next_hops, _) = NextHops::plan(&desired.host, observed);
     let tables = Tables::plan(desired, &ports, vxlan, &next_hops, members);
     (slots, tables, failures)
+}
+
+fn fill(table: &impl Table, entries: usize) -> TableFill {
+    TableFill { map: table.name(), entries, capacity: table.capacity() }
 }
 
 fn port_names(desired: &Desired, observed: &Observed) -> BTreeMap<u32, String> {

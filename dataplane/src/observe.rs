@@ -49,12 +49,13 @@ pub(crate) struct Namespace {
 }
 
 impl Observed {
-    /// Asks the kernel for all that bears on `desired`. Workloads' namespaces in `known` are not asked again: there may
+    /// Asks the kernel for all that bears on `desired` and the ways to `vteps`. Workloads' namespaces in `known` are not asked again: there may
     /// be hundreds.
     pub(crate) fn observe(
         netlink: &mut Netlink,
         folder: &PinFolder,
         desired: &Desired,
+        vteps: &BTreeSet<Vtep>,
         mut known: Namespaces,
     ) -> Result<Self, ObserveError> {
         let pins = |source| ObserveError::Pins { path: folder.root().to_owned(), source };
@@ -70,19 +71,17 @@ impl Observed {
             addresses: addresses(netlink)?,
             attachments: folder.attachments().map_err(pins)?,
             neighbours: netlink.neighbours().map_err(asking("neighbours"))?,
-            ways: ways(netlink, &remote_vteps(desired))?,
+            ways: ways(netlink, vteps)?,
         })
     }
 
-    /// Asks only for what the next hops of `vteps` are planned by.
-    pub(crate) fn underlay(netlink: &mut Netlink, vteps: &BTreeSet<Vtep>) -> Result<Self, ObserveError> {
-        Ok(Self {
-            links: netlink.links().map_err(asking("links"))?,
-            addresses: addresses(netlink)?,
-            neighbours: netlink.neighbours().map_err(asking("neighbours"))?,
-            ways: ways(netlink, vteps)?,
-            ..Self::default()
-        })
+    /// Asks anew for what next hops are planned by.
+    pub(crate) fn look_at_underlay(&mut self, netlink: &mut Netlink) -> Result<(), ObserveError> {
+        self.links = netlink.links().map_err(asking("links"))?;
+        self.addresses = addresses(netlink)?;
+        self.neighbours = netlink.neighbours().map_err(asking("neighbours"))?;
+        self.ways = ways(netlink, &self.ways.keys().copied().collect())?;
+        Ok(())
     }
 
     /// The namespaces, but for those in which `changes` changed something.
@@ -102,7 +101,8 @@ impl Observed {
                 | Change::Detach { .. }
                 | Change::AddNeighbour { .. }
                 | Change::RemoveNeighbour { .. }
-                | Change::Table { .. } => None,
+                | Change::Table { .. }
+                | Change::Entries { .. } => None,
             };
             if let Some(netns) = touched {
                 self.namespaces.remove(netns);
@@ -171,7 +171,8 @@ impl Observed {
             | Change::Detach { .. }
             | Change::AddNeighbour { .. }
             | Change::RemoveNeighbour { .. }
-            | Change::Table { .. } => {}
+            | Change::Table { .. }
+            | Change::Entries { .. } => {}
         }
     }
 
@@ -208,20 +209,16 @@ impl Namespace {
     }
 }
 
-/// Every VTEP that something remote is behind.
-pub(crate) fn remote_vteps(desired: &Desired) -> BTreeSet<Vtep> {
-    let hosts = desired.remote_hosts.values().map(|host| host.vtep);
-    let prefixes = desired.remote_prefixes.values().map(|prefix| prefix.vtep);
-    let members = desired.flood.values().flat_map(|members| members.keys().copied());
-    hosts.chain(prefixes).chain(members).collect()
-}
-
 fn addresses(netlink: &mut Netlink) -> Result<BTreeSet<IpAddr>, ObserveError> {
     let addresses = netlink.addresses().map_err(asking("addresses"))?;
     Ok(addresses.into_iter().map(|address| address.address.addr()).collect())
 }
 
-fn ways(netlink: &mut Netlink, vteps: &BTreeSet<Vtep>) -> Result<BTreeMap<Vtep, Option<Way>>, ObserveError> {
+/// The ways to VTEPs.
+pub(crate) fn ways(
+    netlink: &mut Netlink,
+    vteps: &BTreeSet<Vtep>,
+) -> Result<BTreeMap<Vtep, Option<Way>>, ObserveError> {
     let way = |vtep: &Vtep| Ok((*vtep, netlink.way_to(vtep.address()).map_err(asking("routes"))?));
     vteps.iter().map(way).collect()
 }

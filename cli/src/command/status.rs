@@ -14,6 +14,7 @@ STATE of a port: `up` (attached, and in the kernel as it should be), `detached` 
 `failed` (attached, but REASON). MTU of a VTEP: the largest packet that the underlay's way to it takes,
 the tunnel's headers included. NEXT HOP: the MAC of the underlay's next hop, once it is known; until then
 the kernel sends. A line for each of several next hops, over which flows are spread.
+FULL of a table: what does not fit into its CAPACITY is refused; [sizes] in weftd.toml sets it.
 The exit status is 0 whenever weftd answers, and with --check 1 if something is not as it should be.
 
 Examples:
@@ -60,6 +61,9 @@ fn render(status: &view::Status) -> String {
     }
     if !status.vteps.is_empty() {
         text.push_str(&format!("\n{}", vteps(&status.vteps)));
+    }
+    if !status.tables.is_empty() {
+        text.push_str(&format!("\n{}", tables(&status.tables)));
     }
     if !status.failures.is_empty() {
         text.push_str("\nFAILURES\n");
@@ -140,6 +144,16 @@ fn vteps(vteps: &[view::VtepStatus]) -> Table<4> {
     table
 }
 
+/// How full the kernel's tables are; a part of a percent does not count.
+fn tables(tables: &[view::TableStatus]) -> Table<4> {
+    let mut table = Table::new(["TABLE", "ENTRIES", "CAPACITY", "FULL"]);
+    for view::TableStatus { name, entries, capacity } in tables {
+        let full = entries.saturating_mul(100) / (*capacity).max(1);
+        table.row([name.clone(), entries.to_string(), capacity.to_string(), format!("{full}%")]);
+    }
+    table
+}
+
 /// The two largest units.
 fn duration(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
@@ -167,6 +181,7 @@ mod tests {
                 "vteps":[
                   {"vtep":"192.0.2.2","mtu":1400,"next_hops":[{"device":"eth1","mac":"02:aa:00:00:00:01"}, {"device":"eth2"}]},
                   {"vtep":"192.0.2.3","next_hops":[]}],
+                "tables":[{"name":"HOSTS","entries":786432,"capacity":1048576},{"name":"FDB","entries":3,"capacity":1048576}],
                 "checked_seconds_ago":12,"failures":["port/db: /run/netns/db: no such namespace"]}"#,
         )
         .unwrap()
@@ -191,6 +206,10 @@ mod tests {
              -          -     eth2    unresolved\n\
              192.0.2.3  -     -       unresolved\n\
              \n\
+             TABLE  ENTRIES  CAPACITY  FULL\n\
+             HOSTS  786432   1048576   75%\n\
+             FDB    3        1048576   0%\n\
+             \n\
              FAILURES\n\
              port/db: /run/netns/db: no such namespace\n"
         );
@@ -202,6 +221,7 @@ mod tests {
             resources: [].into(),
             ports: Vec::new(),
             vteps: Vec::new(),
+            tables: Vec::new(),
             failures: Vec::new(),
             ..status()
         };

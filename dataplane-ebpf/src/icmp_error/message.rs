@@ -3,8 +3,8 @@
 
 use weft_dataplane_abi::DropReason;
 
-use crate::checksum::{fold, words};
-use crate::headers::{ETHERNET_LEN, Ethernet, Ipv4, Ipv6};
+use crate::checksum::fold;
+use crate::headers::{ETHERNET_LEN, Ethernet, Ipv4, Ipv6, protocol};
 use crate::skb::{self, Skb};
 
 /// What [`skb::checksum`] takes at once.
@@ -53,14 +53,58 @@ impl<Ip, const WORDS: usize> Message<Ip, WORDS> {
         Ok(length)
     }
 
-    /// One's complement sum of the ICMP message with `quoted` bytes of quote, its checksum taken for zero.
+    /// Makes the packet as long as this message with `quoted` bytes of quote, of which `transport` is the protocol right
+    /// behind the IP header.
     #[inline(always)]
-    pub fn sum(&self, quoted: usize) -> Result<u32, DropReason> {
-        let ErrorHeader { kind, code, rest, .. } = &self.icmp;
-        let header = u16::from_be_bytes([*kind, *code]) as u32 + words(rest);
-        let mut left = (quoted + 3) & !3;
+    pub fn make_room(&mut self, skb: &mut Skb, quoted: usize, transport: u8) -> Result<(), DropReason> {
+        if skb.make_room((Self::HEADERS + quoted) as u32)? {
+            return Ok(());
+        }
+        match transport {
+            protocol::TCP => self.settle(quoted, size_of::<Ip>() + 16),
+            protocol::UDP => self.settle(quoted, size_of::<Ip>() + 6),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives the quoted transport header, whose checksum is at `checksum`, the one value that the kernel leaves as it is
+    /// should it fill that checksum in yet: the sum over the quote then stays right. Filled in, it is x = -(s + x), s
+    /// being the sum of all from the transport header on. So x is half of -s: in one's complement, a rotation.
+    #[inline(always)]
+    fn settle(&mut self, quoted: usize, checksum: usize) -> Result<(), DropReason> {
+        self.set(checksum, [0; 2]);
+        let transport = size_of::<Ip>();
+        let sum = self.sum(Self::HEADERS + transport, quoted.saturating_sub(transport))?;
+        self.set(checksum, (!sum).rotate_right(1).to_be_bytes());
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn set(&mut self, at: usize, bytes: [u8; 2]) {
+        let word = &mut self.quote[at / 4];
+        word[at % 4] = bytes[0];
+        word[at % 4 + 1] = bytes[1];
+    }
+
+    /// One's complement sum of the IP header's bytes from `from` on, which are a multiple of four.
+    #[inline(always)]
+    pub fn sum_of_ip(&self, from: usize) -> Result<u16, DropReason> {
+        self.sum(ETHERNET_LEN + from, size_of::<Ip>() - from)
+    }
+
+    /// One's complement sum of the ICMP message with `quoted` bytes of quote.
+    #[inline(always)]
+    pub fn sum_of_icmp(&self, quoted: usize) -> Result<u16, DropReason> {
+        self.sum(ETHERNET_LEN + size_of::<Ip>(), size_of::<ErrorHeader>() + quoted)
+    }
+
+    /// One's complement sum of `length` bytes of the frame from `from` on, and of those up to a multiple of four, which
+    /// are zero behind the quote.
+    #[inline(always)]
+    fn sum(&self, from: usize, length: usize) -> Result<u16, DropReason> {
+        let mut left = (length + 3) & !3;
         let mut sum = 0;
-        for chunk in self.quote.as_flattened().chunks(CHUNK) {
+        for chunk in self.bytes()[from..].chunks(CHUNK) {
             if left == 0 {
                 break;
             }
@@ -68,15 +112,19 @@ impl<Ip, const WORDS: usize> Message<Ip, WORDS> {
             sum = skb::checksum(chunk, part, sum)?;
             left -= part;
         }
-        Ok(header + u16::from_be_bytes(fold(sum).to_ne_bytes()) as u32)
+        Ok(u16::from_be_bytes(fold(sum).to_ne_bytes()))
     }
 
-    /// Makes the packet this message with `quoted` bytes of quote.
+    /// Writes this message with `quoted` bytes of quote over the packet.
     #[inline(always)]
-    pub fn replace(&self, skb: &mut Skb, quoted: usize) -> Result<(), DropReason> {
+    pub fn write(&self, skb: &mut Skb, quoted: usize) -> Result<(), DropReason> {
+        skb.write(self.bytes(), Self::HEADERS + quoted)
+    }
+
+    #[inline(always)]
+    fn bytes(&self) -> &[u8] {
         let start = (&raw const self.ethernet).cast();
         // SAFETY: from the Ethernet header to the end of the quote there are bytes only, this many.
-        let frame = unsafe { core::slice::from_raw_parts(start, Self::HEADERS + WORDS * 4) };
-        skb.replace(frame, Self::HEADERS + quoted)
+        unsafe { core::slice::from_raw_parts(start, Self::HEADERS + WORDS * 4) }
     }
 }

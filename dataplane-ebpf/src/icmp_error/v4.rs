@@ -2,9 +2,7 @@
 
 use weft_dataplane_abi::{DropReason, Endpoint};
 
-use super::message::MessageV4;
-use super::{Macs, Refusal};
-use crate::checksum::{complement, words};
+use super::{Refusal, Told};
 use crate::headers::{ETHERNET_LEN, IPV4_LEN, Icmp, ethertype, protocol};
 use crate::packet::Packet;
 use crate::skb::Skb;
@@ -40,18 +38,10 @@ pub fn may_be_answered(packet: &Packet<'_>) -> Result<bool, DropReason> {
     Ok(!matches!(icmp.kind, UNREACHABLE | SOURCE_QUENCH | REDIRECT | TIME_EXCEEDED | PARAMETER_PROBLEM))
 }
 
-/// Turns the packet into the message about it.
+/// Type, code and the four bytes behind the checksum.
 #[inline(always)]
-pub fn turn_into(skb: &mut Skb, endpoint: &Endpoint, macs: Macs, refusal: Refusal) -> Result<(), DropReason> {
-    let message = maps::message_v4().ok_or(DropReason::KernelRefused)?;
-    let packet = skb.packet();
-    let offending = ip::ipv4(&packet, 0)?;
-    let (sender, target) = (offending.source, offending.destination);
-    // Without the padding of a short frame. A super-packet says its own length.
-    let length = u16::from_be_bytes(offending.total_length) as usize;
-    let quoted = message.quote(skb, length)?;
-
-    let (kind, code, rest) = match refusal {
+pub fn header(refusal: Refusal) -> (u8, u8, [u8; 4]) {
+    match refusal {
         Refusal::TooBig { mtu } => {
             let mtu = if mtu < LEAST_MTU { LEAST_MTU } else { mtu };
             // The next hop's MTU is in the lower half (RFC 1191 section 4).
@@ -59,11 +49,28 @@ pub fn turn_into(skb: &mut Skb, endpoint: &Endpoint, macs: Macs, refusal: Refusa
         }
         Refusal::TimeExceeded => (TIME_EXCEEDED, 0, [0; 4]),
         Refusal::PortUnreachable => (UNREACHABLE, PORT_UNREACHABLE, [0; 4]),
-    };
-    message.icmp.kind = kind;
-    message.icmp.code = code;
-    message.icmp.rest = rest;
-    message.icmp.checksum = complement(message.sum(quoted)?);
+    }
+}
+
+/// Turns the packet into the message about it. A function of its own, for the size of the programs' stacks.
+#[inline(never)]
+pub fn turn_into(mut skb: Skb, endpoint: &Endpoint, told: &Told) -> Result<(), DropReason> {
+    let message = maps::message_v4().ok_or(DropReason::KernelRefused)?;
+    let packet = skb.packet();
+    let offending = ip::ipv4(&packet, 0)?;
+    let (sender, target) = (offending.source, offending.destination);
+    // Without the padding of a short frame. A super-packet says its own length.
+    let length = u16::from_be_bytes(offending.total_length) as usize;
+    // Behind options, which nobody sends through tunnels, it is not looked for.
+    let transport = if offending.header_len() == IPV4_LEN { offending.protocol } else { 0 };
+    let quoted = message.quote(&mut skb, length)?;
+    message.make_room(&mut skb, quoted, transport)?;
+
+    message.icmp.kind = told.kind;
+    message.icmp.code = told.code;
+    message.icmp.rest = told.rest;
+    message.icmp.checksum = [0; 2];
+    message.icmp.checksum = (!message.sum_of_icmp(quoted)?).to_be_bytes();
 
     let ip = &mut message.ip;
     ip.version_ihl = 0x45;
@@ -73,21 +80,13 @@ pub fn turn_into(skb: &mut Skb, endpoint: &Endpoint, macs: Macs, refusal: Refusa
     ip.flags_fragment = [0; 2];
     ip.ttl = TTL;
     ip.protocol = protocol::ICMP;
-    ip.source = match refusal {
-        // Who was asked answers.
-        Refusal::PortUnreachable => target,
-        Refusal::TooBig { .. } | Refusal::TimeExceeded => endpoint.gateway_ipv4(),
-    };
+    ip.source = if told.by_target { target } else { endpoint.gateway_ipv4() };
     ip.destination = sender;
-    let sum = u16::from_be_bytes([0x45, TOS]) as u32
-        + words(&ip.total_length)
-        + u16::from_be_bytes([TTL, protocol::ICMP]) as u32
-        + words(&ip.source)
-        + words(&ip.destination);
-    ip.checksum = complement(sum);
+    ip.checksum = [0; 2];
+    message.ip.checksum = (!message.sum_of_ip(0)?).to_be_bytes();
 
-    message.ethernet.destination = macs.destination;
-    message.ethernet.source = macs.source;
+    message.ethernet.destination = told.destination;
+    message.ethernet.source = told.source;
     message.ethernet.ethertype = ethertype::IPV4;
-    message.replace(skb, quoted)
+    message.write(&mut skb, quoted)
 }

@@ -2,10 +2,9 @@
 
 use weft_dataplane_abi::{DropReason, Endpoint};
 
-use super::message::MessageV6;
-use super::{Macs, Refusal};
-use crate::checksum::{complement, words};
-use crate::headers::{IPV6_LEN, Icmp, ethertype, protocol};
+use super::{Refusal, Told};
+use crate::checksum::complement;
+use crate::headers::{ETHERNET_LEN, IPV6_LEN, Icmp, Ipv6, ethertype, protocol};
 use crate::skb::Skb;
 use crate::{extension_headers, ip, maps};
 
@@ -17,61 +16,64 @@ const TIME_EXCEEDED: u8 = 3;
 const FIRST_INFORMATIONAL: u8 = 128;
 const REDIRECT: u8 = 137;
 
+/// Where the addresses are in the IPv6 header.
+const ADDRESSES: usize = 8;
 const HOP_LIMIT: u8 = 64;
 /// What every path takes (RFC 8200 section 5). A lower value is nothing that a sender would heed.
 const LEAST_MTU: u32 = 1280;
 
-/// Whether an error about the packet may be sent at all.
-#[inline(always)]
-pub fn may_be_answered(skb: &mut Skb) -> Result<bool, DropReason> {
+/// Whether an error about the packet may be sent at all. A function of its own, for the size of the programs' stacks.
+#[inline(never)]
+pub fn may_be_answered(mut skb: Skb) -> bool {
     let packet = skb.packet();
-    let ip = ip::ipv6(&packet, 0)?;
+    let Ok(ip) = packet.get::<Ipv6>(ETHERNET_LEN) else { return false };
     if ip.source == [0; 16] || ip.source[0] == 0xff || ip.destination[0] == 0xff {
-        return Ok(false);
+        return false;
     }
-    if extension_headers::follow(&packet, 0) {
-        skb.pull(extension_headers::REACH)?;
+    if extension_headers::follow(&skb.packet(), 0) && skb.pull(extension_headers::REACH).is_err() {
+        return false;
     }
     let packet = skb.packet();
-    Ok(match extension_headers::transport(&packet, 0)? {
-        // A later fragment: of what, nobody can tell.
-        None => false,
-        Some((protocol::ICMPV6, at)) => match packet.get::<Icmp>(at) {
+    match extension_headers::transport(&packet, 0) {
+        Ok(Some((protocol::ICMPV6, at))) => match packet.get::<Icmp>(at) {
             Ok(icmp) => icmp.kind >= FIRST_INFORMATIONAL && icmp.kind != REDIRECT,
             Err(_) => false,
         },
-        Some(_) => true,
-    })
+        Ok(Some(_)) => true,
+        // A later fragment: of what, nobody can tell.
+        Ok(None) | Err(_) => false,
+    }
 }
 
-/// Turns the packet into the message about it.
+/// Type, code and the four bytes behind the checksum.
 #[inline(always)]
-pub fn turn_into(skb: &mut Skb, endpoint: &Endpoint, macs: Macs, refusal: Refusal) -> Result<(), DropReason> {
-    let message = maps::message_v6().ok_or(DropReason::KernelRefused)?;
-    let packet = skb.packet();
-    let offending = ip::ipv6(&packet, 0)?;
-    // At once to where they belong: kept until after the packet was quoted, they would fill the stack.
-    message.ip.destination = offending.source;
-    message.ip.source = match refusal {
-        // Who was asked answers.
-        Refusal::PortUnreachable => offending.destination,
-        Refusal::TooBig { .. } | Refusal::TimeExceeded => endpoint.gateway_ipv6(),
-    };
-    // Without the padding of a short frame. A super-packet says its own length.
-    let length = u16::from_be_bytes(offending.payload_length) as usize + IPV6_LEN;
-    let quoted = message.quote(skb, length)?;
-
-    let (kind, code, rest) = match refusal {
+pub fn header(refusal: Refusal) -> (u8, u8, [u8; 4]) {
+    match refusal {
         Refusal::TooBig { mtu } => {
             let mtu = if mtu < LEAST_MTU { LEAST_MTU } else { mtu };
             (PACKET_TOO_BIG, 0, mtu.to_be_bytes())
         }
         Refusal::TimeExceeded => (TIME_EXCEEDED, 0, [0; 4]),
         Refusal::PortUnreachable => (UNREACHABLE, PORT_UNREACHABLE, [0; 4]),
-    };
-    message.icmp.kind = kind;
-    message.icmp.code = code;
-    message.icmp.rest = rest;
+    }
+}
+
+/// Turns the packet into the message about it. A function of its own, for the size of the programs' stacks.
+#[inline(never)]
+pub fn turn_into(mut skb: Skb, endpoint: &Endpoint, told: &Told) -> Result<(), DropReason> {
+    let message = maps::message_v6().ok_or(DropReason::KernelRefused)?;
+    let packet = skb.packet();
+    let offending = ip::ipv6(&packet, 0)?;
+    let (sender, target) = (offending.source, offending.destination);
+    // Without the padding of a short frame. A super-packet says its own length.
+    let length = u16::from_be_bytes(offending.payload_length) as usize + IPV6_LEN;
+    let transport = offending.next_header;
+    let quoted = message.quote(&mut skb, length)?;
+    message.make_room(&mut skb, quoted, transport)?;
+
+    message.icmp.kind = told.kind;
+    message.icmp.code = told.code;
+    message.icmp.rest = told.rest;
 
     let length = (8 + quoted) as u16;
     let ip = &mut message.ip;
@@ -79,12 +81,15 @@ pub fn turn_into(skb: &mut Skb, endpoint: &Endpoint, macs: Macs, refusal: Refusa
     ip.payload_length = length.to_be_bytes();
     ip.next_header = protocol::ICMPV6;
     ip.hop_limit = HOP_LIMIT;
-    // The pseudo-header (RFC 8200 section 8.1).
-    let pseudo = words(&ip.source) + words(&ip.destination) + length as u32 + protocol::ICMPV6 as u32;
-    message.icmp.checksum = complement(pseudo + message.sum(quoted)?);
+    ip.source = if told.by_target { target } else { endpoint.gateway_ipv6() };
+    ip.destination = sender;
+    // The pseudo-header (RFC 8200 section 8.1): both addresses, and these two.
+    let pseudo = message.sum_of_ip(ADDRESSES)? as u32 + length as u32 + protocol::ICMPV6 as u32;
+    message.icmp.checksum = [0; 2];
+    message.icmp.checksum = complement(pseudo + message.sum_of_icmp(quoted)? as u32);
 
-    message.ethernet.destination = macs.destination;
-    message.ethernet.source = macs.source;
+    message.ethernet.destination = told.destination;
+    message.ethernet.source = told.source;
     message.ethernet.ethertype = ethertype::IPV6;
-    message.replace(skb, quoted)
+    message.write(&mut skb, quoted)
 }

@@ -8,12 +8,12 @@ use aya::programs::{LinkOrder, SchedClassifier};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use weft_dataplane_abi::{ABI_VERSION, maps, programs};
 
-use super::guard;
 use super::inventory::Inventory;
 use super::links::{self, Attachment};
 use super::maps::{Maps, Shape, shapes};
 use super::pins::{Fresh, PinFolder};
 use super::resize::Staging;
+use super::{guard, memory};
 use crate::error::{AttachError, OpenError, chain};
 use crate::{Owner, Sizes};
 
@@ -37,6 +37,7 @@ impl Programs {
     pub(crate) fn load(folder: &PinFolder, sizes: &Sizes, owner: &Owner) -> Result<(Self, Maps), OpenError> {
         folder.check_owner(owner)?;
         let Inventory { adopted, resized } = Inventory::take(folder, sizes)?;
+        memory::check(sizes, &adopted)?;
         let staging = Staging::prepare(folder, resized)?;
         let mut ebpf = load(folder, &adopted, sizes)?;
         for name in programs::ALL.into_iter().chain([programs::GUARD]) {

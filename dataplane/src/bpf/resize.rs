@@ -72,10 +72,11 @@ impl Staging {
         let entries = old.read().map_err(|error| broken(name, &error))?;
         let count = |entries: usize| u32::try_from(entries).unwrap_or(u32::MAX);
         require_room(name, count(new.capacity()), count(entries.len()))?;
-        for (key, value) in &entries {
-            new.insert(key, value).map_err(|error| broken(name, &error))?;
+        let (keys, values): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
+        match new.write(&keys, &values).pop() {
+            Some((_, error)) => Err(broken(name, &MapError::IoError(error))),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Puts the pins of the new maps in the place of the old ones.

@@ -1,9 +1,8 @@
-//! The map entries that are wanted.
+//! The map entries that are wanted for this host's own things. Those for routes are [`RouteTables`](super::RouteTables).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use weft_dataplane_abi::{
     Endpoint, FloodKey, FloodMember, Gateways, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate,
     VniEntry, VtepAddr, VtepEntry, VtepVniKey,
@@ -11,18 +10,19 @@ use weft_dataplane_abi::{
 use weft_vxlan::Vni;
 
 use super::NextHops;
-use crate::bpf::PrefixKey;
-use crate::desired::{self, Desired, Host, Neighbour, Port, RemoteHost, RemotePrefix, Subnet};
+use crate::desired::{self, Desired, Host, Port, Subnet};
 
 /// What the maps should hold.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Tables {
     pub(crate) host: HostConfig,
     pub(crate) endpoints: BTreeMap<u32, Endpoint>,
+    /// Gateways and ports: besides those of routes.
     pub(crate) hosts: BTreeMap<IpKey, HostRoute>,
-    pub(crate) prefixes: BTreeMap<PrefixKey, NextHop>,
+    /// Ports: besides those of routes.
     pub(crate) fdb: BTreeMap<MacKey, NextHop>,
     pub(crate) vnis: BTreeMap<u32, VniEntry>,
+    /// Those that take part in a subnet without a route: besides those of routes.
     pub(crate) vtep_vnis: BTreeMap<VtepVniKey, u8>,
     pub(crate) vteps: BTreeMap<VtepAddr, VtepEntry>,
     /// Planned by [`Flood`](super::Flood).
@@ -51,7 +51,6 @@ impl Tables {
             host: host_config(host, vxlan),
             endpoints: BTreeMap::new(),
             hosts: BTreeMap::new(),
-            prefixes: BTreeMap::new(),
             fdb: BTreeMap::new(),
             vnis: BTreeMap::new(),
             vtep_vnis: BTreeMap::new(),
@@ -64,15 +63,9 @@ impl Tables {
         for (vni, subnet) in &desired.subnets {
             tables.subnet(*vni, subnet, desired);
         }
-        for ((network, address), remote) in &desired.remote_hosts {
-            tables.remote_host(*network, *address, remote);
-        }
         for (subnet, members) in &desired.flood {
             let keys = members.keys().map(|vtep| (VtepVniKey::new(*subnet, *vtep), 1));
             tables.vtep_vnis.extend(keys);
-        }
-        for ((network, prefix), remote) in &desired.remote_prefixes {
-            tables.remote_prefix(*network, *prefix, remote);
         }
         for (name, port) in &desired.ports {
             if let (Some(local), Some(subnet)) = (ports.get(name.as_str()), desired.subnets.get(&port.subnet))
@@ -97,29 +90,6 @@ impl Tables {
         for gateway in v4.into_iter().chain(v6) {
             self.hosts.insert(IpKey::new(network, gateway), route);
         }
-    }
-
-    fn remote_host(&mut self, network: Vni, address: IpAddr, remote: &RemoteHost) {
-        let RemoteHost { vtep, router_mac, vni, neighbour } = remote;
-        let routed = NextHop::remote(*vtep, *vni, *router_mac);
-        self.vtep_vnis.insert(VtepVniKey::new(network, *vtep), 1);
-        let route = match neighbour {
-            Some(Neighbour { subnet, vni, mac }) => {
-                self.vtep_vnis.insert(VtepVniKey::new(*subnet, *vtep), 1);
-                self.fdb.insert(MacKey::new(*subnet, *mac), NextHop::remote(*vtep, *vni, *router_mac));
-                HostRoute::new(routed, *subnet, *mac)
-            }
-            None => HostRoute::routed(routed),
-        };
-        self.hosts.insert(IpKey::new(network, address), route);
-    }
-
-    fn remote_prefix(&mut self, network: Vni, prefix: IpNet, remote: &RemotePrefix) {
-        let RemotePrefix { vtep, router_mac, vni } = remote;
-        self.vtep_vnis.insert(VtepVniKey::new(network, *vtep), 1);
-        let bits = IpKey::SCOPE_BITS + u32::from(prefix.prefix_len());
-        let key = PrefixKey { address: IpKey::new(network, prefix.network()), bits };
-        self.prefixes.insert(key, NextHop::remote(*vtep, *vni, *router_mac));
     }
 
     fn port(&mut self, local: LocalPort, port: &Port, network: Vni, gateways: Gateways) {

@@ -34,7 +34,7 @@ fn udp6(mac: MacAddr, to: [u8; 16], hop_limit: u8, length: usize) -> Vec<u8> {
 
 /// Bytes that differ from their neighbours, so that a wrong offset shows.
 fn payload(length: usize) -> Vec<u8> {
-    (0..length).map(|at| (at * 7 + at / 256) as u8).collect()
+    (0..length).map(|at| (at * 7 + at / 256).to_le_bytes()[0]).collect()
 }
 
 /// The Internet checksum of `bytes`, written anew from RFC 1071: 0 over what holds a right one.
@@ -46,7 +46,7 @@ fn internet_checksum(bytes: &[u8]) -> u16 {
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }
-    !(sum as u16)
+    !u16::try_from(sum).unwrap()
 }
 
 /// Asserts that `answer` is the ICMP error of this type, code and second word about `sent`, to its sender.
@@ -58,7 +58,7 @@ fn assert_error4(answer: &[u8], sent: &[u8], from: [u8; 4], kind: u8, code: u8, 
     expected.extend_from_slice(&sent[6..12]);
     expected.extend_from_slice(&GATEWAY_MAC.bytes());
     expected.extend_from_slice(&[0x08, 0x00, 0x45, 0xc0]);
-    expected.extend_from_slice(&(length as u16).to_be_bytes());
+    expected.extend_from_slice(&u16::try_from(length).unwrap().to_be_bytes());
     expected.extend_from_slice(&[0, 0, 0, 0, 64, 1]);
     expected.extend_from_slice(&answer[24..26]);
     expected.extend_from_slice(&from);
@@ -75,7 +75,7 @@ fn assert_error4(answer: &[u8], sent: &[u8], from: [u8; 4], kind: u8, code: u8, 
 #[track_caller]
 fn assert_error6(answer: &[u8], sent: &[u8], from: [u8; 16], kind: u8, code: u8, rest: u32) {
     let quoted = (sent.len() - 14).min(1232);
-    let length = ((8 + quoted) as u16).to_be_bytes();
+    let length = u16::try_from(8 + quoted).unwrap().to_be_bytes();
     let mut expected = Vec::new();
     expected.extend_from_slice(&sent[6..12]);
     expected.extend_from_slice(&GATEWAY_MAC.bytes());

@@ -9,6 +9,7 @@
 mod arp;
 mod ecn;
 mod extension_headers;
+mod flood;
 mod from_pod;
 mod from_underlay;
 mod from_vxlan;

@@ -116,7 +116,10 @@ impl World {
 
     #[expect(clippy::print_stdout, reason = "a skipped test says so")]
     fn load_over(vtep: fn(u8) -> Vtep) -> Option<Self> {
-        match EbpfLoader::new().load(aya::include_bytes_aligned!(env!("WEFT_BPF_OBJECT"))) {
+        let mut loader = EbpfLoader::new();
+        // Room for a subnet with as many hosts as can be.
+        loader.map_max_entries(abi::maps::FLOOD, 4096).map_max_entries(abi::maps::VTEPS, 4096);
+        match loader.load(aya::include_bytes_aligned!(env!("WEFT_BPF_OBJECT"))) {
             Ok(ebpf) => {
                 let mut world = Self { ebpf, vtep };
                 world.fill();
@@ -153,6 +156,22 @@ impl World {
         let result = self.program(program).test_run(options).unwrap();
         out.truncate(result.data_size_out as usize);
         Outcome { verdict: result.return_value.cast_signed(), frame: out }
+    }
+
+    /// How long a program takes for a frame.
+    pub fn time(&mut self, program: &str, frame: &[u8]) -> std::time::Duration {
+        let options = TestRunOptions { data_in: Some(frame), ..TestRunOptions::new() };
+        self.program(program).test_run(options).unwrap().duration
+    }
+
+    /// Puts somebody into one of a subnet's lists of those who get copies.
+    pub fn put_flood(&mut self, subnet: Vni, group: u32, index: u32, member: abi::FloodMember) {
+        self.put(abi::maps::FLOOD, abi::FloodKey::new(subnet, group, index), member);
+    }
+
+    /// Makes a VTEP known that the kernel's vxlan device sends to.
+    pub fn put_vtep(&mut self, vtep: Vtep, mtu: u16) {
+        self.put(abi::maps::VTEPS, abi::VtepAddr::new(vtep), abi::VtepEntry::unresolved(mtu));
     }
 
     /// Asserts that a program drops a frame, and that exactly this reason is counted, for the right port.

@@ -1,6 +1,5 @@
 //! ICMP errors as a workload meets them: the messages themselves, and what its kernel makes of them.
 
-use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Instant;
 
@@ -33,7 +32,8 @@ pub struct IcmpError {
 /// Listens to the ICMP errors that one family of a namespace receives.
 #[derive(Debug)]
 pub struct Refusals {
-    socket: Socket,
+    /// A raw socket in truth: std has no type for those, and this one receives with the sender's address.
+    socket: UdpSocket,
 }
 
 impl Refusals {
@@ -47,7 +47,7 @@ impl Refusals {
             IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6),
         };
         let socket = namespace.run(|| Socket::new(domain, Type::RAW, Some(protocol)))?;
-        Ok(Self { socket: socket.context("a raw ICMP socket")? })
+        Ok(Self { socket: socket.context("a raw ICMP socket")?.into() })
     }
 
     /// The next error about a packet to `about`. Its checksums are checked here, whatever the kernel thinks of them.
@@ -63,11 +63,12 @@ impl Refusals {
                 bail!("no ICMP error about {about}");
             }
             self.socket.set_read_timeout(Some(left))?;
-            let Ok(length) = (&self.socket).read(&mut buffer) else { continue };
+            let Ok((length, from)) = self.socket.recv_from(&mut buffer) else { continue };
             let bytes = buffer.get(..length).unwrap_or_default();
-            let error = match about {
-                IpAddr::V4(about) => parse4(bytes, about.octets())?,
-                IpAddr::V6(about) => parse6(bytes, about.octets())?,
+            let error = match (about, from.ip()) {
+                (IpAddr::V4(about), from) => parse4(bytes, from, about.octets())?,
+                (IpAddr::V6(about), IpAddr::V6(from)) => parse6(bytes, from.octets(), about.octets())?,
+                (IpAddr::V6(_), IpAddr::V4(_)) => None,
             };
             if let Some(error) = error {
                 return Ok(error);
@@ -77,27 +78,31 @@ impl Refusals {
 }
 
 /// A raw IPv4 socket gives the IP header too.
-fn parse4(bytes: &[u8], about: [u8; 4]) -> Result<Option<IcmpError>> {
-    let [0x45, _, _, _, _, _, _, _, _, _, _, _, a, b, c, d, _, _, _, _, message @ ..] = bytes else {
-        return Ok(None);
-    };
-    let Some((kind @ (3 | 11), code, mtu, quote)) = header(message) else { return Ok(None) };
+fn parse4(bytes: &[u8], from: IpAddr, about: [u8; 4]) -> Result<Option<IcmpError>> {
+    let Some((header, message)) = bytes.split_first_chunk::<20>() else { return Ok(None) };
+    let Some((kind @ (3 | 11), code, mtu, quote)) = self::header(message) else { return Ok(None) };
     if quote.get(16..20) != Some(&about) {
         return Ok(None);
     }
-    if sum(message) != 0xffff {
-        bail!("the checksum of {bytes:02x?} is wrong");
+    if sum(header) != 0xffff || sum(message) != 0xffff {
+        bail!("a checksum of {bytes:02x?} is wrong");
     }
-    Ok(Some(IcmpError { from: [*a, *b, *c, *d].into(), kind, code, mtu: mtu & 0xffff, quoted: quote.len() }))
+    Ok(Some(IcmpError { from, kind, code, mtu: mtu & 0xffff, quoted: quote.len() }))
 }
 
-/// A raw IPv6 socket does not, so that the sender is not known here; see [`Namespace::trace`].
-fn parse6(bytes: &[u8], about: [u8; 16]) -> Result<Option<IcmpError>> {
+/// A raw IPv6 socket does not. Who received the message is who sent what it quotes.
+fn parse6(bytes: &[u8], from: [u8; 16], about: [u8; 16]) -> Result<Option<IcmpError>> {
     let Some((kind @ 1..=3, code, mtu, quote)) = header(bytes) else { return Ok(None) };
-    if quote.get(24..40) != Some(&about) {
+    let (Some(to), Some(target)) = (quote.get(8..24), quote.get(24..40)) else { return Ok(None) };
+    if target != about {
         return Ok(None);
     }
-    Ok(Some(IcmpError { from: IpAddr::from([0; 16]), kind, code, mtu, quoted: quote.len() }))
+    let length = u32::try_from(bytes.len())?.to_be_bytes();
+    let pseudo = [&from[..], to, &length, &[0, 0, 0, 58]].concat();
+    if sum(&[&pseudo, bytes].concat()) != 0xffff {
+        bail!("the checksum of {bytes:02x?} is wrong");
+    }
+    Ok(Some(IcmpError { from: from.into(), kind, code, mtu, quoted: quote.len() }))
 }
 
 fn header(message: &[u8]) -> Option<(u8, u8, u32, &[u8])> {
