@@ -1,6 +1,7 @@
 //! What the daemon tells: status, routes, counters, plans, changes and errors.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -28,6 +29,8 @@ pub struct Status {
     pub version: String,
     /// Version of the kernel contract.
     pub abi: u32,
+    /// How the programs are attached: `tcx`, or `clsact` where the kernel has no tcx.
+    pub hook: String,
     /// Seconds since weftd started.
     pub uptime_seconds: u64,
     /// Underlay device.
@@ -47,6 +50,9 @@ pub struct Status {
     /// How full the kernel's tables are.
     #[serde(default)]
     pub tables: Vec<TableStatus>,
+    /// XDP on each underlay device that there is.
+    #[serde(default)]
+    pub xdp: Vec<XdpStatus>,
     /// Seconds since weftd last compared the kernel with what it should be, and made it so.
     pub checked_seconds_ago: u64,
     /// What the last reconciliation could not do. Empty: the kernel is as desired.
@@ -122,6 +128,47 @@ pub struct TableStatus {
     pub entries: usize,
     /// How many fit.
     pub capacity: usize,
+}
+
+/// XDP on an underlay device in [`Status`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct XdpStatus {
+    /// The device.
+    pub device: String,
+    /// What was asked for: `underlay.xdp` of weftd.toml.
+    pub configured: Xdp,
+    /// What the kernel has: never `auto`.
+    pub effective: Xdp,
+    /// Whether the driver runs it; `false` only if it is off: weft has no use for XDP behind the driver.
+    pub native: bool,
+    /// Why it is as it is.
+    pub reason: String,
+}
+
+/// What an underlay device does with a received packet before the kernel makes an skb of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Xdp {
+    /// What gains with the device's driver.
+    #[default]
+    Auto,
+    /// Nothing.
+    Off,
+    /// Drops what may not come in.
+    Guard,
+    /// That, and decapsulates and delivers.
+    Forward,
+}
+
+impl fmt::Display for Xdp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Off => "off",
+            Self::Guard => "guard",
+            Self::Forward => "forward",
+        })
+    }
 }
 
 /// A line of `GET /v1/routes`.

@@ -17,7 +17,7 @@ const NETWORK_JSON: &str = r#"{"kind":"network","name":"red","tenant":"acme","vn
 const STORED: &str = r#"[{"kind":"network","name":"red","tenant":"acme","vni":5000,"revision":7}]"#;
 const PLAN: &str = r#"{"dry_run":true,"revision":7,"resources":[{"action":"create","resource":"network/red"}],"kernel":["add VNI 5000"],"failures":[]}"#;
 const FAILED: &str = r#"{"dry_run":false,"revision":8,"resources":[{"action":"replace","resource":"port/web"}],"kernel":[],"failures":["port/web: no such namespace"]}"#;
-const STATUS: &str = r#"{"host":"h1","version":"0.1.0","abi":1,"uptime_seconds":5,"underlay":"eth1","vtep":"192.0.2.1","router_mac":"02:00:c0:00:02:01","revision":7,"resources":{"network":1},"ports":[],"vteps":[],"checked_seconds_ago":4,"failures":[]}"#;
+const STATUS: &str = r#"{"host":"h1","version":"0.1.0","abi":1,"hook":"tcx","uptime_seconds":5,"underlay":"eth1","vtep":"192.0.2.1","router_mac":"02:00:c0:00:02:01","revision":7,"resources":{"network":1},"ports":[],"vteps":[],"checked_seconds_ago":4,"failures":[]}"#;
 
 fn answer(request: &Request) -> Vec<u8> {
     match (request.method.as_str(), request.target.as_str()) {
@@ -165,7 +165,7 @@ fn what_the_kernel_refused_fails_the_command() {
 fn status_and_version() {
     let server = Server::start("status", answer);
     let output = weft(&server.socket(), &["status"], "");
-    let text = "host       h1\nweftd      0.1.0 (kernel contract 1), up 5s\n\
+    let text = "host       h1\nweftd      0.1.0 (kernel contract 1, tcx), up 5s\n\
                 underlay   eth1, VTEP 192.0.2.1, router MAC 02:00:c0:00:02:01\n\
                 resources  network 1 (revision 7)\nkernel     as desired, checked 4s ago\n";
     expect(&output, 0, text, "");

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Spanned;
+use weft_api::view::Xdp;
 use weft_dataplane::desired;
 use weft_vxlan::{MacAddr, UDP_PORT, Vtep};
 
@@ -63,6 +64,9 @@ pub struct Underlay {
     udp_port: Option<NonZeroU16>,
     #[serde(default = "default_gateway_mac")]
     gateway_mac: UnicastMac,
+    /// What the device does before there is an skb.
+    #[serde(default)]
+    xdp: Xdp,
 }
 
 /// Where weftd keeps its intent.
@@ -91,6 +95,16 @@ pub struct Api {
 pub struct Bpf {
     /// A folder of weft's own on a bpffs.
     pub pin_folder: AbsolutePath,
+    /// How programs are attached, in place of the best that the kernel has. For tests.
+    hook: Option<Hook>,
+}
+
+/// As [`weft_dataplane::Hook`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Hook {
+    Tcx,
+    Clsact,
 }
 
 /// How much the kernel's maps have room for.
@@ -156,6 +170,10 @@ impl Config {
         weft_dataplane::Options {
             pin_folder: self.bpf.pin_folder.as_path().to_owned(),
             sizes: self.sizes.for_dataplane(),
+            hook: self.bpf.hook.map(|hook| match hook {
+                Hook::Tcx => weft_dataplane::Hook::Tcx,
+                Hook::Clsact => weft_dataplane::Hook::Clsact,
+            }),
         }
     }
 
@@ -177,6 +195,17 @@ impl Underlay {
     #[must_use]
     pub const fn gateway_mac(&self) -> MacAddr {
         self.gateway_mac.get()
+    }
+
+    /// What the device does before there is an skb, in the data plane's words.
+    #[must_use]
+    pub const fn xdp(&self) -> desired::Xdp {
+        match self.xdp {
+            Xdp::Auto => desired::Xdp::Auto,
+            Xdp::Off => desired::Xdp::Off,
+            Xdp::Guard => desired::Xdp::Guard,
+            Xdp::Forward => desired::Xdp::Forward,
+        }
     }
 
     /// UDP port of VXLAN.
@@ -226,7 +255,7 @@ impl Default for Api {
 
 impl Default for Bpf {
     fn default() -> Self {
-        Self { pin_folder: AbsolutePath::of("/sys/fs/bpf/weft") }
+        Self { pin_folder: AbsolutePath::of("/sys/fs/bpf/weft"), hook: None }
     }
 }
 

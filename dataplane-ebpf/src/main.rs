@@ -9,6 +9,7 @@
 
 mod arp;
 mod bridge;
+mod buffer;
 mod checksum;
 mod counters;
 mod decapsulate;
@@ -36,34 +37,50 @@ mod skb;
 mod ttl;
 mod underlay_mtu;
 mod verdict;
+mod xdp;
+mod xdp_forward;
+mod xdp_guard;
 
-use aya_ebpf::macros::classifier;
-use aya_ebpf::programs::TcContext;
+use aya_ebpf::macros::{classifier, xdp};
+use aya_ebpf::programs::{TcContext, XdpContext};
 
 use skb::Skb;
+use xdp::Xdp;
 
-/// tcx ingress on the host end of a port's veth: what the workload sends.
+/// Ingress, by tcx or clsact, on the host end of a port's veth: what the workload sends.
 #[classifier]
 pub fn from_pod(ctx: TcContext) -> i32 {
     from_pod::run(&mut Skb::new(&ctx))
 }
 
-/// tcx ingress on the underlay's devices: what other hosts send.
+/// Ingress on the underlay's devices: what other hosts send.
 #[classifier]
 pub fn from_underlay(ctx: TcContext) -> i32 {
     from_underlay::run(&mut Skb::new(&ctx))
 }
 
-/// tcx ingress on weft's kernel vxlan device: super-packets and reassembled fragments, already decapsulated.
+/// Ingress on weft's kernel vxlan device: super-packets and reassembled fragments, already decapsulated.
 #[classifier]
 pub fn from_vxlan(ctx: TcContext) -> i32 {
     from_vxlan::run(&mut Skb::new(&ctx))
 }
 
-/// tcx ingress on the devices of weft's own, behind the program of each.
+/// Ingress on the devices of weft's own, behind the program of each.
 #[classifier]
 pub fn guard(ctx: TcContext) -> i32 {
     guard::run(&mut Skb::new(&ctx))
+}
+
+/// XDP on the underlay device, before `from_underlay`, which stays: drops what may not come in.
+#[xdp(frags)]
+pub fn xdp_guard(ctx: XdpContext) -> u32 {
+    xdp_guard::run(&mut Xdp::new(&ctx))
+}
+
+/// XDP on the underlay device in the place of `xdp_guard`: also delivers.
+#[xdp(frags)]
+pub fn xdp_forward(ctx: XdpContext) -> u32 {
+    xdp_forward::run(&mut Xdp::new(&ctx))
 }
 
 /// Never reached: the verifier refuses a program that could loop for ever, and no code here panics.

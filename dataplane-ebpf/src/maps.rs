@@ -10,7 +10,7 @@ use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray};
 use weft_dataplane_abi::{
     DropReason, Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters,
-    PortLimits, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
+    PortLimits, Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
 };
 
 use crate::icmp_error::{MessageV4, MessageV6};
@@ -36,6 +36,8 @@ static VNIS: HashMap<u32, VniEntry> = HashMap::with_max_entries(SIZE, BPF_F_NO_P
 static VTEP_VNIS: HashMap<VtepVniKey, u8> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
 #[map]
 static VTEPS: HashMap<VtepAddr, VtepEntry> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
+#[map]
+static UNDERLAYS: HashMap<u32, Underlay> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
 #[map]
 static FLOOD: HashMap<FloodKey, FloodMember> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
 #[map]
@@ -108,6 +110,13 @@ pub fn vtep(address: &VtepAddr) -> Option<&'static VtepEntry> {
     unsafe { VTEPS.get(address) }
 }
 
+/// The underlay device of this interface index.
+#[inline(always)]
+pub fn underlay(ifindex: u32) -> Option<&'static Underlay> {
+    // SAFETY: as for `endpoint`.
+    unsafe { UNDERLAYS.get(ifindex) }
+}
+
 /// Who is at a place in one of a subnet's lists of those who get copies.
 #[inline(always)]
 pub fn flood(key: &FloodKey) -> Option<&'static FloodMember> {
@@ -119,8 +128,10 @@ pub fn flood(key: &FloodKey) -> Option<&'static FloodMember> {
 #[inline(always)]
 pub fn counters(slot: u32) -> Option<&'static mut PortCounters> {
     let counters = COUNTERS.get_ptr_mut(slot)?;
-    // SAFETY: the pointer is this CPU's own value of a map that never goes away while the program runs, and TC
-    // programs of one CPU do not interrupt each other.
+    // SAFETY: the pointer is this CPU's own value of a map that never goes away while the program runs. No other
+    // program of this CPU interrupts this one: XDP runs in the softirq that polls the device, TC in the same or with
+    // softirqs off (what a process sends), and softirqs do not nest. With PREEMPT_RT they can be preempted, but all that
+    // run with them off take turns on a lock of the CPU.
     Some(unsafe { &mut *counters })
 }
 

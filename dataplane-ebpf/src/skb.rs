@@ -132,7 +132,8 @@ impl Skb {
         }
     }
 
-    /// Takes the outer headers over the `outer` IP version off. The packet's protocol becomes that of the inner packet.
+    /// Takes the outer headers over the `outer` IP version off. The packet's protocol becomes that of the inner packet,
+    /// which kernels before 6.3 cannot do where the two differ: they refuse.
     #[inline(always)]
     pub fn shrink(&mut self, outer: Version, inner: Version) -> Result<(), DropReason> {
         use aya_ebpf::bindings as b;

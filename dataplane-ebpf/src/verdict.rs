@@ -1,11 +1,13 @@
 //! Where a packet goes, and the only place that turns it into a kernel verdict.
 
+use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
 use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC};
 use weft_dataplane_abi::DropReason;
 
 use crate::counters;
 use crate::icmp_error::Refusal;
 use crate::skb::Skb;
+use crate::xdp::Xdp;
 
 /// Where a packet goes.
 pub enum Action {
@@ -65,6 +67,24 @@ pub fn execute(skb: &Skb, slot: u32, len: u32, verdict: Verdict) -> i32 {
         Err(reason) => {
             counters::drop(slot, reason);
             TC_ACT_SHOT
+        }
+    }
+}
+
+/// The same before there is an skb, for a frame of `len` bytes from the underlay.
+#[inline(always)]
+pub fn execute_xdp(xdp: &Xdp, len: u32, verdict: Verdict) -> u32 {
+    match verdict {
+        Ok(Action::Deliver { ifindex, slot }) => {
+            counters::from_port(0, len);
+            counters::to_port(slot, xdp.len());
+            xdp.redirect(ifindex)
+        }
+        // All else that can be done with a packet needs an skb.
+        Ok(_) => XDP_PASS,
+        Err(reason) => {
+            counters::drop(0, reason);
+            XDP_DROP
         }
     }
 }

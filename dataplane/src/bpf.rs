@@ -1,8 +1,11 @@
 //! The eBPF side of the kernel: the object with the programs, their maps and links, and the pins that keep them
 //! there without a daemon.
 
+mod clsact;
 mod elements;
+mod entries;
 mod guard;
+mod hook;
 mod inventory;
 mod links;
 mod maps;
@@ -13,9 +16,10 @@ mod pins;
 mod resize;
 mod strangers;
 mod sys;
+mod xdp;
 
 pub(crate) use elements::Refused;
 pub(crate) use links::Attachment;
 pub(crate) use maps::{Counters, EntryTable, Maps, PathMtuSignal, PrefixKey, Table, size_key};
-pub(crate) use object::{Programs, detach};
+pub(crate) use object::Programs;
 pub(crate) use pins::PinFolder;

@@ -19,7 +19,7 @@ use crate::error::{ObserveError, OpenError, chain};
 use crate::kernel::Kernel;
 use crate::path_mtu::PathMtuWatch;
 use crate::watch::Watch;
-use crate::{Failure, Options, Owner, Report, teardown};
+use crate::{Failure, Hook, Options, Owner, Report, teardown};
 
 /// The data plane of one host.
 pub struct Dataplane {
@@ -28,6 +28,7 @@ pub struct Dataplane {
     counters: CounterReader,
     watch: Watch,
     path_mtu: PathMtuWatch,
+    hook: Hook,
 }
 
 type Planned = Result<Vec<Change>, ObserveError>;
@@ -59,7 +60,7 @@ impl Dataplane {
             .spawn(move || match Kernel::open(&options, &owner) {
                 Ok(kernel) => {
                     // Whoever opened may have gone; then the inbox is closed too.
-                    let _ = opened.send(Ok(()));
+                    let _ = opened.send(Ok(kernel.hook()));
                     serve(kernel, inbox);
                 }
                 Err(error) => {
@@ -67,10 +68,16 @@ impl Dataplane {
                 }
             })
             .map_err(socket)?;
-        answer.await.map_err(|_| OpenError::from(ObserveError::Gone))??;
+        let hook = answer.await.map_err(|_| OpenError::from(ObserveError::Gone))??;
         let counters = CounterReader::open(&folder)?;
         let path_mtu = PathMtuWatch::open(&folder)?;
-        Ok(Self { commands: Some(commands), thread: Some(thread), counters, watch, path_mtu })
+        Ok(Self { commands: Some(commands), thread: Some(thread), counters, watch, path_mtu, hook })
+    }
+
+    /// How programs are attached.
+    #[must_use]
+    pub fn hook(&self) -> Hook {
+        self.hook
     }
 
     /// Makes the kernel as `desired`. Goes on past failures and reports them all; doing it again repairs. Runs to

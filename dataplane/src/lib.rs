@@ -12,6 +12,7 @@ mod dataplane;
 pub mod desired;
 mod diff;
 mod error;
+mod ethtool;
 mod kernel;
 mod names;
 mod netlink;
@@ -25,6 +26,7 @@ mod tenure;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 pub use change::{Change, DeviceSetting, Operation, PortSetting};
@@ -39,6 +41,26 @@ pub struct Options {
     pub pin_folder: PathBuf,
     /// Sizes of the maps.
     pub sizes: Sizes,
+    /// How programs are to be attached; `None`: by the best that the kernel has.
+    pub hook: Option<Hook>,
+}
+
+/// How programs are attached to devices. Packets notice no difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hook {
+    /// By pinned links (Linux 6.6).
+    Tcx,
+    /// As filters of a clsact queueing discipline.
+    Clsact,
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcx => "tcx",
+            Self::Clsact => "clsact",
+        })
+    }
 }
 
 /// Whose intent the kernel is made to follow: a data plane that follows one store is not taken over by another, for
@@ -95,6 +117,32 @@ pub struct Report {
     pub ports: BTreeMap<String, PortState>,
     /// State of the host's VTEPs: address and whether the next hop is resolved.
     pub vteps: BTreeMap<weft_vxlan::Vtep, VtepState>,
+    /// XDP on each underlay device that there is.
+    pub xdp: Vec<XdpState>,
+}
+
+/// What an underlay device does before there is an skb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum XdpMode {
+    /// Nothing.
+    Off,
+    /// Drops what may not come in.
+    Guard,
+    /// That, and decapsulates and delivers.
+    Forward,
+}
+
+/// XDP on an underlay device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct XdpState {
+    /// The device.
+    pub device: String,
+    /// What was asked for.
+    pub configured: desired::Xdp,
+    /// What the kernel has; if not off, then in native mode.
+    pub effective: XdpMode,
+    /// Why.
+    pub reason: String,
 }
 
 /// How full a map is.

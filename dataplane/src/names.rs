@@ -4,7 +4,7 @@
 
 use weft_dataplane_abi::programs;
 
-use crate::netlink::{Kind, Link};
+use crate::netlink::{Filter, Kind, Link, Slot};
 
 /// weft's own kernel vxlan device, one in each network namespace that weftd runs in.
 pub(crate) const VXLAN: &str = "weft-vxlan";
@@ -32,6 +32,8 @@ pub(crate) const LINKS: &str = "links";
 
 /// Folder of the pins of maps that take the place of others, in the pin folder. Empty but for the moment of an open.
 pub(crate) const RESIZED: &str = "resized";
+/// Folder of the marks of the devices whose clsact we made, in the pin folder.
+pub(crate) const CLSACTS: &str = "clsacts";
 /// Folder of the mark of whose intent the maps follow, in the pin folder.
 pub(crate) const OWNER: &str = "owner";
 /// Folder of the mark of the network namespace, in the pin folder.
@@ -100,10 +102,27 @@ pub(crate) fn link_pin(program: &str, ifindex: u32) -> String {
 /// The reverse of [`link_pin`]; `None` for a name that weft does not make.
 pub(crate) fn parse_link_pin(name: &str) -> Option<(&'static str, u32)> {
     let (program, ifindex) = name.rsplit_once('-')?;
-    let program = programs::ALL.into_iter().find(|known| *known == program)?;
+    let program = programs::ALL.into_iter().chain(programs::XDP).find(|known| *known == program)?;
     let ifindex = ifindex.parse().ok()?;
     // Only the one spelling: no sign, no leading zero.
     (link_pin(program, ifindex) == name).then_some((program, ifindex))
+}
+
+/// The place on a device's clsact for `program`: on devices of ours before all others, on the underlay device after those
+/// that others give or that the kernel gives by itself (49,152 and below), and for the guard behind all.
+pub(crate) fn slot(program: &str, ifindex: u32) -> Slot {
+    let priority = match program {
+        programs::FROM_UNDERLAY => 0xfff0,
+        programs::GUARD => 0xffff,
+        _ => 1,
+    };
+    Slot { ifindex, priority, handle: GROUP }
+}
+
+/// The program that a filter in a slot of ours was made for; `None` if weft does not make such filters.
+pub(crate) fn filter_program(filter: &Filter) -> Option<&'static str> {
+    let program = programs::ALL.into_iter().find(|known| *known == filter.name)?;
+    (slot(program, filter.slot.ifindex) == filter.slot).then_some(program)
 }
 
 /// Whether `name` is the value of a mark: a store's id, a network namespace's cookie.
@@ -165,6 +184,24 @@ mod tests {
         ];
         for (link, expected) in cases {
             assert_eq!(owned(&link), expected, "{link:?}");
+        }
+    }
+
+    #[test]
+    fn filters_are_ours_by_slot_and_name_together() {
+        let ours = |program: &str| Filter { slot: slot(program, 7), name: program.to_owned(), program: 1 };
+        for program in programs::ALL {
+            assert_eq!(filter_program(&ours(program)), Some(program));
+        }
+        let foreign = [
+            ours(programs::GUARD),
+            ours("cil_from_netdev"),
+            Filter { slot: Slot { handle: 1, ..slot("from_pod", 7) }, ..ours("from_pod") },
+            Filter { slot: Slot { priority: 2, ..slot("from_pod", 7) }, ..ours("from_pod") },
+            Filter { name: "from_vxlan".to_owned(), ..ours("from_underlay") },
+        ];
+        for filter in foreign {
+            assert_eq!(filter_program(&filter), None, "{filter:?}");
         }
     }
 

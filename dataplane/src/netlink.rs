@@ -4,12 +4,15 @@
 //! workload's namespace can be used from anywhere.
 
 mod address;
+mod filter;
 mod link;
 mod neighbour;
+mod netdev;
 mod nsid;
 mod route;
 
 use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
@@ -19,8 +22,10 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 pub(crate) use address::Address;
+pub(crate) use filter::{Filter, Slot};
 pub(crate) use link::{Kind, Link, NewVeth, Peer};
 pub(crate) use neighbour::Neighbour;
+pub(crate) use netdev::{XDP_BASIC, XDP_REDIRECT, XDP_TAKES, xdp_features};
 #[cfg(test)]
 pub(crate) use route::Hop;
 pub(crate) use route::{DefaultRoute, Way};
@@ -77,6 +82,11 @@ impl Netlink {
         socket.set_cap_ack(true)?;
         socket.set_ext_ack(true)?;
         Ok(Self { socket, sequence: 0 })
+    }
+
+    /// The socket, for questions that are not asked by netlink.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     /// Has the kernel carry out `message`.

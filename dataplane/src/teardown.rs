@@ -10,13 +10,13 @@ use std::{fs, io};
 use weft_dataplane_abi::maps;
 
 use crate::apply::Hands;
-use crate::bpf::PinFolder;
+use crate::bpf::{Attachment, PinFolder};
 use crate::change::Change;
 use crate::error::{OpenError, chain};
 use crate::names::{self, Owned, PROTOCOL};
 use crate::netlink::{Netlink, NetlinkError};
 use crate::tenure::Tenure;
-use crate::{Failure, Report};
+use crate::{Failure, Hook, Report};
 
 /// As [`Dataplane::teardown`](crate::Dataplane::teardown), for the pin folder `root`.
 pub(crate) fn teardown(root: &Path) -> Result<Vec<String>, Vec<Failure>> {
@@ -65,15 +65,19 @@ fn devices(report: &mut Report) -> Result<(), NetlinkError> {
 }
 
 fn pins(folder: &PinFolder, removed: &mut Vec<String>, failures: &mut Vec<Failure>) {
-    let mut remove = |path: &Path, remove: fn(&Path) -> io::Result<()>| match remove(path) {
-        Ok(()) => removed.push(format!("remove {}", path.display())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => failures.push(Failure::new(path.display().to_string(), error.to_string())),
-    };
     match folder.attachments() {
         Ok(links) => {
             for link in links {
-                remove(&folder.link(link.program, link.ifindex), |path| fs::remove_file(path));
+                let Attachment { program, ifindex, .. } = link;
+                let path = folder.link(program, ifindex);
+                let what = match link.hook {
+                    Hook::Tcx => format!("remove {}", path.display()),
+                    Hook::Clsact => format!("remove program {program} from the device with index {ifindex}"),
+                };
+                match folder.detach(program, ifindex) {
+                    Ok(()) => removed.push(what),
+                    Err(error) => failures.push(Failure::new(what, error.to_string())),
+                }
             }
         }
         Err(error) => {
@@ -81,6 +85,11 @@ fn pins(folder: &PinFolder, removed: &mut Vec<String>, failures: &mut Vec<Failur
             return;
         }
     }
+    let mut remove = |path: &Path, remove: fn(&Path) -> io::Result<()>| match remove(path) {
+        Ok(()) => removed.push(format!("remove {}", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => failures.push(Failure::new(path.display().to_string(), error.to_string())),
+    };
     let others: BTreeSet<_> = maps::ALL.into_iter().filter(|name| *name != maps::ABI).collect();
     for name in others.into_iter().chain([maps::ABI]) {
         remove(&folder.map(name), |path| fs::remove_file(path));
@@ -92,7 +101,7 @@ fn pins(folder: &PinFolder, removed: &mut Vec<String>, failures: &mut Vec<Failur
         remove(&mark, |path| fs::remove_dir(path));
     }
     let marked = [folder.owner(), folder.namespace()];
-    for path in [folder.links(), folder.staging(), folder.maps()]
+    for path in [folder.links(), folder.clsacts(), folder.staging(), folder.maps()]
         .into_iter()
         .chain(marked)
         .chain([folder.root().to_owned()])

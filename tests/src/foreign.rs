@@ -1,7 +1,7 @@
 //! What other people have on a host: a filter on a device, a pinned map. weft must leave it alone.
 
 use std::ffi::CString;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -37,43 +37,64 @@ impl Hook {
     }
 }
 
-/// Somebody else's filter, attached as long as this lives. It lets everything pass on to the next filter.
+/// Somebody else's filter, attached as long as this lives, or on a kernel without tcx as long as the device does. It lets
+/// everything pass on to the next filter.
 #[derive(Debug)]
 pub struct Filter {
-    _link: OwnedFd,
+    link: Option<OwnedFd>,
 }
 
 impl Filter {
     /// Attaches a filter.
     ///
     /// # Errors
-    /// The device is missing, or the kernel has no tcx.
+    /// The device is missing.
     pub fn attach(namespace: &Namespace, device: &str, hook: Hook) -> Result<Self> {
         let program = load().context("loading a filter")?;
         let index = namespace.link(device)?.index;
         let attributes = [program.as_raw_fd().cast_unsigned(), index, hook.attach_type(), 0];
-        let link = namespace
-            .run(|| bpf(LINK_CREATE, Attributes::of(&attributes)))?
-            .with_context(|| format!("attaching a filter to {device}"))?;
+        let link = namespace.run(|| bpf(LINK_CREATE, Attributes::of(&attributes)))?;
+        if has_no_tcx(&link) {
+            namespace.add_bpf_filter(device, hook, program.as_fd())?;
+            return Ok(Self { link: None });
+        }
+        let link = link.with_context(|| format!("attaching a filter to {device}"))?;
         // SAFETY: the kernel just gave us this descriptor, and nobody else has it.
-        Ok(Self { _link: unsafe { OwnedFd::from_raw_fd(link) } })
+        Ok(Self { link: Some(unsafe { OwnedFd::from_raw_fd(link) }) })
     }
 }
 
-/// Ids of the programs attached to a device by tcx, in the order that they run in.
+impl Filter {
+    /// Whether it goes with this value, not with the device.
+    #[must_use]
+    pub fn ends_with_us(&self) -> bool {
+        self.link.is_some()
+    }
+}
+
+/// Kernels before 6.6 do not know the hook.
+fn has_no_tcx<T>(answer: &Result<T>) -> bool {
+    answer.as_ref().is_err_and(|error| error.downcast_ref() == Some(&Errno::EINVAL))
+}
+
+/// Ids of the programs attached to a device, in the order that they run in.
 ///
 /// # Errors
-/// The device is missing, or the kernel has no tcx.
+/// The device is missing.
 pub fn filters(namespace: &Namespace, device: &str, hook: Hook) -> Result<Vec<u32>> {
     let mut ids = [0_u32; 64];
     let mut attributes = Attributes::of(&[namespace.link(device)?.index, hook.attach_type(), 0, 0]);
     attributes.pointer(4, ids.as_mut_ptr().cast());
     attributes.0[6] = 64;
-    let attributes = namespace
-        .run(|| bpf_in_out(PROG_QUERY, attributes))?
-        .with_context(|| format!("asking for the filters of {device}"))?;
-    let count = usize::try_from(attributes.0[6])?;
-    Ok(ids.iter().take(count).copied().collect())
+    let answer = namespace.run(|| bpf_in_out(PROG_QUERY, attributes))?;
+    let count = if has_no_tcx(&answer) {
+        0
+    } else {
+        usize::try_from(answer.with_context(|| format!("asking for the filters of {device}"))?.0[6])?
+    };
+    let mut programs: Vec<u32> = ids.iter().take(count).copied().collect();
+    programs.extend(namespace.bpf_filters(device, hook)?);
+    Ok(programs)
 }
 
 /// Pins a map of ours at `path` on a bpffs.

@@ -13,6 +13,7 @@
 mod capture;
 mod cleanup;
 pub mod cloud;
+mod dice;
 pub mod foreign;
 pub mod frame;
 mod lab;
@@ -32,13 +33,14 @@ mod wire;
 
 pub use capture::{Capture, Caught};
 pub use cleanup::remove as remove_lab;
+pub use dice::Dice;
 pub use lab::Lab;
-pub use netlink::{Link, Neighbour, Route};
+pub use netlink::{Impairment, Link, Neighbour, Route, without_netem};
 pub use netns::Namespace;
 pub use offload::Offloads;
 pub use packet::{Direction, Ip, Packet, Vxlan};
 pub use process::binary;
-pub use wait::{PATIENCE, wait_for, wait_until};
+pub use wait::{PATIENCE, let_pass, wait_for, wait_until};
 pub use weft::{Output, Weft};
 pub use weftd::{Settings, Weftd};
 pub use wire::{End, Wire};

@@ -8,6 +8,12 @@ use anyhow::{Result, bail};
 /// How long a condition that needs no traffic may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How much slower than usual this machine is: `WEFT_TEST_SLOWNESS`, which an emulated machine sets. Waits are so much
+/// longer.
+fn slowness() -> u32 {
+    std::env::var("WEFT_TEST_SLOWNESS").ok().and_then(|factor| factor.parse().ok()).unwrap_or(1)
+}
+
 /// How long to leave the machine alone between two looks.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -22,6 +28,7 @@ pub fn wait_for<T, Seen: Debug>(
     what: &str,
     mut look: impl FnMut() -> std::result::Result<T, Seen>,
 ) -> Result<T> {
+    let patience = patience * slowness();
     let deadline = Instant::now() + patience;
     loop {
         match look() {
@@ -40,6 +47,14 @@ pub fn wait_for<T, Seen: Debug>(
 /// The deadline passed.
 pub fn wait_until(patience: Duration, what: &str, mut condition: impl FnMut() -> bool) -> Result<()> {
     wait_for(patience, what, || if condition() { Ok(()) } else { Err("not yet") })
+}
+
+/// Lets time pass where time itself is meant: the pace of a flow, the moment of a fault. Not to wait for something.
+#[expect(clippy::disallowed_methods, reason = "nothing is waited for")]
+pub fn let_pass(time: Duration) {
+    if !time.is_zero() {
+        std::thread::sleep(time);
+    }
 }
 
 #[expect(

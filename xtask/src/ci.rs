@@ -9,6 +9,7 @@ use crate::bpf_toolchain::{HINT, Toolchain, tools};
 use crate::setup::{self, Purpose};
 use crate::step::{cargo, run, step};
 use crate::test::{Machine, run_tests};
+use crate::vm;
 
 /// The eBPF programs, which are a workspace of their own.
 const EBPF: &str = "dataplane-ebpf/Cargo.toml";
@@ -33,7 +34,9 @@ pub(crate) fn ci() -> Result<ExitCode> {
         run(cargo("clippy").args(["--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
     })?;
     step("build", || run(cargo("build").args(["--workspace", "--locked"])))?;
-    run_tests(&[], Machine::HasAll)
+    let mut counts = run_tests(&[], Machine::HasAll)?;
+    counts += &vm::run(&vm::Options::core())?;
+    Ok(counts.conclude())
 }
 
 /// `cargo deny`, but for known vulnerabilities: their list is a git repository, and what lands must not depend on more

@@ -1,6 +1,7 @@
 //! How many tests passed, failed and were skipped, from what `cargo test` prints.
 
-use std::fmt;
+use std::process::ExitCode;
+use std::{fmt, ops};
 
 /// How a test says that the machine lacks what it needs. It then passes in the eyes of `cargo test`.
 const SKIPPED: &str = "skipped, because";
@@ -38,9 +39,23 @@ impl Counts {
         }
     }
 
+    /// Prints them as the last line, and says whether all is well.
+    pub(crate) fn conclude(&self) -> ExitCode {
+        println!("{self}");
+        if self.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
     /// Whether something ran, and all that ran held.
     pub(crate) fn good(&self) -> bool {
         self.failed == 0 && self.passed > 0
+    }
+}
+
+impl ops::AddAssign<&Self> for Counts {
+    fn add_assign(&mut self, others: &Self) {
+        self.passed += others.passed;
+        self.failed += others.failed;
+        self.skipped += others.skipped;
     }
 }
 

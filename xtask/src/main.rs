@@ -9,9 +9,11 @@ mod build;
 mod ci;
 mod counts;
 mod demo;
+mod other_build;
 mod setup;
 mod step;
 mod test;
+mod vm;
 
 use std::env;
 use std::path::Path;
@@ -41,7 +43,8 @@ enum Task {
         #[arg(long)]
         release: bool,
     },
-    /// Runs the tests of the whole workspace and counts them
+    /// Runs the tests of the whole workspace and counts them; `test vm` runs those that need a kernel on Debian's 6.1
+    /// and 6.12 in QEMU (`test vm --help`)
     Test {
         /// As for `cargo test`, such as a part of a test's name, or `-p weft-vxlan`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -68,7 +71,10 @@ fn main() -> ExitCode {
         Task::Setup { check: true } => setup::check(),
         Task::Setup { check: false } => setup::setup(),
         Task::Build { release } => build::build(release),
-        Task::Test { .. } => test::test(&words_after("test")),
+        Task::Test { .. } => match words_after("test").split_first() {
+            Some((vm, words)) if vm == "vm" => vm::test(words),
+            _ => test::test(&words_after("test")),
+        },
         Task::Demo { clean: true, .. } => demo::clean(),
         Task::Demo { keep, clean: false } => demo::demo(keep),
         Task::Bench(options) => bench::bench(&options),

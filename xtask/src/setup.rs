@@ -3,7 +3,7 @@
 //!
 //! `conditions` is what a machine has or has not; `requirements` is what can be installed.
 
-mod apt;
+pub(crate) mod apt;
 mod conditions;
 mod kernel;
 mod requirements;
@@ -27,6 +27,8 @@ pub(crate) enum Purpose {
     Run,
     /// Measuring beside others.
     Bench,
+    /// Running tests on other kernels.
+    Vm,
     /// Checking what lands.
     Ci,
 }

@@ -38,7 +38,8 @@ pub(crate) fn line(command: &Command) -> String {
     std::iter::once(name).chain(words).collect::<Vec<_>>().join(" ")
 }
 
-fn shown(elapsed: Duration) -> String {
+/// A time as people say it.
+pub(crate) fn shown(elapsed: Duration) -> String {
     match elapsed.as_secs() {
         seconds @ 0..60 => format!("{seconds} s"),
         seconds => format!("{} min {} s", seconds / 60, seconds % 60),

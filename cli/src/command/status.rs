@@ -85,22 +85,29 @@ fn heading(status: &view::Status) -> String {
         failures => format!("{failures} failures, see below"),
     };
     let checked = duration(status.checked_seconds_ago);
-    format!(
+    let mut text = format!(
         "host       {}\n\
-         weftd      {} (kernel contract {}), up {}\n\
+         weftd      {} (kernel contract {}, {}), up {}\n\
          underlay   {}, VTEP {}, router MAC {}\n\
          resources  {} (revision {})\n\
          kernel     {kernel}, checked {checked} ago\n",
         status.host,
         status.version,
         status.abi,
+        status.hook,
         duration(status.uptime_seconds),
         status.underlay,
         status.vtep,
         status.router_mac,
         if resources.is_empty() { "none" } else { &resources },
         status.revision,
-    )
+    );
+    text.extend(status.xdp.iter().map(|xdp| {
+        let native = if xdp.native { ", native" } else { "" };
+        let view::XdpStatus { device, configured, effective, reason, .. } = xdp;
+        format!("XDP        {device}: {effective}{native} ({configured}: {reason})\n")
+    }));
+    text
 }
 
 fn ports(ports: &[view::PortStatus]) -> Table<9> {
@@ -171,13 +178,14 @@ mod tests {
 
     fn status() -> view::Status {
         serde_json::from_str(
-            r#"{"host":"dc1-h1","version":"0.1.0","abi":1,"uptime_seconds":3725,"underlay":"eth1","vtep":"192.0.2.1",
+            r#"{"host":"dc1-h1","version":"0.1.0","abi":1,"hook":"tcx","uptime_seconds":3725,"underlay":"eth1","vtep":"192.0.2.1",
                 "router_mac":"02:00:c0:00:02:01","revision":12,"resources":{"networks":1,"ports":2,"subnets":1},
                 "ports":[
                   {"name":"web","tenant":"acme","network":"red","subnet":"red-a","mac":"02:00:00:00:00:01",
                    "addresses":["10.0.0.2","fd00::2"],"state":"up","device":"weft3"},
                   {"name":"db","tenant":"acme","network":"red","subnet":"red-a","mac":"02:00:00:00:00:02",
                    "addresses":["10.0.0.3"],"state":"failed","reason":"/run/netns/db: no such namespace"}],
+                "xdp":[{"device":"eth1","configured":"guard","effective":"guard","native":true,"reason":"as configured"}],
                 "vteps":[
                   {"vtep":"192.0.2.2","mtu":1400,"next_hops":[{"device":"eth1","mac":"02:aa:00:00:00:01"}, {"device":"eth2"}]},
                   {"vtep":"192.0.2.3","next_hops":[]}],
@@ -192,10 +200,11 @@ mod tests {
         assert_eq!(
             render(&status()),
             "host       dc1-h1\n\
-             weftd      0.1.0 (kernel contract 1), up 1h 2m\n\
+             weftd      0.1.0 (kernel contract 1, tcx), up 1h 2m\n\
              underlay   eth1, VTEP 192.0.2.1, router MAC 02:00:c0:00:02:01\n\
              resources  networks 1, subnets 1, ports 2 (revision 12)\n\
              kernel     1 failure, see below, checked 12s ago\n\
+             XDP        eth1: guard, native (guard: as configured)\n\
              \n\
              PORT  TENANT  NETWORK  SUBNET  MAC                ADDRESSES          STATE   DEVICE  REASON\n\
              web   acme    red      red-a   02:00:00:00:00:01  10.0.0.2, fd00::2  up      weft3   -\n\
@@ -222,6 +231,7 @@ mod tests {
             ports: Vec::new(),
             vteps: Vec::new(),
             tables: Vec::new(),
+            xdp: Vec::new(),
             failures: Vec::new(),
             ..status()
         };

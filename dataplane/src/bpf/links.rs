@@ -1,4 +1,4 @@
-//! Pinned tcx links: each holds one program on one device, without a daemon.
+//! Pinned links: each holds one program on one device, without a daemon.
 
 use std::path::Path;
 use std::{fs, io};
@@ -9,21 +9,23 @@ use aya::programs::{LinkOrder, SchedClassifier, TcAttachType};
 
 use super::sys;
 use crate::error::{AttachError, chain};
-use crate::names;
+use crate::{Hook, names};
 
-/// A pinned link as the kernel has it.
+/// A program on a device, as a pinned link or a filter says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Attachment {
-    /// The program that the pin's name says.
+    /// What holds it.
+    pub(crate) hook: Hook,
+    /// The program, by the pin's or the filter's name.
     pub(crate) program: &'static str,
-    /// The device that the pin's name says.
+    /// The device that the pin's name says, or that has the filter.
     pub(crate) ifindex: u32,
-    /// The device that the link is attached to; 0 if it has gone.
+    /// The device that it is attached to; 0 if that has gone.
     pub(crate) attached_to: u32,
 }
 
 impl Attachment {
-    /// Whether the link does what its pin's name says.
+    /// Whether a link does what its pin's name says.
     pub(crate) fn is_healthy(&self) -> bool {
         self.attached_to == self.ifindex
     }
@@ -37,8 +39,8 @@ pub(super) fn pinned(folder: &Path) -> io::Result<Vec<Attachment>> {
         let Some((program, ifindex)) = entry.file_name().to_str().and_then(names::parse_link_pin) else {
             continue;
         };
-        if let Some(info) = sys::tcx_link_at(&entry.path())? {
-            attachments.push(Attachment { program, ifindex, attached_to: info.ifindex });
+        if let Some(info) = sys::link_at(&entry.path())? {
+            attachments.push(Attachment { hook: Hook::Tcx, program, ifindex, attached_to: info.ifindex });
         }
     }
     attachments.sort_by_key(|attachment| (attachment.program, attachment.ifindex));

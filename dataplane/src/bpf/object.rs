@@ -4,24 +4,26 @@ use std::collections::BTreeSet;
 use std::{fs, io};
 
 use aya::maps::{Array, Map, MapError, MapInfo};
-use aya::programs::{LinkOrder, SchedClassifier};
+use aya::programs::SchedClassifier;
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use weft_dataplane_abi::{ABI_VERSION, maps, programs};
 
+use super::hook;
 use super::inventory::Inventory;
-use super::links::{self, Attachment};
+use super::links::Attachment;
 use super::maps::{Maps, Shape, shapes};
 use super::pins::{Fresh, PinFolder};
 use super::resize::Staging;
-use super::{guard, memory};
+use super::{memory, xdp};
 use crate::error::{AttachError, OpenError, chain};
-use crate::{Owner, Sizes};
+use crate::{Hook, Options, Owner, Sizes};
 
 static OBJECT: &[u8] = include_bytes_aligned!(env!("WEFT_BPF_OBJECT"));
 
 /// The loaded programs.
 pub(crate) struct Programs {
     ebpf: Ebpf,
+    hook: Hook,
 }
 
 impl std::fmt::Debug for Programs {
@@ -31,17 +33,29 @@ impl std::fmt::Debug for Programs {
 }
 
 impl Programs {
-    /// Loads the programs, adopts the pinned maps, moves the entries of those of another size to new ones, or pins
-    /// new ones, and replaces the programs on every pinned link. Fails before it changes anything, but for the
+    /// Loads the programs, adopts the pinned maps, moves the entries of those of another size or layout to new ones, or
+    /// pins new ones, and replaces the programs on every device. Fails before it changes anything, but for the
     /// replacement itself, which no packet notices.
-    pub(crate) fn load(folder: &PinFolder, sizes: &Sizes, owner: &Owner) -> Result<(Self, Maps), OpenError> {
+    pub(crate) fn load(
+        folder: &mut PinFolder,
+        options: &Options,
+        owner: &Owner,
+    ) -> Result<(Self, Maps), OpenError> {
+        let hook = hook::choose(options.hook)?;
+        let sizes = &options.sizes;
         folder.check_owner(owner)?;
-        let Inventory { adopted, resized } = Inventory::take(folder, sizes)?;
+        let Inventory { adopted, outgrown } = Inventory::take(folder, sizes)?;
         memory::check(sizes, &adopted)?;
-        let staging = Staging::prepare(folder, resized)?;
+        let staging = Staging::prepare(folder, outgrown)?;
         let mut ebpf = load(folder, &adopted, sizes)?;
         for name in programs::ALL.into_iter().chain([programs::GUARD]) {
             classifier(&mut ebpf, name)
+                .map_err(|cause| OpenError::Program { name, cause })?
+                .load()
+                .map_err(|error| OpenError::Program { name, cause: chain(&error) })?;
+        }
+        for name in programs::XDP {
+            xdp::program(&mut ebpf, name)
                 .map_err(|cause| OpenError::Program { name, cause })?
                 .load()
                 .map_err(|error| OpenError::Program { name, cause: chain(&error) })?;
@@ -52,37 +66,52 @@ impl Programs {
         }
         let fresh = pin_new(&mut ebpf, folder, &staging, &adopted, sizes)?;
         let unusable = |error: MapError| OpenError::Pin { path: folder.maps(), cause: chain(&error) };
-        let old = Maps::open(|name| folder.map(name)).map_err(unusable)?;
         let path = |name: &str| staging.map(name).unwrap_or_else(|| folder.map(name));
-        let mut maps = Maps::open(path).map_err(unusable)?;
-        staging.fill(&old, &mut maps)?;
+        let maps = Maps::open(path).map_err(unusable)?;
+        staging.fill(folder, &maps)?;
         fresh.keep();
 
-        let mut programs = Self { ebpf };
+        let mut programs = Self { ebpf, hook };
         programs.replace_all(folder)?;
         staging.put_in_place(folder)?;
         folder.record_owner(owner)?;
+        let settled = folder.settle(hook);
+        settled.map_err(|source| OpenError::Folder { path: folder.root().to_owned(), source })?;
+        tracing::info!(%hook, "programs are loaded");
         Ok((programs, maps))
     }
 
     fn replace_all(&mut self, folder: &PinFolder) -> Result<(), OpenError> {
         let links = folder.attachments();
         let links = links.map_err(|source| OpenError::Folder { path: folder.root().to_owned(), source })?;
-        for Attachment { program, ifindex, attached_to } in links {
+        for attachment in links {
+            let Attachment { program, ifindex, .. } = attachment;
             let path = folder.link(program, ifindex);
-            if attached_to == 0 {
+            if attachment.attached_to == 0 {
                 tracing::info!(program, ifindex, "unpinning the link of a device that has gone");
                 fs::remove_file(&path).map_err(|source| OpenError::Folder { path, source })?;
                 continue;
             }
-            self.program(program)
-                .and_then(|program| links::replace(program, &path))
-                .map_err(|error| OpenError::Pin { path, cause: error.0 })?;
+            self.replace(&attachment, folder).map_err(|error| OpenError::Pin { path, cause: error.0 })?;
         }
         Ok(())
     }
 
-    /// Attaches `program` to the device and pins the link.
+    fn replace(&mut self, attachment: &Attachment, folder: &PinFolder) -> Result<(), AttachError> {
+        let Attachment { program, ifindex, .. } = *attachment;
+        if programs::XDP.contains(&program) {
+            let xdp = xdp::program(&mut self.ebpf, program).map_err(AttachError)?;
+            return xdp::replace(xdp, &folder.link(program, ifindex));
+        }
+        hook::replace(self.program(program)?, attachment, folder)
+    }
+
+    /// How programs are attached.
+    pub(crate) fn hook(&self) -> Hook {
+        self.hook
+    }
+
+    /// Attaches `program` to the device.
     pub(crate) fn attach(
         &mut self,
         folder: &PinFolder,
@@ -90,27 +119,20 @@ impl Programs {
         device: &str,
         ifindex: u32,
     ) -> Result<(), AttachError> {
-        let pin = folder.link(program, ifindex);
-        detach(folder, program, ifindex).map_err(|error| AttachError(error.to_string()))?;
-        folder.require_no_stranger_on(device).map_err(|error| AttachError(error.to_string()))?;
-        if program == programs::FROM_UNDERLAY {
-            // After those that were there before us.
-            return links::attach(self.program(program)?, device, LinkOrder::last(), &pin);
+        if programs::XDP.contains(&program) {
+            return xdp::attach(&mut self.ebpf, folder, program, ifindex);
         }
-        guard::attach(self.program(programs::GUARD)?, device, ifindex)?;
-        links::attach(self.program(program)?, device, LinkOrder::first(), &pin)
+        folder.detach(program, ifindex).map_err(|error| AttachError(error.to_string()))?;
+        folder.require_no_stranger_on(device, ifindex).map_err(|error| AttachError(error.to_string()))?;
+        let hook = self.hook;
+        if program != programs::FROM_UNDERLAY {
+            hook::attach_guard(hook, self.program(programs::GUARD)?, (device, ifindex), folder)?;
+        }
+        hook::attach(hook, self.program(program)?, program, (device, ifindex), folder)
     }
 
     fn program(&mut self, name: &str) -> Result<&mut SchedClassifier, AttachError> {
         classifier(&mut self.ebpf, name).map_err(AttachError)
-    }
-}
-
-/// Removes the pin of a link, and thereby detaches it.
-pub(crate) fn detach(folder: &PinFolder, program: &str, ifindex: u32) -> io::Result<()> {
-    match fs::remove_file(folder.link(program, ifindex)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
     }
 }
 

@@ -1,27 +1,35 @@
 //! The pin folder: a folder of weft's own on a bpffs, with `maps/NAME`, `links/PROGRAM-IFINDEX`,
-//! `owner/STORE` and `namespace/COOKIE`.
+//! `owner/STORE`, `namespace/COOKIE` and `clsacts/IFINDEX`.
 //!
 //! One weftd at a time manages it: a lock (flock) on the folder itself, which needs no other file, holds across
 //! network and mount namespaces, and ends with the process.
 
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{fs, io};
 
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
-use weft_dataplane_abi::maps;
+use weft_dataplane_abi::{maps, programs};
 
 use super::links::{self, Attachment};
-use super::{mark, strangers};
+use super::{clsact, mark, strangers, sys};
 use crate::error::OpenError;
-use crate::{Owner, names};
+use crate::patience::look_until;
+use crate::{Hook, Owner, names};
+
+/// How long the kernel may take to forget a program that nothing uses any more.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// An existing pin folder, locked.
 #[derive(Debug)]
 pub(crate) struct PinFolder {
     root: PathBuf,
     lock: File,
+    /// Whether programs may be attached by filters too, which are looked for on all devices.
+    filters: bool,
 }
 
 impl Drop for PinFolder {
@@ -66,7 +74,7 @@ impl PinFolder {
         // A teardown may have removed the folder between our opening and our locking it.
         let locked = lock.metadata().map_err(failed)?.ino();
         let is_same = fs::metadata(root).is_ok_and(|now| now.ino() == locked);
-        Ok(is_same.then(|| Self { root: root.to_owned(), lock }))
+        Ok(is_same.then(|| Self { root: root.to_owned(), lock, filters: true }))
     }
 
     /// Removes the folder as far as nothing is in it: for an open that fails.
@@ -107,6 +115,11 @@ impl PinFolder {
         self.root.join(names::RESIZED)
     }
 
+    /// Where the devices are marked whose clsact we made.
+    pub(crate) fn clsacts(&self) -> PathBuf {
+        self.root.join(names::CLSACTS)
+    }
+
     /// Where the owner is marked.
     pub(crate) fn owner(&self) -> PathBuf {
         self.root.join(names::OWNER)
@@ -126,13 +139,20 @@ impl PinFolder {
     /// and the links would be taken for leftovers. Links whose devices have gone are in none.
     pub(crate) fn check_namespace(&self, cookie: &str) -> Result<(), OpenError> {
         let failed = |source| OpenError::Folder { path: self.root.clone(), source };
-        let attached = self.attachments().map_err(failed)?.iter().any(|link| link.attached_to != 0);
         match mark::read(&self.namespace()).map_err(failed)? {
-            Some(other) if attached && other != cookie => {
+            Some(other) if other != cookie && self.is_attached_anywhere().map_err(failed)? => {
                 Err(OpenError::OtherNamespace { path: self.root.clone() })
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    fn is_attached_anywhere(&self) -> io::Result<bool> {
+        if self.attachments()?.iter().any(|attachment| attachment.attached_to != 0) {
+            return Ok(true);
+        }
+        // The kernel forgets a program a little after its last filter, or its daemon, has gone.
+        look_until(PATIENCE, || clsact::is_anywhere(self), |seen| matches!(seen, Ok(false)))
     }
 
     /// Marks the network namespace that the links will be in.
@@ -174,18 +194,49 @@ impl PinFolder {
         self.links().join(names::link_pin(program, ifindex))
     }
 
-    /// The pinned links.
+    /// Our programs on devices: those that pinned links hold, and those that filters do.
     pub(crate) fn attachments(&self) -> io::Result<Vec<Attachment>> {
-        match links::pinned(&self.links()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            other => other,
+        let mut attachments = match links::pinned(&self.links()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            pinned => pinned?,
+        };
+        if self.filters {
+            attachments.extend(clsact::attached(self)?);
         }
+        Ok(attachments)
+    }
+
+    /// From here on, filters are looked for only if there are some, or are going to be.
+    pub(crate) fn settle(&mut self, hook: Hook) -> io::Result<()> {
+        self.filters = hook == Hook::Clsact || !clsact::attached(self)?.is_empty();
+        Ok(())
+    }
+
+    /// Detaches a program from a device. A link of XDP is detached first: by its pin alone the device would be free for
+    /// another program only a little later.
+    pub(crate) fn detach(&self, program: &str, ifindex: u32) -> io::Result<()> {
+        if programs::XDP.contains(&program) {
+            match sys::detach_link_at(&self.link(program, ifindex)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        match fs::remove_file(self.link(program, ifindex)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        if self.filters { clsact::detach(self, program, ifindex) } else { Ok(()) }
+    }
+
+    /// Ids of the programs that the pinned links hold.
+    pub(crate) fn linked_programs(&self) -> io::Result<BTreeSet<u32>> {
+        strangers::held(&self.links())
     }
 
     /// Refuses a device that carries programs of weft's from another pin folder.
-    pub(crate) fn require_no_stranger_on(&self, device: &str) -> Result<(), OpenError> {
+    pub(crate) fn require_no_stranger_on(&self, device: &str, ifindex: u32) -> Result<(), OpenError> {
         let device = || device.to_owned();
-        match strangers::stranger(&device(), &self.links()) {
+        match strangers::stranger(&device(), ifindex, self) {
             Ok(None) => Ok(()),
             Ok(Some(program)) => {
                 Err(OpenError::OtherFolder { path: self.root.clone(), program, device: device() })

@@ -1,5 +1,5 @@
-//! weft's programs on a device of ours that no link in our pin folder holds: another pin folder's. They run before
-//! ours, know none of our maps' entries, and drop what ours should get.
+//! weft's programs on a device of ours that no link in our pin folder holds, or that use other maps: another pin folder's.
+//! They run before ours, know none of our maps' entries, and drop what ours should get.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -9,22 +9,28 @@ use std::time::Duration;
 use aya::programs::{SchedClassifier, TcAttachType};
 use weft_dataplane_abi::programs;
 
-use super::sys;
+use super::pins::PinFolder;
+use super::{clsact, sys};
 use crate::error::chain;
 use crate::patience::look_until;
 
 /// The kernel takes a program off a little after its link has lost its pin.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The first such program on the ingress of `device`, given the folder of our pinned links.
-pub(super) fn stranger(device: &str, links: &Path) -> Result<Option<String>, String> {
-    look_until(PATIENCE, || look(device, links), |found| *found == Ok(None))
+/// The first such program on the ingress of `device`, which has the index `ifindex`.
+pub(super) fn stranger(device: &str, ifindex: u32, folder: &PinFolder) -> Result<Option<String>, String> {
+    look_until(PATIENCE, || look(device, ifindex, folder), |found| *found == Ok(None))
 }
 
-fn look(device: &str, links: &Path) -> Result<Option<String>, String> {
+fn look(device: &str, ifindex: u32, folder: &PinFolder) -> Result<Option<String>, String> {
+    let filter = clsact::stranger(ifindex, folder).map_err(|error| error.to_string())?;
+    if filter.is_some() || !sys::has_tcx().map_err(|error| error.to_string())? {
+        return Ok(filter);
+    }
     let (_, attached) =
         SchedClassifier::query_tcx(device, TcAttachType::Ingress).map_err(|error| chain(&error))?;
-    let ours = held(links).map_err(|error| format!("{}: {error}", links.display()))?;
+    let links = folder.links();
+    let ours = held(&links).map_err(|error| format!("{}: {error}", links.display()))?;
     let stranger = attached.iter().find(|program| {
         let named = program.name_as_str().is_some_and(|name| programs::ALL.contains(&name));
         named && !ours.contains(&program.id())
@@ -33,10 +39,14 @@ fn look(device: &str, links: &Path) -> Result<Option<String>, String> {
 }
 
 /// Ids of the programs that the pinned links hold.
-fn held(links: &Path) -> io::Result<BTreeSet<u32>> {
+pub(super) fn held(links: &Path) -> io::Result<BTreeSet<u32>> {
     let mut programs = BTreeSet::new();
-    for entry in std::fs::read_dir(links)? {
-        programs.extend(sys::tcx_link_at(&entry?.path())?.map(|link| link.program_id));
+    let entries = match std::fs::read_dir(links) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(programs),
+        entries => entries?,
+    };
+    for entry in entries {
+        programs.extend(sys::link_at(&entry?.path())?.map(|link| link.program_id));
     }
     Ok(programs)
 }

@@ -13,6 +13,7 @@ use rtnetlink::{LinkUnspec, LinkVeth, LinkVxlan};
 use weft_dataplane::Dataplane;
 use weft_dataplane_abi::maps;
 
+use crate::attached::programs;
 use crate::host::{Pod, desired, desired_with_port, eventually, index, links, on_host, owner, reconcile};
 
 /// Neighbours of IPv4 by address.
@@ -28,12 +29,6 @@ async fn neighbours(netlink: &rtnetlink::Handle) -> BTreeMap<IpAddr, NeighbourMe
         })
     };
     all.into_iter().filter_map(|message| Some((address(&message)?, message))).collect()
-}
-
-/// Programs on the ingress of a device, by their ids.
-fn programs(device: &str) -> Vec<u32> {
-    let (_, programs) = SchedClassifier::query_tcx(device, TcAttachType::Ingress).unwrap();
-    programs.iter().map(aya::programs::ProgramInfo::id).collect()
 }
 
 #[test]
@@ -59,7 +54,7 @@ fn teardown_removes_ours_and_nothing_else() {
         let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let report = reconcile(&mut dataplane, &desired).await;
         drop(dataplane);
-        let ours = programs("under0");
+        let ours = programs(netlink, "under0").await;
         let theirs = attach_foreign_program("under0");
         let abi = MapData::from_pin(folder.join("maps").join(maps::ABI)).unwrap();
         let pin = folder.with_file_name(format!("{}-foreign", folder.file_name().unwrap().to_str().unwrap()));
@@ -81,7 +76,7 @@ fn teardown_removes_ours_and_nothing_else() {
         assert!(!left.values().any(crate::next_hops::is_managed), "{left:#?}");
         assert_eq!(ours.len(), 1);
         eventually("our program to go from the underlay", async || {
-            (programs("under0") == [theirs.1]).then_some(())
+            (programs(netlink, "under0").await == [theirs.1]).then_some(())
         })
         .await;
         assert_eq!(Dataplane::teardown(&host.options).await.unwrap(), Vec::<String>::new());
@@ -94,6 +89,8 @@ pub fn attach_foreign_program(device: &str) -> (aya::Ebpf, u32) {
     let mut ebpf = aya::Ebpf::load(OBJECT).unwrap();
     let program: &mut SchedClassifier = ebpf.program_mut("from_underlay").unwrap().try_into().unwrap();
     program.load().unwrap();
+    // Without tcx it is a filter, and needs a clsact; one that is there is as good.
+    let _ = aya::programs::tc::qdisc_add_clsact(device);
     program.attach(device, TcAttachType::Ingress).unwrap();
     let id = program.info().unwrap().id();
     (ebpf, id)

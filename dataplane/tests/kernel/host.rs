@@ -22,7 +22,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use weft_dataplane::desired::{Desired, Host as DesiredHost, Network, Port, Subnet};
-use weft_dataplane::{Dataplane, Options, Owner, Report, Sizes};
+use weft_dataplane::{Dataplane, Hook, Options, Owner, Report, Sizes};
 use weft_vxlan::Vni;
 
 const BPF_FOLDER: &str = "/sys/fs/bpf";
@@ -51,7 +51,7 @@ where
         return;
     }
     let folder = Folder(PathBuf::from(format!("{BPF_FOLDER}/weft-test-{}-{name}", process::id())));
-    let options = Options { pin_folder: folder.0.clone(), sizes: SIZES };
+    let options = Options { pin_folder: folder.0.clone(), sizes: SIZES, hook: hook() };
     let outcome = thread::spawn(move || {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -67,6 +67,11 @@ where
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
     }
+}
+
+/// How programs are to be attached: `WEFT_TEST_HOOK=clsact` runs the tests on a newer kernel as on one without tcx.
+pub fn hook() -> Option<Hook> {
+    (env::var_os("WEFT_TEST_HOOK")? == "clsact").then_some(Hook::Clsact)
 }
 
 /// What this machine lacks for such tests.
@@ -220,6 +225,7 @@ pub fn desired() -> Desired {
             router_mac: "02:00:c0:00:02:01".parse().unwrap(),
             gateway_mac: "02:00:00:00:00:fe".parse().unwrap(),
             limits: weft_dataplane::desired::Limits::default(),
+            xdp: weft_dataplane::desired::Xdp::default(),
         },
         subnets: BTreeMap::from([(vni(200), subnet)]),
         networks: BTreeMap::from([(vni(100), Network { name: "red".to_owned() })]),
@@ -258,7 +264,9 @@ pub async fn reconcile(dataplane: &mut Dataplane, desired: &Desired) -> Report {
 
 /// Waits until `condition` gives a value.
 pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    // An emulated machine is slower.
+    let slowness = env::var("WEFT_TEST_SLOWNESS").ok().and_then(|factor| factor.parse().ok()).unwrap_or(1);
+    let deadline = Instant::now() + PATIENCE * slowness;
     loop {
         if let Some(value) = condition().await {
             return value;

@@ -8,8 +8,11 @@
     reason = "the helpers of a test, shared by its modules, fail and speak as it does"
 )]
 
+mod attached;
+mod clsact;
 mod foreign;
 mod host;
+mod layouts;
 mod next_hops;
 mod owners;
 mod pins;
@@ -19,3 +22,4 @@ mod sizes;
 mod strangers;
 mod tables;
 mod traffic;
+mod xdp;

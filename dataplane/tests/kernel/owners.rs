@@ -6,6 +6,7 @@ use std::path::Path;
 use weft_dataplane::{Dataplane, OpenError, Owner};
 use weft_dataplane_abi::maps;
 
+use crate::attached::attached;
 use crate::host::{Pod, desired, desired_with_port, index, on_host, owner, reconcile};
 
 fn other(take_over: bool) -> Owner {
@@ -87,8 +88,7 @@ fn another_network_namespace_is_refused_and_removes_nothing() {
         let mut dataplane = Dataplane::open(options.clone(), owner()).await.unwrap();
         let device = reconcile(&mut dataplane, &desired_with_port(&pod)).await.ports["a"].device.clone();
         drop(dataplane);
-        let links = || fs::read_dir(options.pin_folder.join("links")).unwrap().count();
-        let before = links();
+        let before = attached(&host).await;
 
         let theirs = options.clone();
         let elsewhere = std::thread::spawn(move || {
@@ -101,7 +101,7 @@ fn another_network_namespace_is_refused_and_removes_nothing() {
         });
         let failures = elsewhere.join().unwrap();
         assert!(failures[0].to_string().contains("another network namespace"), "{failures:?}");
-        assert_eq!(links(), before);
+        assert_eq!(attached(&host).await, before);
         assert!(index(&host.netlink, &device).await.is_some());
 
         drop(Dataplane::open(options.clone(), owner()).await.unwrap());

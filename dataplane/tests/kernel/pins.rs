@@ -7,21 +7,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapInfo};
-use aya::programs::links::{FdLink, PinnedLink};
 use weft_dataplane::{Dataplane, OpenError, Options};
 use weft_dataplane_abi::{Endpoint, maps};
 
+use crate::attached::attached;
 use crate::host::{Pod, desired, desired_with_port, on_host, owner, port, reconcile};
-
-/// Ids of the pinned links, and of the programs that they hold, by name.
-fn links(folder: &Path) -> BTreeMap<String, (u32, u32)> {
-    let pins = fs::read_dir(folder.join("links")).unwrap().map(Result::unwrap);
-    let id = |pin: fs::DirEntry| {
-        let info = FdLink::from(PinnedLink::from_pin(pin.path()).unwrap()).info().unwrap();
-        (pin.file_name().into_string().unwrap(), (info.id(), info.program_id()))
-    };
-    pins.map(id).collect()
-}
 
 pub fn map_ids(folder: &Path) -> BTreeMap<&'static str, u32> {
     let id = |name| (name, MapInfo::from_pin(folder.join("maps").join(name)).unwrap().id());
@@ -55,15 +45,15 @@ fn the_next_adopts_maps_and_links_and_only_the_programs_are_new() {
         let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         reconcile(&mut dataplane, &desired).await;
         let (links_before, maps_before, endpoints_before) =
-            (links(folder), map_ids(folder), endpoints(folder));
+            (attached(&host).await, map_ids(folder), endpoints(folder));
         assert_eq!(links_before.len(), 3);
         assert_eq!(endpoints_before.len(), 1);
 
         drop(dataplane);
-        assert_eq!(links(folder), links_before, "the links stay without a daemon");
+        assert_eq!(attached(&host).await, links_before, "the links stay without a daemon");
         let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         assert_eq!((map_ids(folder), endpoints(folder)), (maps_before, endpoints_before));
-        for (name, (link, program)) in links(folder) {
+        for (name, (link, program)) in attached(&host).await {
             let (link_before, program_before) = links_before[&name];
             assert_eq!(link, link_before, "{name} was never detached");
             assert_ne!(program, program_before, "{name} holds the new program");
@@ -110,7 +100,7 @@ fn whenever_it_is_killed_the_next_goes_on() {
 /// Opens, reconciles and tears down until it is killed.
 #[tokio::main(flavor = "current_thread")]
 async fn victim(pin_folder: PathBuf, netns: &Path) -> ! {
-    let options = Options { pin_folder, sizes: crate::host::SIZES };
+    let options = Options { pin_folder, sizes: crate::host::SIZES, hook: crate::host::hook() };
     let mut with_port = desired();
     with_port.ports.insert("a".to_owned(), port(10, netns));
     loop {

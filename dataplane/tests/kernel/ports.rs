@@ -11,6 +11,7 @@ use rtnetlink::{Handle, LinkVeth, RouteMessageBuilder};
 use weft_dataplane::desired::Port;
 use weft_dataplane::{Change, Dataplane};
 
+use crate::attached::attached;
 use crate::host::{
     Pod, desired, desired_with_port, eventually, index, is_up, links, on_host, owner, port, reconcile, up,
 };
@@ -249,8 +250,8 @@ fn a_port_that_is_not_desired_any_more_goes_with_all_that_was_its() {
         let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let report = reconcile(&mut dataplane, &desired_with_port(&pod)).await;
         let state = &report.ports["a"];
-        let pin = host.options.pin_folder.join(format!("links/from_pod-{}", state.ifindex));
-        assert!(pin.exists());
+        let from_pod = format!("from_pod-{}", state.ifindex);
+        assert!(attached(&host).await.contains_key(&from_pod));
 
         let report = reconcile(&mut dataplane, &desired()).await;
         let entry = |change: &Change| matches!(change, Change::Table { .. });
@@ -259,7 +260,7 @@ fn a_port_that_is_not_desired_any_more_goes_with_all_that_was_its() {
         let removal = report.changes.iter().position(device).unwrap();
         assert!(last_entry < removal, "map entries go before the device: {:#?}", report.changes);
         assert!(!links(&host.netlink).await.contains_key(&state.device));
-        assert!(!pin.exists());
+        assert!(!attached(&host).await.contains_key(&from_pod));
         assert_eq!(reconcile(&mut dataplane, &desired()).await.changes, []);
         assert!(!dataplane.counters().unwrap().contains_key("a"));
     });
@@ -285,8 +286,7 @@ fn a_namespace_that_vanishes_fails_the_port_until_another_is_there() {
         desired.ports.get_mut("a").unwrap().netns = pod.path.clone();
         let report = reconcile(&mut dataplane, &desired).await;
         assert_eq!(report.ports["a"].device, device);
-        let links = std::fs::read_dir(host.options.pin_folder.join("links")).unwrap();
-        assert_eq!(links.count(), 3, "underlay, vxlan and the one port");
+        assert_eq!(attached(&host).await.len(), 3, "underlay, vxlan and the one port");
     });
 }
 

@@ -23,7 +23,7 @@ use crate::traffic::{arrives, socket};
 
 const LARGER: Sizes = Sizes { ports: 32, vnis: 40, vteps: 17, addresses: 200, prefixes: 64 };
 
-fn with_ports(first: &Path, second: &Path) -> Desired {
+pub fn with_ports(first: &Path, second: &Path) -> Desired {
     let mut desired = desired();
     desired.ports.insert("a".to_owned(), port(10, first));
     desired.ports.insert("b".to_owned(), port(11, second));
@@ -65,7 +65,7 @@ fn growth_and_shrinkage_lose_no_packet_no_entry_and_no_count() {
                 held
             });
             for (map, id) in map_ids(folder) {
-                let same = [maps::ABI, maps::HOST, maps::PATH_MTU].contains(&map);
+                let same = [maps::ABI, maps::HOST, maps::UNDERLAYS, maps::PATH_MTU].contains(&map);
                 assert_eq!(id == ids[map], same, "{map}");
             }
             assert!(!folder.join("resized").exists());
@@ -234,7 +234,7 @@ fn killed_at_any_moment_of_it_the_maps_are_whole() {
 async fn victim(pin_folder: PathBuf) -> ! {
     loop {
         for sizes in [SIZES, LARGER] {
-            let options = Options { pin_folder: pin_folder.clone(), sizes };
+            let options = Options { pin_folder: pin_folder.clone(), sizes, hook: crate::host::hook() };
             drop(Dataplane::open(options, owner()).await.unwrap());
         }
     }

@@ -19,3 +19,4 @@ mod ipv6_underlay;
 mod neighbour_discovery;
 mod underlay_mtu;
 mod world;
+mod xdp;

@@ -2,8 +2,10 @@
 
 mod address;
 mod bridge;
+mod filter;
 mod link;
 mod neighbour;
+mod netem;
 mod route;
 
 use std::io;
@@ -19,6 +21,7 @@ use netlink_sys::{Socket, SocketAddr};
 
 pub use link::Link;
 pub use neighbour::Neighbour;
+pub use netem::{Impairment, without_netem};
 pub use route::Route;
 
 /// A netlink socket of one namespace: that of the thread which opened it.

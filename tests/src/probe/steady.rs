@@ -92,6 +92,8 @@ impl Steady {
     pub fn udp(from: &Namespace, receiver: &Namespace, to: IpAddr, per_second: u32) -> Result<Self> {
         let any = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
         let socket = receiver.run(|| UdpSocket::bind(any))??;
+        // What is lost shall be lost on the way, not because we read slowly.
+        crate::socket_option::set_queue(&socket, 16 << 20)?;
         let to = SocketAddr::new(to, socket.local_addr()?.port());
         let what = format!("UDP to {to} from {}", from.name());
         Self::start(from, what, per_second, move |clock, arrived| udp(&socket, to, clock, arrived))

@@ -18,7 +18,7 @@ fn everything_goes_to_the_port_that_is_set() -> Result<()> {
     for offloads in [Offloads::On, Offloads::Off] {
         Lab::test(|lab| {
             let wire = Wire { offloads, ..Wire::default() };
-            let set = |settings| Settings { udp_port: PORT, ..settings };
+            let set = |settings: &mut Settings| settings.udp_port = PORT;
             let mut cloud = Cloud::start_with(lab, underlay::two_hosts(lab, wire)?, set)?;
             let intent = Intent::default().tenant("red", 100)?;
             cloud.deploy(&intent.pod("red-1", "red-a", 0, 11)?.pod("red-2", "red-b", 1, 12)?)?;

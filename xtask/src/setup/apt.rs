@@ -18,11 +18,15 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
-    // The machine's list may be old or, on a new machine, not there at all.
-    step("apt-get update", || apt_get(&["update"]))?;
+    update()?;
     let mut install = vec!["install", "--yes", "--no-install-recommends"];
     install.extend_from_slice(packages);
     step(&format!("apt-get install {}", packages.join(" ")), || apt_get(&install))
+}
+
+/// Gets the lists of packages anew: the machine's may be old or, on a new machine, not there at all.
+pub(crate) fn update() -> Result<()> {
+    step("apt-get update", || apt_get(&["update"]))
 }
 
 /// Runs apt-get without questions. What it says goes to a file, of which the end is shown if it fails.

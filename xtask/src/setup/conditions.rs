@@ -95,10 +95,10 @@ fn judge(trials: &Trials) -> Vec<Condition> {
             "a container needs CAP_SYS_ADMIN; the kernel needs CONFIG_NET_NS",
         ),
         (
-            "tcx",
-            trials.tcx,
-            "programs are attached by it; it came with kernel 6.6, so boot that or a newer one: Debian 12 has 6.1, and \
-             a newer one in bookworm-backports: `apt-get install -t bookworm-backports linux-image-amd64`",
+            "attaching programs",
+            trials.hook,
+            "it takes tcx (kernel 6.6) or clsact: `modprobe sch_ingress cls_bpf` on the host, or a kernel with \
+             CONFIG_NET_SCH_INGRESS and CONFIG_NET_CLS_BPF",
         ),
         ("veth devices", trials.veth, "`modprobe veth` on the host, or a kernel with CONFIG_VETH"),
         ("vxlan devices", trials.vxlan, "`modprobe vxlan` on the host, or a kernel with CONFIG_VXLAN"),
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     const YES: Answer = Some(Ok(()));
-    const GOOD: Trials = Trials { load: YES, namespace: YES, tcx: YES, veth: YES, vxlan: YES };
+    const GOOD: Trials = Trials { load: YES, namespace: YES, hook: YES, veth: YES, vxlan: YES };
 
     #[test]
     fn a_capable_kernel_gets_no_complaint() {
@@ -133,11 +133,11 @@ mod tests {
 
     #[test]
     fn an_old_kernel_is_told_what_it_lacks_and_what_to_do() {
-        let old = Trials { tcx: Some(Err(Errno::EINVAL)), vxlan: Some(Err(Errno::EOPNOTSUPP)), ..GOOD };
+        let old = Trials { hook: Some(Err(Errno::ENOENT)), vxlan: Some(Err(Errno::EOPNOTSUPP)), ..GOOD };
         let complaints: Vec<String> = judge(&old).iter().filter_map(Condition::complaint).collect();
         assert_eq!(complaints.len(), 2, "{complaints:?}");
-        assert!(complaints[0].starts_with("tcx: ") && complaints[0].contains("6.6"), "{complaints:?}");
-        assert!(complaints[0].contains("bookworm-backports"), "{complaints:?}");
+        assert!(complaints[0].starts_with("attaching programs: "), "{complaints:?}");
+        assert!(complaints[0].contains("modprobe sch_ingress"), "{complaints:?}");
         assert!(complaints[1].contains("modprobe vxlan"), "{complaints:?}");
     }
 

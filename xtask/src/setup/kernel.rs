@@ -18,8 +18,8 @@ pub(crate) struct Trials {
     pub(crate) load: Answer,
     /// To the making of a network namespace.
     pub(crate) namespace: Answer,
-    /// To the attaching of the program by tcx.
-    pub(crate) tcx: Answer,
+    /// To the attaching of the program: by tcx, or where there is none, to the making of what it is a filter of.
+    pub(crate) hook: Answer,
     /// To the making of a veth pair.
     pub(crate) veth: Answer,
     /// To the making of a vxlan device.
@@ -40,7 +40,7 @@ fn in_new_namespace() -> Trials {
     Trials {
         load: Some(program.as_ref().map(drop).map_err(|errno| *errno)),
         namespace: Some(namespace),
-        tcx: namespace.ok().and(program.ok()).map(|program| attach(&program)),
+        hook: namespace.ok().and(program.ok()).map(|program| attach(&program).or_else(|_| make_clsact())),
         veth: device("veth", &[]),
         vxlan: device("vxlan", &attribute(IFLA_VXLAN_COLLECT_METADATA, &[1])),
     }
@@ -89,15 +89,29 @@ const IFLA_INFO_DATA: u16 = 2;
 /// As weft's own vxlan device: it takes the VNI from each packet.
 const IFLA_VXLAN_COLLECT_METADATA: u16 = 25;
 
-/// Asks the kernel for a device of a kind, by rtnetlink.
+/// Asks the kernel for a device of a kind.
 fn make_device(kind: &str, data: &[u8]) -> Result<(), Errno> {
+    ask(&new_link(kind, data))
+}
+
+/// Asks the kernel for a clsact on the loopback device.
+fn make_clsact() -> Result<(), Errno> {
+    const RTM_NEWQDISC: u16 = 36;
+    const TCA_KIND: u16 = 1;
+    // tcmsg: family and padding, index, handle ffff:, parent ffff:fff1, info
+    let tcmsg = [0, 1, 0xffff_0000_u32, 0xffff_fff1, 0].map(u32::to_ne_bytes).concat();
+    ask(&request(RTM_NEWQDISC, &[tcmsg, attribute(TCA_KIND, b"clsact\0")].concat()))
+}
+
+/// Asks by rtnetlink for something to be made.
+fn ask(message: &[u8]) -> Result<(), Errno> {
     let socket = socket(
         AddressFamily::Netlink,
         SockType::Raw,
         SockFlag::SOCK_CLOEXEC,
         Some(SockProtocol::NetlinkRoute),
     )?;
-    send(socket.as_raw_fd(), &new_link(kind, data), MsgFlags::empty())?;
+    send(socket.as_raw_fd(), message, MsgFlags::empty())?;
     let mut answer = [0_u8; 4096];
     let length = recv(socket.as_raw_fd(), &mut answer, MsgFlags::empty())?;
     answered(&answer[..length])
@@ -106,7 +120,6 @@ fn make_device(kind: &str, data: &[u8]) -> Result<(), Errno> {
 /// An RTM_NEWLINK message: header, an empty `ifinfomsg`, name, and kind with its data.
 fn new_link(kind: &str, data: &[u8]) -> Vec<u8> {
     const RTM_NEWLINK: u16 = 16;
-    const REQUEST_ACK_EXCL_CREATE: u16 = 0x1 | 0x4 | 0x200 | 0x400;
     const IFINFOMSG: usize = 16;
     let info = [attribute(IFLA_INFO_KIND, kind.as_bytes()), attribute(IFLA_INFO_DATA, data)].concat();
     // Of its own, because all trials share a namespace.
@@ -114,9 +127,15 @@ fn new_link(kind: &str, data: &[u8]) -> Vec<u8> {
     let body = [vec![0; IFINFOMSG], attribute(IFLA_IFNAME, name.as_bytes()), attribute(IFLA_LINKINFO, &info)]
         .concat();
 
+    request(RTM_NEWLINK, &body)
+}
+
+/// A message that asks for something to be made that is not there.
+fn request(kind: u16, body: &[u8]) -> Vec<u8> {
+    const REQUEST_ACK_EXCL_CREATE: u16 = 0x1 | 0x4 | 0x200 | 0x400;
     let mut message = Vec::with_capacity(16 + body.len());
     message.extend(u32::try_from(16 + body.len()).unwrap_or(u32::MAX).to_ne_bytes());
-    message.extend(RTM_NEWLINK.to_ne_bytes());
+    message.extend(kind.to_ne_bytes());
     message.extend(REQUEST_ACK_EXCL_CREATE.to_ne_bytes());
     // Sequence number and port: there is one question only, and one who asks.
     message.extend([0; 8]);

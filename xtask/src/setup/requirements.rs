@@ -68,6 +68,17 @@ pub(crate) const REQUIREMENTS: &[Requirement] = &[
         by_hand: "install nftables, so that nft is on the PATH",
     },
     Requirement {
+        name: "QEMU, busybox, binutils and xz",
+        why: "tests run on older kernels in a machine of their own: QEMU is the machine, the others make its image",
+        purpose: Purpose::Vm,
+        present: || {
+            let programs = ["qemu-system-x86_64", "strip", "xz"].map(|name| Path::new("/usr/bin").join(name));
+            programs.iter().all(|program| program.exists()) && Path::new("/bin/busybox").exists()
+        },
+        install: Install::Packages(&["qemu-system-x86", "busybox-static", "binutils", "xz-utils"]),
+        by_hand: "they belong in /usr/bin, and busybox, linked statically, in /bin",
+    },
+    Requirement {
         name: "clippy for the kernel's compiler",
         why: "lints the eBPF programs; rustup's cannot, for want of their core",
         purpose: Purpose::Ci,
