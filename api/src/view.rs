@@ -101,12 +101,22 @@ pub enum PortPhase {
 pub struct VtepStatus {
     /// Its tunnel address.
     pub vtep: Vtep,
+    /// The next hops that flows to it are spread over; none if no route leads there.
+    #[serde(default)]
+    pub next_hops: Vec<NextHopStatus>,
+    /// The largest outer packet that the way takes, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u16>,
+}
+
+/// A next hop in [`VtepStatus`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextHopStatus {
     /// Device that leads there.
+    pub device: String,
+    /// Its MAC, once resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub device: Option<String>,
-    /// MAC of the next hop, once resolved.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_hop: Option<MacAddr>,
+    pub mac: Option<MacAddr>,
 }
 
 /// A table of the kernel in [`Status`].

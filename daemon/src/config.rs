@@ -58,8 +58,7 @@ pub struct HostSection {
 pub struct Underlay {
     /// The device that VXLAN arrives on.
     pub device: DeviceName,
-    /// Our tunnel address, of IPv4.
-    #[serde(deserialize_with = "value::underlay_vtep")]
+    /// Our tunnel address. Other hosts' must be of its family.
     pub vtep: Vtep,
     router_mac: Option<Spanned<UnicastMac>>,
     udp_port: Option<NonZeroU16>,

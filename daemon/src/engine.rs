@@ -42,7 +42,7 @@ pub use history::{Gone, Subscription};
 
 use command::{Command, QUEUE};
 use history::History;
-use schedule::Schedule;
+use schedule::{Schedule, Work};
 use status::Observed;
 
 /// Owner of everything that changes.
@@ -105,7 +105,7 @@ struct Proposal {
 enum Input {
     Command(Option<Command>),
     KernelChanged,
-    Deadline,
+    Due(Work),
 }
 
 impl Engine {
@@ -179,17 +179,18 @@ impl Engine {
                 }
                 Input::Command(Some(command)) => self.handle_command(command).await,
                 Input::KernelChanged => self.schedule.handle_kernel_changed(Instant::now()),
-                Input::Deadline => self.reconcile().await,
+                Input::Due(Work::NextHops) => self.refresh_next_hops().await,
+                Input::Due(Work::Everything) => self.reconcile().await,
             }
         }
     }
 
     async fn next_input(&mut self) -> Input {
-        let deadline = self.schedule.next_deadline();
+        let due = self.schedule.next_deadline();
         tokio::select! {
             command = self.commands.recv() => Input::Command(command),
             () = self.dataplane.kernel_changed() => Input::KernelChanged,
-            () = sleep_until(deadline) => Input::Deadline,
+            work = wait_until(due) => Input::Due(work),
         }
     }
 
@@ -359,6 +360,26 @@ impl Engine {
         self.observe(&report);
     }
 
+    /// Makes the next hops as the kernel's routes are. What fails is left to the reconciliation that follows.
+    async fn refresh_next_hops(&mut self) {
+        let start = Instant::now();
+        let work = self.dataplane.refresh_next_hops();
+        let report = self.attend(work).await;
+        for change in &report.changes {
+            info!(%change, "kernel changed");
+        }
+        for failure in &report.failures {
+            warn!(
+                object = failure.object,
+                cause = failure.cause,
+                "next hops are not as the kernel's routes are"
+            );
+        }
+        let now = Instant::now();
+        self.schedule.handle_next_hops(now, now.duration_since(start));
+        self.observed.handle_next_hops(report);
+    }
+
     /// Remembers what a reconciliation found, and when to try again.
     fn observe(&mut self, report: &Report) {
         for change in &report.changes {
@@ -443,9 +464,12 @@ async fn teardown(dataplane: Dataplane, options: &Options) -> Result<Vec<String>
     })
 }
 
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+async fn wait_until(due: Option<(Instant, Work)>) -> Work {
+    match due {
+        Some((at, work)) => {
+            tokio::time::sleep_until(at.into()).await;
+            work
+        }
         None => std::future::pending().await,
     }
 }

@@ -58,6 +58,9 @@ pub enum DropReason {
     ProgramMissing = 24,
     /// A frame for a whole subnet beyond the port's rate.
     FloodLimited = 25,
+    /// A router of the underlay marked congestion on the outer packet, but the tenant's packet cannot carry the mark
+    /// (RFC 6040 section 4.2).
+    Congestion = 26,
 }
 
 impl DropReason {
@@ -65,7 +68,7 @@ impl DropReason {
     pub const CAPACITY: usize = 64;
 
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::UnknownEndpoint,
         Self::Malformed,
         Self::SpoofedMac,
@@ -92,6 +95,7 @@ impl DropReason {
         Self::Unroutable,
         Self::ProgramMissing,
         Self::FloodLimited,
+        Self::Congestion,
     ];
 
     /// The name in counters and messages.
@@ -124,6 +128,7 @@ impl DropReason {
             Self::Unroutable => "unroutable",
             Self::ProgramMissing => "program_missing",
             Self::FloodLimited => "flood_limited",
+            Self::Congestion => "congestion",
         }
     }
 

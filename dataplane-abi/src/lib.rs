@@ -44,7 +44,7 @@ pub use limit::{Limits, PortLimits, Rate};
 pub use next_hop::{HostRoute, NextHop, kind};
 pub use underlay::Underlay;
 pub use vni::{VniEntry, vni_kind};
-pub use vtep::{VtepAddr, VtepEntry, VtepVniKey};
+pub use vtep::{Uplink, VtepAddr, VtepEntry, VtepVniKey};
 
 /// Raised with every change of a map's key, value or meaning that the rule above does not allow.
 pub const ABI_VERSION: u32 = 2;
@@ -84,11 +84,14 @@ pub mod maps {
     pub const LIMITS: &str = "LIMITS";
     /// Ring buffer of [`DropEvent`](crate::DropEvent).
     pub const EVENTS: &str = "EVENTS";
+    /// Array of one `u64`: when a router last said that an outer packet was too big for it, in nanoseconds of the
+    /// kernel's monotonic clock.
+    pub const PATH_MTU: &str = "PATH_MTU";
 
     /// All of them.
-    pub const ALL: [&str; 14] = [
+    pub const ALL: [&str; 15] = [
         ABI, HOST, ENDPOINTS, HOSTS, PREFIXES, FDB, VNIS, VTEP_VNIS, VTEPS, UNDERLAYS, FLOOD, COUNTERS,
-        LIMITS, EVENTS,
+        LIMITS, EVENTS, PATH_MTU,
     ];
 }
 

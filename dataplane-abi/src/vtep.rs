@@ -30,6 +30,20 @@ impl VtepAddr {
         Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
     }
 
+    /// Whether it is an IPv4 address.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_ipv4(&self) -> bool {
+        matches!(self.0, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ..])
+    }
+
+    /// An IPv6 address in wire order.
+    #[must_use]
+    #[inline(always)]
+    pub const fn ipv6(address: [u8; 16]) -> Self {
+        Self(address)
+    }
+
     /// The last four bytes: the IPv4 address, if it is one.
     #[must_use]
     #[inline(always)]
@@ -84,39 +98,26 @@ impl VtepVniKey {
     }
 }
 
-/// How to reach a VTEP without a look-up per packet: the outer Ethernet header and what else never changes.
+/// How outer packets leave this host: the outer Ethernet header, and through which device.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 #[repr(C)]
-pub struct VtepEntry {
+pub struct Uplink {
     ifindex: u32,
-    mtu: u16,
-    ipv4_checksum: u16,
     destination: [u8; 6],
     source: [u8; 6],
 }
-assert_size!(VtepEntry, 20);
+assert_size!(Uplink, 16);
 
-impl VtepEntry {
-    /// A VTEP behind a resolved next hop: leave through `ifindex` from MAC `source` to MAC `destination` in outer
-    /// packets of at most `mtu` bytes. `ipv4_checksum` is the one's complement sum, in host order of its
-    /// big-endian words, of an outer IPv4 header whose length field is zero; 0 over IPv6.
-    #[must_use]
-    pub const fn resolved(
-        ifindex: u32,
-        source: MacAddr,
-        destination: MacAddr,
-        mtu: u16,
-        ipv4_checksum: u16,
-    ) -> Self {
-        Self { ifindex, mtu, ipv4_checksum, destination: destination.bytes(), source: source.bytes() }
-    }
+impl Uplink {
+    /// None: the next hop is not known.
+    const NONE: Self = Self { ifindex: 0, destination: [0; 6], source: [0; 6] };
 
-    /// A VTEP whose next hop is not known yet: the kernel's vxlan device sends, and resolves it on the way.
+    /// Through the device `ifindex`, from MAC `source` to MAC `destination`.
     #[must_use]
-    pub const fn unresolved(mtu: u16) -> Self {
-        Self { ifindex: 0, mtu, ipv4_checksum: 0, destination: [0; 6], source: [0; 6] }
+    pub const fn new(ifindex: u32, source: MacAddr, destination: MacAddr) -> Self {
+        Self { ifindex, destination: destination.bytes(), source: source.bytes() }
     }
 
     /// Whether the programs can write the outer Ethernet header themselves.
@@ -133,20 +134,6 @@ impl VtepEntry {
         self.ifindex
     }
 
-    /// The largest outer IP packet, in bytes.
-    #[must_use]
-    #[inline(always)]
-    pub const fn mtu(&self) -> u16 {
-        self.mtu
-    }
-
-    /// Partial sum of the outer IPv4 header without its length.
-    #[must_use]
-    #[inline(always)]
-    pub const fn ipv4_checksum(&self) -> u16 {
-        self.ipv4_checksum
-    }
-
     /// Outer destination MAC: the VTEP's, or its gateway's.
     #[must_use]
     #[inline(always)]
@@ -159,5 +146,67 @@ impl VtepEntry {
     #[inline(always)]
     pub const fn source(&self) -> [u8; 6] {
         self.source
+    }
+}
+
+/// How to reach a VTEP without a look-up per packet: the outer Ethernet header and what else never changes.
+///
+/// Flows are spread over the uplinks that lead there (ECMP) by [`VtepEntry::UPLINKS`] places, each of which holds one.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct VtepEntry {
+    mtu: u16,
+    ipv4_checksum: u16,
+    uplinks: [Uplink; Self::UPLINKS],
+}
+assert_size!(VtepEntry, 132);
+
+impl VtepEntry {
+    /// Places among which flows are spread.
+    pub const UPLINKS: usize = 1 << Self::UPLINK_BITS;
+    const UPLINK_BITS: u32 = 3;
+
+    /// A VTEP behind resolved next hops, for outer packets of at most `mtu` bytes. `ipv4_checksum` is the one's
+    /// complement sum, in host order of its big-endian words, of an outer IPv4 header whose length field, DSCP and
+    /// ECN are zero; 0 over IPv6.
+    #[must_use]
+    pub const fn resolved(uplinks: [Uplink; Self::UPLINKS], mtu: u16, ipv4_checksum: u16) -> Self {
+        Self { mtu, ipv4_checksum, uplinks }
+    }
+
+    /// A VTEP whose next hop is not known yet: the kernel's vxlan device sends, and resolves it on the way.
+    #[must_use]
+    pub const fn unresolved(mtu: u16) -> Self {
+        Self { mtu, ipv4_checksum: 0, uplinks: [Uplink::NONE; Self::UPLINKS] }
+    }
+
+    /// The largest outer IP packet, in bytes.
+    #[must_use]
+    #[inline(always)]
+    pub const fn mtu(&self) -> u16 {
+        self.mtu
+    }
+
+    /// Partial sum of the outer IPv4 header without its length, DSCP and ECN.
+    #[must_use]
+    #[inline(always)]
+    pub const fn ipv4_checksum(&self) -> u16 {
+        self.ipv4_checksum
+    }
+
+    /// The uplink of the flow with this hash. Taken from the hash's highest bits: the outer source port is made of the
+    /// lower ones, so that routers on the way spread what goes through one uplink anew.
+    #[must_use]
+    #[inline(always)]
+    pub const fn uplink(&self, flow_hash: u32) -> &Uplink {
+        &self.uplinks[(flow_hash >> (u32::BITS - Self::UPLINK_BITS)) as usize]
+    }
+
+    /// All places.
+    #[must_use]
+    pub const fn uplinks(&self) -> &[Uplink; Self::UPLINKS] {
+        &self.uplinks
     }
 }

@@ -9,6 +9,7 @@ use core::ptr::addr_of_mut;
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use weft_dataplane_abi::{DropEvent, DropReason, HostConfig, Limits, Place, Rate, VtepAddr};
 
+use crate::ip::Version;
 use crate::skb::Skb;
 use crate::xdp::Xdp;
 use crate::{counters, limit, maps};
@@ -59,7 +60,8 @@ fn whole(skb: &Skb, place: Place, slot: u32, reason: DropReason) {
 /// A packet whose outer headers the kernel took off.
 #[inline(never)]
 fn decapsulated(skb: &Skb, slot: u32, reason: DropReason) {
-    let tunnel = skb.tunnel_key().ok().map(|(_, remote, vni)| (remote, vni));
+    let outer = maps::host().map_or(Version::V4, |host| Version::of_vtep(host.vtep()));
+    let tunnel = skb.tunnel_key(outer).ok().map(|(_, remote, vni)| (remote, vni));
     let (place, ifindex, len) = (Place::Vxlan, skb.ifindex(), skb.len());
     tell(&Dropped { reason, place, ifindex, slot, len, tunnel }, |head| skb.copy_head(head));
 }

@@ -8,7 +8,8 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::bpf_loop;
 use weft_dataplane_abi::{DropReason, Endpoint, FloodKey, HostConfig, MOST_FLOOD_VTEPS, flood_group};
 
-use crate::headers::{ETHERNET_LEN, OUTER_IPV4_LEN};
+use crate::headers::ETHERNET_LEN;
+use crate::ip::Version;
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict};
 use crate::{counters, limit, maps};
@@ -126,7 +127,7 @@ unsafe extern "C" fn to_vtep(index: u64, walk: *mut Walk<'_>) -> i64 {
     let key = FloodKey::raw(walk.subnet, flood_group::VTEPS, index as u32);
     let Some(member) = maps::flood(&key) else { return STOP };
     let Some(vtep) = maps::vtep(member.address()) else { return GO_ON };
-    let outer_ip = walk.len + (OUTER_IPV4_LEN - ETHERNET_LEN) as u32;
+    let outer_ip = walk.len + (Version::of_vtep(member.address()).outer_len() - ETHERNET_LEN) as u32;
     // A super-packet is cut to the sender's segment size later.
     if outer_ip > vtep.mtu() as u32 && !walk.skb.is_gso() {
         walk.too_big = true;

@@ -4,6 +4,7 @@
 use weft_dataplane_abi::{DropReason, Place};
 
 use crate::headers::{ETHERNET_LEN, IPV6_LEN};
+use crate::ip::Version;
 use crate::receive::Judged;
 use crate::skb::Skb;
 use crate::verdict::{Verdict, execute};
@@ -24,8 +25,9 @@ pub fn run(skb: &mut Skb) -> i32 {
 #[inline(always)]
 fn packet(skb: &mut Skb) -> Verdict {
     let host = maps::host()?;
-    let (local, remote, vni) = skb.tunnel()?;
-    if local != *host.vtep() {
+    let (local, remote, vni) = skb.tunnel(Version::of_vtep(host.vtep()))?;
+    // Nor may a mapped address on an IPv6 wire be taken for another host's IPv4 one.
+    if local != *host.vtep() || remote.is_ipv4() != local.is_ipv4() {
         return Err(DropReason::UnknownVtep);
     }
     if skb.has_vlan() {

@@ -10,6 +10,8 @@ pub const IPV4_LEN: usize = 20;
 pub const IPV6_LEN: usize = 40;
 /// Bytes in front of the inner Ethernet header: outer Ethernet, IPv4, UDP, VXLAN.
 pub const OUTER_IPV4_LEN: usize = ETHERNET_LEN + IPV4_LEN + 8 + weft_vxlan::HEADER_LEN;
+/// The same over IPv6.
+pub const OUTER_IPV6_LEN: usize = ETHERNET_LEN + IPV6_LEN + 8 + weft_vxlan::HEADER_LEN;
 
 /// EtherTypes (IEEE 802 numbers).
 pub mod ethertype {

@@ -1,8 +1,10 @@
 //! The network header of a tenant's packet: checked, and reduced to what routing needs.
 
-use weft_dataplane_abi::{DropReason, IpKey};
+use weft_dataplane_abi::{DropReason, IpKey, VtepAddr};
 
-use crate::headers::{ETHERNET_LEN, Ethernet, IPV4_LEN, IPV6_LEN, Ipv4, Ipv6, ethertype};
+use crate::headers::{
+    ETHERNET_LEN, Ethernet, IPV4_LEN, IPV6_LEN, Ipv4, Ipv6, OUTER_IPV4_LEN, OUTER_IPV6_LEN, ethertype,
+};
 use crate::packet::Packet;
 
 /// IP version.
@@ -29,6 +31,21 @@ impl Version {
         match self {
             Self::V4 => ethertype::IPV4,
             Self::V6 => ethertype::IPV6,
+        }
+    }
+
+    /// The version of a VTEP's address.
+    #[inline(always)]
+    pub fn of_vtep(vtep: &VtepAddr) -> Self {
+        if vtep.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+
+    /// Bytes in front of the inner Ethernet header in a tunnel over this version.
+    #[inline(always)]
+    pub const fn outer_len(self) -> usize {
+        match self {
+            Self::V4 => OUTER_IPV4_LEN,
+            Self::V6 => OUTER_IPV6_LEN,
         }
     }
 }

@@ -13,6 +13,7 @@ mod buffer;
 mod checksum;
 mod counters;
 mod decapsulate;
+mod ecn;
 mod encapsulate;
 mod endpoint;
 mod events;
@@ -36,6 +37,7 @@ mod refused;
 mod route;
 mod skb;
 mod ttl;
+mod underlay_mtu;
 mod verdict;
 mod xdp;
 mod xdp_forward;
@@ -53,7 +55,7 @@ pub fn from_pod(ctx: TcContext) -> i32 {
     from_pod::run(&mut Skb::new(&ctx))
 }
 
-/// Ingress on the underlay device: what other hosts send.
+/// Ingress on the underlay's devices: what other hosts send.
 #[classifier]
 pub fn from_underlay(ctx: TcContext) -> i32 {
     from_underlay::run(&mut Skb::new(&ctx))

@@ -4,6 +4,7 @@
 //! ended (RCU), where a preallocated one may already hold another tenant's value.
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::ring_buf::RingBufEntry;
@@ -46,6 +47,8 @@ static COUNTERS: PerCpuArray<PortCounters> = PerCpuArray::with_max_entries(SIZE,
 static LIMITS: Array<PortLimits> = Array::with_max_entries(SIZE, 0);
 #[map]
 static EVENTS: RingBuf = RingBuf::with_byte_size(64 * SIZE, 0);
+#[map]
+static PATH_MTU: Array<u64> = Array::with_max_entries(1, 0);
 
 /// Where a CPU builds its ICMP errors; of no meaning to the daemon, and not pinned.
 #[map]
@@ -148,6 +151,16 @@ pub fn limits(slot: u32) -> Option<&'static mut PortLimits> {
 #[inline(always)]
 pub fn event() -> Option<RingBufEntry<DropEvent>> {
     EVENTS.reserve(0)
+}
+
+/// Tells the daemon to look at the MTUs of the ways to VTEPs.
+#[inline(always)]
+pub fn tell_path_mtu() {
+    if let Some(last) = PATH_MTU.get_ptr_mut(0) {
+        // SAFETY: the pointer is a value of a map that never goes away while the program runs; a word is written
+        // whole, and any value that is another one will do. The helper takes no pointers.
+        unsafe { last.write_volatile(bpf_ktime_get_ns()) };
+    }
 }
 
 /// This CPU's place to build an ICMP error.

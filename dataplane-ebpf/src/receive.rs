@@ -34,10 +34,10 @@ pub struct Received {
 }
 
 impl Received {
-    /// Whether the inner packet is IPv6.
+    /// IP version of the inner packet.
     #[inline(always)]
-    pub fn is_ipv6(&self) -> bool {
-        self.version == Version::V6
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// Whether its hops end here, which its sender may have to be told.

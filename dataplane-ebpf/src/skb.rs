@@ -7,7 +7,7 @@ use aya_ebpf::helpers::generated as helper;
 use aya_ebpf::programs::TcContext;
 use weft_dataplane_abi::{DropEvent, DropReason, VtepAddr};
 
-use crate::headers::OUTER_IPV4_LEN;
+use crate::ip::Version;
 use crate::packet::Packet;
 use crate::refused::Helper;
 
@@ -112,19 +112,22 @@ impl Skb {
         unsafe { helper::bpf_get_hash_recalc(self.ctx) }
     }
 
-    /// Makes room for outer headers over IPv4 in front of the network header, and marks the packet as a UDP
-    /// tunnel's, so that offloads find the inner headers.
+    /// Makes room for outer headers over the `outer` IP version in front of the network header, and marks the packet as
+    /// a UDP tunnel's, so that offloads find the inner headers.
     #[inline(always)]
-    pub fn grow(&mut self) -> Result<(), GrowError> {
+    pub fn grow(&mut self, outer: Version) -> Result<(), GrowError> {
         use aya_ebpf::bindings as b;
-        const FLAGS: u64 = b::BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 as u64
-            | b::BPF_F_ADJ_ROOM_ENCAP_L4_UDP as u64
+        const TUNNEL: u64 = b::BPF_F_ADJ_ROOM_ENCAP_L4_UDP as u64
             | b::BPF_F_ADJ_ROOM_ENCAP_L2_ETH as u64
             | (crate::headers::ETHERNET_LEN as u64) << b::BPF_ADJ_ROOM_ENCAP_L2_SHIFT
             | b::BPF_F_ADJ_ROOM_FIXED_GSO as u64;
+        let flags = match outer {
+            Version::V4 => TUNNEL | b::BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 as u64,
+            Version::V6 => TUNNEL | b::BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 as u64,
+        };
         let mode = bpf_adj_room_mode::BPF_ADJ_ROOM_MAC;
         // SAFETY: the context is the kernel's.
-        match unsafe { helper::bpf_skb_adjust_room(self.ctx, OUTER_IPV4_LEN as i32, mode, FLAGS) } {
+        match unsafe { helper::bpf_skb_adjust_room(self.ctx, outer.outer_len() as i32, mode, flags) } {
             0 => Ok(()),
             ALREADY => Err(GrowError::EncapsulatedBefore),
             error => {
@@ -134,18 +137,21 @@ impl Skb {
         }
     }
 
-    /// Takes the outer headers over IPv4 off. The packet's protocol becomes that of the inner packet, which kernels before
-    /// 6.3 cannot do for IPv6: they refuse.
+    /// Takes the outer headers over the `outer` IP version off. The packet's protocol becomes that of the inner packet,
+    /// which kernels before 6.3 cannot do where the two differ: they refuse.
     #[inline(always)]
-    pub fn shrink(&mut self, inner_is_ipv6: bool) -> Result<(), DropReason> {
+    pub fn shrink(&mut self, outer: Version, inner: Version) -> Result<(), DropReason> {
         use aya_ebpf::bindings as b;
         let mode = bpf_adj_room_mode::BPF_ADJ_ROOM_MAC;
         let mut flags = b::BPF_F_ADJ_ROOM_FIXED_GSO as u64 | b::BPF_F_ADJ_ROOM_NO_CSUM_RESET as u64;
-        if inner_is_ipv6 {
-            flags |= b::BPF_F_ADJ_ROOM_DECAP_L3_IPV6 as u64;
+        match (outer, inner) {
+            (Version::V4, Version::V6) => flags |= b::BPF_F_ADJ_ROOM_DECAP_L3_IPV6 as u64,
+            (Version::V6, Version::V4) => flags |= b::BPF_F_ADJ_ROOM_DECAP_L3_IPV4 as u64,
+            (Version::V4, Version::V4) | (Version::V6, Version::V6) => {}
         }
         // SAFETY: the context is the kernel's.
-        let answer = unsafe { helper::bpf_skb_adjust_room(self.ctx, -(OUTER_IPV4_LEN as i32), mode, flags) };
+        let answer =
+            unsafe { helper::bpf_skb_adjust_room(self.ctx, -(outer.outer_len() as i32), mode, flags) };
         self.accepted(Helper::AdjustRoom, answer)
     }
 
@@ -246,27 +252,17 @@ impl Skb {
         self.accepted(Helper::ChangeType, answer)
     }
 
-    /// Tells the kernel's vxlan device where to send the packet. On its own, as its callers have little stack left.
-    #[inline(never)]
+    /// Tells the kernel's vxlan device where to send the packet. Both addresses are of the same family.
+    #[inline(always)]
     pub fn set_tunnel(&mut self, local: &VtepAddr, remote: &VtepAddr, vni: u32) -> Result<(), DropReason> {
-        use aya_ebpf::bindings as b;
-        // SAFETY: all zero is a valid key.
-        let mut key: bpf_tunnel_key = unsafe { core::mem::zeroed() };
-        key.tunnel_id = vni;
-        key.tunnel_ttl = 64;
-        key.__bindgen_anon_1.remote_ipv4 = u32::from_be_bytes(remote.ipv4_bytes());
-        key.__bindgen_anon_3.local_ipv4 = u32::from_be_bytes(local.ipv4_bytes());
-        let flags = b::BPF_F_ZERO_CSUM_TX as u64 | b::BPF_F_DONT_FRAGMENT as u64;
-        let size = size_of::<bpf_tunnel_key>() as u32;
-        // SAFETY: the context is the kernel's, the key is a local that outlives the call.
-        let answer = unsafe { helper::bpf_skb_set_tunnel_key(self.ctx, &mut key, size, flags) };
-        self.accepted(Helper::SetTunnelKey, answer)
+        self.accepted(Helper::SetTunnelKey, set_tunnel_key(self.ctx, local, remote, vni))
     }
 
-    /// From where and with which VNI the kernel's vxlan device received the packet: (local, remote, VNI).
+    /// From where and with which VNI the kernel's vxlan device received the packet over this IP version: (local,
+    /// remote, VNI).
     #[inline(always)]
-    pub fn tunnel(&self) -> Result<(VtepAddr, VtepAddr, u32), DropReason> {
-        self.tunnel_key().map_err(|error| {
+    pub fn tunnel(&self, outer: Version) -> Result<(VtepAddr, VtepAddr, u32), DropReason> {
+        self.tunnel_key(outer).map_err(|error| {
             self.note(Helper::GetTunnelKey, error);
             DropReason::KernelRefused
         })
@@ -274,18 +270,12 @@ impl Skb {
 
     /// The same, or the helper's error.
     #[inline(always)]
-    pub fn tunnel_key(&self) -> Result<(VtepAddr, VtepAddr, u32), i64> {
-        // SAFETY: all zero is a valid key.
-        let mut key: bpf_tunnel_key = unsafe { core::mem::zeroed() };
-        let size = size_of::<bpf_tunnel_key>() as u32;
-        // SAFETY: the context is the kernel's, the key is a local that outlives the call.
-        match unsafe { helper::bpf_skb_get_tunnel_key(self.ctx, &mut key, size, 0) } {
-            0 => {}
-            error => return Err(error),
+    pub fn tunnel_key(&self, outer: Version) -> Result<(VtepAddr, VtepAddr, u32), i64> {
+        let mut key = Tunnel { local: VtepAddr::NONE, remote: VtepAddr::NONE, vni: 0 };
+        match get_tunnel_key(self.ctx, outer, &mut key) {
+            0 => Ok((key.local, key.remote, key.vni)),
+            error => Err(error),
         }
-        // SAFETY: without BPF_F_TUNINFO_IPV6 the kernel filled in the IPv4 arms, or refused.
-        let (local, remote) = unsafe { (key.__bindgen_anon_3.local_ipv4, key.__bindgen_anon_1.remote_ipv4) };
-        Ok((VtepAddr::ipv4(local.to_be_bytes()), VtepAddr::ipv4(remote.to_be_bytes()), key.tunnel_id))
     }
 
     /// Copies the packet's first bytes, linear or not; how many.
@@ -350,6 +340,19 @@ impl Skb {
     }
 }
 
+/// An IPv6 address as the kernel's tunnel key has it: words whose bytes are in wire order.
+#[inline(always)]
+fn words(address: [u8; 16]) -> [u32; 4] {
+    // SAFETY: any bytes are words, and the sizes are equal.
+    unsafe { core::mem::transmute(address) }
+}
+
+#[inline(always)]
+fn bytes(address: [u32; 4]) -> [u8; 16] {
+    // SAFETY: as in `words`.
+    unsafe { core::mem::transmute(address) }
+}
+
 /// `len` if it is at least one and at most `most`, where the verifier sees that it is: without the black box the compiler
 /// knows a narrower range from before, and drops the part of the test that the verifier needs.
 #[inline(always)]
@@ -366,4 +369,66 @@ pub fn checksum(bytes: &[u8], len: usize, seed: u32) -> Result<u32, DropReason> 
     let start = bytes.as_ptr().cast_mut().cast();
     // SAFETY: `bytes` has `len` bytes. The helper fails for lengths other than said above only.
     Ok(unsafe { helper::bpf_csum_diff(core::ptr::null_mut(), 0, start, len, seed) as u32 })
+}
+
+/// What a tunnel key says.
+struct Tunnel {
+    local: VtepAddr,
+    remote: VtepAddr,
+    vni: u32,
+}
+
+/// A function of its own, like [`set_tunnel_key`].
+#[inline(never)]
+fn get_tunnel_key(ctx: *mut __sk_buff, outer: Version, tunnel: &mut Tunnel) -> i64 {
+    // SAFETY: all zero is a valid key.
+    let mut key: bpf_tunnel_key = unsafe { core::mem::zeroed() };
+    let size = size_of::<bpf_tunnel_key>() as u32;
+    let flags = match outer {
+        Version::V4 => 0,
+        Version::V6 => aya_ebpf::bindings::BPF_F_TUNINFO_IPV6 as u64,
+    };
+    // SAFETY: the context is the kernel's, the key is a local that outlives the call.
+    match unsafe { helper::bpf_skb_get_tunnel_key(ctx, &mut key, size, flags) } {
+        0 => {}
+        error => return error,
+    }
+    // SAFETY: the kernel filled in the arms of the family that it was asked for, or refused.
+    unsafe {
+        match outer {
+            Version::V4 => {
+                tunnel.local = VtepAddr::ipv4(key.__bindgen_anon_3.local_ipv4.to_be_bytes());
+                tunnel.remote = VtepAddr::ipv4(key.__bindgen_anon_1.remote_ipv4.to_be_bytes());
+            }
+            Version::V6 => {
+                tunnel.local = VtepAddr::ipv6(bytes(key.__bindgen_anon_3.local_ipv6));
+                tunnel.remote = VtepAddr::ipv6(bytes(key.__bindgen_anon_1.remote_ipv6));
+            }
+        }
+    }
+    tunnel.vni = key.tunnel_id;
+    0
+}
+
+/// A function of its own, so that the key takes stack only while it is needed: callers' stacks are nearly full.
+#[inline(never)]
+fn set_tunnel_key(ctx: *mut __sk_buff, local: &VtepAddr, remote: &VtepAddr, vni: u32) -> i64 {
+    use aya_ebpf::bindings as b;
+    // SAFETY: all zero is a valid key.
+    let mut key: bpf_tunnel_key = unsafe { core::mem::zeroed() };
+    key.tunnel_id = vni;
+    key.tunnel_ttl = 64;
+    let mut flags = b::BPF_F_ZERO_CSUM_TX as u64;
+    if remote.is_ipv4() {
+        key.__bindgen_anon_1.remote_ipv4 = u32::from_be_bytes(remote.ipv4_bytes());
+        key.__bindgen_anon_3.local_ipv4 = u32::from_be_bytes(local.ipv4_bytes());
+        flags |= b::BPF_F_DONT_FRAGMENT as u64;
+    } else {
+        key.__bindgen_anon_1.remote_ipv6 = words(remote.bytes());
+        key.__bindgen_anon_3.local_ipv6 = words(local.bytes());
+        flags |= b::BPF_F_TUNINFO_IPV6 as u64;
+    }
+    let size = size_of::<bpf_tunnel_key>() as u32;
+    // SAFETY: the context is the kernel's, the key is a local that outlives the call.
+    unsafe { helper::bpf_skb_set_tunnel_key(ctx, &mut key, size, flags) }
 }

@@ -5,6 +5,7 @@ use weft_dataplane_abi::{DropReason, HostConfig, Place};
 
 use crate::decapsulate::{self, Tunnelled};
 use crate::headers::Ethernet;
+use crate::ip::Version;
 use crate::verdict::{Action, Verdict, execute_xdp};
 use crate::xdp::Xdp;
 use crate::{maps, receive};
@@ -20,7 +21,7 @@ pub fn run(xdp: &mut Xdp) -> u32 {
 /// The packet's walk.
 #[inline(always)]
 fn packet(xdp: &mut Xdp, len: u32) -> Verdict {
-    if let Some((_, tunnelled)) = ours(xdp, len)? {
+    if let Some((.., tunnelled)) = ours(xdp, len)? {
         receive::admit(tunnelled.vni, tunnelled.remote)?;
     }
     Ok(Action::Pass)
@@ -28,7 +29,10 @@ fn packet(xdp: &mut Xdp, len: u32) -> Verdict {
 
 /// What the outer headers say, if the frame of `len` bytes is ours to judge: `from_underlay`'s rules, in its order.
 #[inline(always)]
-pub fn ours(xdp: &mut Xdp, len: u32) -> Result<Option<(&'static HostConfig, Tunnelled)>, DropReason> {
+pub fn ours(
+    xdp: &mut Xdp,
+    len: u32,
+) -> Result<Option<(&'static HostConfig, Version, Tunnelled)>, DropReason> {
     let (ifindex, reaches) = (xdp.ifindex(), xdp.reaches(len));
     let packet = xdp.packet();
     // Without a configuration nothing is ours. Of a frame in pieces, TC can gather what there is to see.
@@ -36,10 +40,14 @@ pub fn ours(xdp: &mut Xdp, len: u32) -> Result<Option<(&'static HostConfig, Tunn
         return Ok(None);
     };
     // A tagged frame has another EtherType. One for another station is nobody's here, or a device's above this one.
-    if !decapsulate::is_ours(&packet, host)
-        || !maps::underlay(ifindex).is_some_and(|device| device.mac() == ethernet.destination)
-    {
+    let Some(version) = decapsulate::ours(&packet, host) else { return Ok(None) };
+    if !maps::underlay(ifindex).is_some_and(|device| device.mac() == ethernet.destination) {
         return Ok(None);
     }
-    decapsulate::tunnelled(&packet, len).map(|tunnelled| Some((host, tunnelled)))
+    // Each on its own, so that all offsets are constants.
+    let tunnelled = match version {
+        Version::V4 => decapsulate::tunnelled(&packet, len, Version::V4)?,
+        Version::V6 => decapsulate::tunnelled(&packet, len, Version::V6)?,
+    };
+    Ok(Some((host, version, tunnelled)))
 }

@@ -22,6 +22,6 @@ mod xdp;
 pub(crate) use elements::Refused;
 pub(crate) use links::Attachment;
 pub(crate) use log::KernelLog;
-pub(crate) use maps::{Counters, EntryTable, Maps, PrefixKey, Table, pinned, size_key};
+pub(crate) use maps::{Counters, EntryTable, Maps, PathMtuSignal, PrefixKey, Table, pinned, size_key};
 pub(crate) use object::Programs;
 pub(crate) use pins::PinFolder;

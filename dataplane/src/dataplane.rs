@@ -23,6 +23,7 @@ use crate::desired::{Desired, Update};
 use crate::error::{ObserveError, OpenError, chain};
 use crate::events::DropReader;
 use crate::kernel::Kernel;
+use crate::path_mtu::PathMtuWatch;
 use crate::watch::Watch;
 use crate::{Failure, Hook, Options, Owner, Report, teardown};
 
@@ -33,6 +34,7 @@ pub struct Dataplane {
     pin_folder: PathBuf,
     counters: CounterReader,
     watch: Watch,
+    path_mtu: PathMtuWatch,
     hook: Hook,
     log: Task<()>,
 }
@@ -42,6 +44,7 @@ type Planned = Result<Vec<Change>, ObserveError>;
 /// What the thread is asked to do, and where the answer goes.
 enum Command {
     Reconcile(Box<Desired>, oneshot::Sender<Report>),
+    RefreshNextHops(oneshot::Sender<Report>),
     Update(Update, oneshot::Sender<Report>),
     Resync(oneshot::Sender<Report>),
     Plan(Box<Desired>, oneshot::Sender<Planned>),
@@ -75,9 +78,10 @@ impl Dataplane {
             .map_err(socket)?;
         let (hook, log) = answer.await.map_err(|_| OpenError::from(ObserveError::Gone))??;
         let counters = CounterReader::open(&folder)?;
+        let path_mtu = PathMtuWatch::open(&folder)?;
         let log = tokio::spawn(pass_on(log));
         let (commands, thread) = (Some(commands), Some(thread));
-        Ok(Self { commands, thread, pin_folder: folder, counters, watch, hook, log })
+        Ok(Self { commands, thread, pin_folder: folder, counters, watch, path_mtu, hook, log })
     }
 
     /// How programs are attached.
@@ -102,6 +106,13 @@ impl Dataplane {
     /// Makes the kernel as it was desired before, as [`Dataplane::reconcile`] does.
     pub fn resync(&mut self) -> impl Future<Output = Report> + Send + use<> {
         report(self.ask(Command::Resync))
+    }
+
+    /// Makes the next hops of VTEPs as the kernel's routes and neighbours now say: the part of
+    /// [`Dataplane::reconcile`] that traffic waits for when a way has moved, and which takes a few milliseconds. The
+    /// report tells nothing else.
+    pub fn refresh_next_hops(&mut self) -> impl Future<Output = Report> + Send + use<> {
+        report(self.ask(Command::RefreshNextHops))
     }
 
     /// What [`Dataplane::reconcile`] would change. The next hops of VTEPs that are not resolved yet count as such.
@@ -138,10 +149,13 @@ impl Dataplane {
     }
 
     /// Waits until a link, address, route or neighbour of the kernel changed in a way that may call for
-    /// [`Dataplane::reconcile`]. Cancel safe. A reconciliation that changes something wakes it too; one that finds
+    /// [`Dataplane::reconcile`], or a router of the underlay called a packet of ours too big. Cancel safe. A reconciliation that changes something wakes it too; one that finds
     /// nothing to change does not, so that a loop of the two comes to rest.
     pub async fn kernel_changed(&mut self) {
-        self.watch.changed().await;
+        tokio::select! {
+            () = self.watch.changed() => {}
+            () = self.path_mtu.changed() => {}
+        }
     }
 
     /// Removes everything that weft made in this network namespace and its pins, and nothing else. Returns what
@@ -214,6 +228,9 @@ fn serve(mut kernel: Kernel, inbox: mpsc::Receiver<Command>) {
             }
             Command::Resync(answer) => {
                 let _ = answer.send(kernel.resync());
+            }
+            Command::RefreshNextHops(answer) => {
+                let _ = answer.send(kernel.refresh_next_hops());
             }
             Command::Plan(desired, answer) => {
                 let _ = answer.send(kernel.plan(*desired));

@@ -5,6 +5,6 @@ mod inside;
 mod tables;
 mod xdp;
 
-pub(crate) use devices::{Stage, devices};
+pub(crate) use devices::{Stage, devices, missing_neighbours};
 pub(crate) use tables::MapDiff;
 pub(crate) use xdp::xdp;

@@ -2,6 +2,7 @@
 //! finishes what it began, whoever stops waiting for it.
 
 mod audit;
+mod next_hops;
 mod routes;
 
 use std::borrow::Cow;

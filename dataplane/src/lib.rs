@@ -19,6 +19,7 @@ mod names;
 mod netlink;
 mod netns;
 mod observe;
+mod path_mtu;
 mod patience;
 mod plan;
 mod teardown;
@@ -173,10 +174,19 @@ pub struct PortState {
 /// The way to another host, as the kernel has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VtepState {
-    /// Device that leads there, if a route does.
-    pub device: Option<String>,
-    /// MAC of the next hop, once resolved. Until then the kernel's vxlan device sends.
-    pub next_hop: Option<weft_vxlan::MacAddr>,
+    /// The next hops that flows are spread over; none if no route leads there.
+    pub next_hops: Vec<NextHopState>,
+    /// The largest outer packet that the way takes, in bytes: the devices', the route's, or what routers told.
+    pub mtu: u16,
+}
+
+/// A next hop on the way to another host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextHopState {
+    /// Device that leads there.
+    pub device: String,
+    /// Its MAC, once resolved. While none of a VTEP's next hops is, the kernel's vxlan device sends.
+    pub mac: Option<weft_vxlan::MacAddr>,
 }
 
 impl Failure {

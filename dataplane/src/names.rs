@@ -153,7 +153,7 @@ mod tests {
     }
 
     const VETH: Kind = Kind::Veth(Peer { index: 1, nsid: None });
-    const TUNNEL: Kind = Kind::Vxlan { port: 4789, external: true };
+    const TUNNEL: Kind = Kind::Vxlan { port: 4789, external: true, zero_checksums: true };
 
     #[test]
     fn host_ends_fit_and_differ() {

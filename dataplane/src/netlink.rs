@@ -26,6 +26,8 @@ pub(crate) use filter::{Filter, Slot};
 pub(crate) use link::{Kind, Link, NewVeth, Peer};
 pub(crate) use neighbour::Neighbour;
 pub(crate) use netdev::{XDP_BASIC, XDP_REDIRECT, XDP_TAKES, xdp_features};
+#[cfg(test)]
+pub(crate) use route::Hop;
 pub(crate) use route::{DefaultRoute, Way};
 
 /// Length of a message's header, and what messages are aligned to.

@@ -91,14 +91,20 @@ impl Observed {
             underlay_driver,
             redirect_targets,
             links,
-            addresses: {
-                let addresses = netlink.addresses().map_err(asking("addresses"))?;
-                addresses.into_iter().map(|address| address.address.addr()).collect()
-            },
+            addresses: addresses(netlink)?,
             attachments: folder.attachments().map_err(pins)?,
             neighbours: netlink.neighbours().map_err(asking("neighbours"))?,
             ways: ways(netlink, vteps)?,
         })
+    }
+
+    /// Asks anew for what next hops are planned by.
+    pub(crate) fn look_at_underlay(&mut self, netlink: &mut Netlink) -> Result<(), ObserveError> {
+        self.links = netlink.links().map_err(asking("links"))?;
+        self.addresses = addresses(netlink)?;
+        self.neighbours = netlink.neighbours().map_err(asking("neighbours"))?;
+        self.ways = ways(netlink, &self.ways.keys().copied().collect())?;
+        Ok(())
     }
 
     /// The namespaces, but for those in which `changes` changed something.
@@ -166,7 +172,7 @@ impl Observed {
     pub(crate) fn assume(&mut self, change: &Change) {
         match change {
             Change::CreateVxlan { device, udp_port } => {
-                let kind = Kind::Vxlan { port: *udp_port, external: true };
+                let kind = Kind::Vxlan { port: *udp_port, external: true, zero_checksums: true };
                 let link = self.imagine(device, kind, names::vxlan_alias());
                 self.links.push(link);
             }
@@ -231,6 +237,11 @@ impl Namespace {
             default_routes: netns.netlink.default_routes().map_err(failed)?,
         })
     }
+}
+
+fn addresses(netlink: &mut Netlink) -> Result<BTreeSet<IpAddr>, ObserveError> {
+    let addresses = netlink.addresses().map_err(asking("addresses"))?;
+    Ok(addresses.into_iter().map(|address| address.address.addr()).collect())
 }
 
 /// The ways to VTEPs.

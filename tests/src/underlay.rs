@@ -10,6 +10,8 @@ use crate::{End, Lab, Namespace, Wire};
 
 /// The underlay device of every host.
 pub const UPLINK: &str = "up0";
+/// The second underlay device of a host of [`two_uplinks`].
+pub const SECOND_UPLINK: &str = "up1";
 /// MTU of [`two_data_centres`]: 50 bytes of VXLAN leave the workloads 1550.
 pub const ROUTED_MTU: u32 = 1600;
 
@@ -137,6 +139,109 @@ pub fn two_data_centres(lab: &Lab, wire: Wire) -> Result<Underlay> {
     Ok(Underlay { machines, routers: routers.into(), stranger: Some((stranger, address)) })
 }
 
+/// The same cable, and tunnels over IPv6.
+///
+/// ```text
+/// h1 up0 ─────────── up0 h2
+/// 2001:db8::1        2001:db8::2
+/// ```
+///
+/// # Errors
+/// The kernel refuses something.
+pub fn two_hosts_over_ipv6(lab: &Lab, wire: Wire) -> Result<Underlay> {
+    let machines = [machine_over_ipv6(lab, 1)?, machine_over_ipv6(lab, 2)?];
+    wire.lay(
+        End { namespace: &machines[0].namespace, device: UPLINK, addresses: &["2001:db8::1/64".parse()?] },
+        End { namespace: &machines[1].namespace, device: UPLINK, addresses: &["2001:db8::2/64".parse()?] },
+    )?;
+    Ok(Underlay { machines: machines.into(), routers: Vec::new(), stranger: None })
+}
+
+/// Two hosts with a router between them; tunnel addresses on `lo`, of the family that is asked for. The wires carry both
+/// families.
+///
+/// ```text
+/// h1 lo ── up0 ─── h1 ┐   ┌ h2 ─── up0 ── lo h2
+///   198.51.100.2      ├ r ┤      198.51.100.6
+///   2001:db8:1::2     ┘   └      2001:db8:2::2
+/// ```
+///
+/// # Errors
+/// The kernel refuses something.
+pub fn through_a_router(lab: &Lab, wire: Wire, over_ipv6: bool) -> Result<Underlay> {
+    let router = lab.router("r")?;
+    let mut machines = Vec::new();
+    for number in 1..=2 {
+        let machine = if over_ipv6 { machine_over_ipv6(lab, number)? } else { machine(lab, number)? };
+        let vtep = IpNet::from(machine.vtep.address());
+        machine.namespace.add_address("lo", vtep)?;
+        link_to_router(wire, &machine, UPLINK, &router, number)?;
+        let (gateway, host) = gateway_and_host(number, over_ipv6)?;
+        router.add_route(vtep, host.addr())?;
+        machine.namespace.add_route(if over_ipv6 { "::/0" } else { "0.0.0.0/0" }.parse()?, gateway.addr())?;
+        machines.push(machine);
+    }
+    Ok(Underlay { machines, routers: vec![router], stranger: None })
+}
+
+/// Two hosts with two uplinks each, one to each of two routers; tunnel addresses on `lo`. Hosts have no routes to each
+/// other yet: those are for the test to choose.
+///
+/// ```text
+///                ┌ up0 198.51.100.2 ───┬ r1 ┬─── 198.51.100.6 up0 ┐
+/// h1 lo          │                                                 │        lo h2
+/// 192.0.2.1      └ up1 198.51.100.10 ──┴ r2 ┴── 198.51.100.14 up1 ┘ 192.0.2.2
+/// ```
+///
+/// # Errors
+/// The kernel refuses something.
+pub fn two_uplinks(lab: &Lab, wire: Wire, over_ipv6: bool) -> Result<Underlay> {
+    let routers = [lab.router("r1")?, lab.router("r2")?];
+    let mut machines = Vec::new();
+    for number in 1..=2 {
+        let machine = if over_ipv6 { machine_over_ipv6(lab, number)? } else { machine(lab, number)? };
+        let vtep = IpNet::from(machine.vtep.address());
+        machine.namespace.add_address("lo", vtep)?;
+        for (router, uplink, place) in
+            [(&routers[0], UPLINK, number), (&routers[1], SECOND_UPLINK, number + 2)]
+        {
+            link_to_router(wire, &machine, uplink, router, place)?;
+            let (_, host) = gateway_and_host(place, over_ipv6)?;
+            router.add_route(vtep, host.addr())?;
+        }
+        machines.push(machine);
+    }
+    Ok(Underlay { machines, routers: routers.into(), stranger: None })
+}
+
+/// The gateways of a host of [`two_uplinks`]: the first uplink's and the second's.
+///
+/// # Errors
+/// None.
+pub fn gateways(number: u8, over_ipv6: bool) -> Result<[IpAddr; 2]> {
+    Ok([gateway_and_host(number, over_ipv6)?.0.addr(), gateway_and_host(number + 2, over_ipv6)?.0.addr()])
+}
+
+/// Lays the wire with this number, in both families; the router's device is called after the host.
+fn link_to_router(wire: Wire, machine: &Machine, uplink: &str, router: &Namespace, number: u8) -> Result<()> {
+    let (router4, host4) = gateway_and_host(number, false)?;
+    let (router6, host6) = gateway_and_host(number, true)?;
+    wire.lay(
+        End { namespace: &machine.namespace, device: uplink, addresses: &[host4, host6] },
+        End { namespace: router, device: &machine.name, addresses: &[router4, router6] },
+    )
+}
+
+/// The router's and the host's address on the wire with this number.
+fn gateway_and_host(number: u8, over_ipv6: bool) -> Result<(IpNet, IpNet)> {
+    if over_ipv6 {
+        let address = |last: u8| format!("2001:db8:{number}::{last}/64").parse();
+        return Ok((address(1)?, address(2)?));
+    }
+    let base = (number - 1) * 4;
+    Ok((net([198, 51, 100, base + 1], 30), net([198, 51, 100, base + 2], 30)))
+}
+
 impl Underlay {
     /// Every end of every wire.
     ///
@@ -163,6 +268,11 @@ fn machine(lab: &Lab, number: u8) -> Result<Machine> {
     let name = format!("h{number}");
     let namespace = lab.router(&name)?;
     Ok(Machine { name, namespace, vtep: Vtep::new(IpAddr::from([192, 0, 2, number]))? })
+}
+
+fn machine_over_ipv6(lab: &Lab, number: u8) -> Result<Machine> {
+    let vtep = format!("2001:db8::{number}").parse()?;
+    Ok(Machine { vtep, ..machine(lab, number)? })
 }
 
 /// Wires a host to its router, which is its default gateway; the host's address on the wire.

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use weft_api::view::Xdp;
-use weft_vxlan::Vtep;
+use weft_vxlan::{UDP_PORT, Vtep};
 
 use crate::process::{Lifetime, binary, start};
 use crate::{Lab, Namespace, PATIENCE, Weft, wait_for};
@@ -23,6 +23,8 @@ pub struct Settings {
     pub device: String,
     /// Tunnel address.
     pub vtep: Vtep,
+    /// UDP port of VXLAN.
+    pub udp_port: u16,
     /// `underlay.xdp`.
     pub xdp: Xdp,
     /// Folder of configuration, state, socket and log.
@@ -39,6 +41,7 @@ impl Settings {
             name: name.to_owned(),
             device: device.to_owned(),
             vtep,
+            udp_port: UDP_PORT,
             xdp: Xdp::default(),
             folder: lab.folder().join(name),
             pin_folder: lab.pin_folder(name),
@@ -55,7 +58,7 @@ impl Settings {
         };
         format!(
             "[host]\nname = \"{}\"\n\n\
-             [underlay]\ndevice = \"{}\"\nvtep = \"{}\"\nxdp = \"{}\"\n\n\
+             [underlay]\ndevice = \"{}\"\nvtep = \"{}\"\nudp_port = {}\nxdp = \"{}\"\n\n\
              [state]\nfolder = \"{}\"\n\n\
              [api]\nsocket = \"{}\"\n\n\
              [bpf]\npin_folder = \"{}\"\n{}\n\
@@ -63,6 +66,7 @@ impl Settings {
             self.name,
             self.device,
             self.vtep,
+            self.udp_port,
             self.xdp,
             self.folder.join("state").display(),
             self.socket().display(),

@@ -14,7 +14,7 @@ pub struct Vtep(IpAddr);
 /// Why an address cannot be a VTEP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum VtepError {
-    /// Unspecified, loopback, multicast, broadcast, or an IPv4-mapped IPv6 address.
+    /// Unspecified, loopback, multicast, broadcast, IPv6 link-local, or an IPv4-mapped IPv6 address.
     #[error("VTEP {0} is not a unicast address that another host can reach")]
     NotUnicast(IpAddr),
     /// Not an IP address.
@@ -30,7 +30,8 @@ impl Vtep {
     pub fn new(address: IpAddr) -> Result<Self, VtepError> {
         let special = match address {
             IpAddr::V4(v4) => v4.is_broadcast(),
-            IpAddr::V6(v6) => v6.to_ipv4_mapped().is_some(),
+            // A link-local address means nothing without its link.
+            IpAddr::V6(v6) => v6.to_ipv4_mapped().is_some() || v6.is_unicast_link_local(),
         };
         if special || address.is_unspecified() || address.is_loopback() || address.is_multicast() {
             return Err(VtepError::NotUnicast(address));
@@ -61,14 +62,28 @@ impl Vtep {
         Self::new(Ipv6Addr::from(bytes).to_canonical())
     }
 
-    /// The router MAC that a host takes when none is configured: `02:00` and the last four bytes of the VTEP's
-    /// address, so that peers can know it from the address alone. It goes into the router's MAC extended
-    /// community and into the inner destination of routed packets (RFC 9135 section 6).
+    /// The router MAC that a host takes when none is configured: `02:00` and the VTEP's IPv4 address, or a hash of its
+    /// IPv6 address (32-bit FNV-1a), so that peers can know it from the address alone. It goes into the router's MAC
+    /// extended community and into the inner destination of routed packets (RFC 9135 section 6).
     #[must_use]
     pub const fn default_router_mac(self) -> MacAddr {
-        let [.., a, b, c, d] = self.to_bytes();
+        let [a, b, c, d] = match self.0 {
+            IpAddr::V4(v4) => v4.octets(),
+            // Its last four bytes alone are those of many hosts: `::1` of every prefix.
+            IpAddr::V6(v6) => fnv_1a(v6.octets()).to_be_bytes(),
+        };
         MacAddr::new([2, 0, a, b, c, d])
     }
+}
+
+const fn fnv_1a(bytes: [u8; 16]) -> u32 {
+    let mut hash: u32 = 0x811c_9dc5;
+    let mut at = 0;
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u32).wrapping_mul(0x0100_0193);
+        at += 1;
+    }
+    hash
 }
 
 impl fmt::Debug for Vtep {
@@ -105,6 +120,7 @@ mod tests {
             "::",
             "::1",
             "ff02::1",
+            "fe80::1",
             "::ffff:192.0.2.1",
         ] {
             let address = bad.parse().unwrap();
@@ -127,5 +143,9 @@ mod tests {
     fn router_mac_follows_the_address() {
         let vtep: Vtep = "192.0.2.1".parse().unwrap();
         assert_eq!(vtep.default_router_mac(), MacAddr::new([2, 0, 192, 0, 2, 1]));
+        let of = |text: &str| text.parse::<Vtep>().unwrap().default_router_mac();
+        assert_ne!(of("2001:db8:1::1"), of("2001:db8:2::1"));
+        // What peers of another version derive must not change.
+        assert_eq!(of("2001:db8::1").to_string(), "02:00:6e:5b:04:f4");
     }
 }

@@ -11,8 +11,9 @@ use crate::output::table::{Table, joined, or_dash};
 
 const AFTER_HELP: &str = "\
 STATE of a port: `up` (attached, and in the kernel as it should be), `detached` (in no namespace),
-`failed` (attached, but REASON). NEXT HOP of a VTEP: the MAC of the underlay's next hop, once it is
-known; packets to a VTEP without one are dropped.
+`failed` (attached, but REASON). MTU of a VTEP: the largest packet that the underlay's way to it takes,
+the tunnel's headers included. NEXT HOP: the MAC of the underlay's next hop, once it is known; until then
+the kernel sends. A line for each of several next hops, over which flows are spread.
 FULL of a table: what does not fit into its CAPACITY is refused; [sizes] in weftd.toml sets it.
 The exit status is 0 whenever weftd answers, and with --check 1 if something is not as it should be.
 
@@ -133,11 +134,19 @@ fn ports(ports: &[view::PortStatus]) -> Table<9> {
     table
 }
 
-fn vteps(vteps: &[view::VtepStatus]) -> Table<3> {
-    let mut table = Table::new(["VTEP", "DEVICE", "NEXT HOP"]);
+/// A line for each next hop of a VTEP, the VTEP itself in the first.
+fn vteps(vteps: &[view::VtepStatus]) -> Table<4> {
+    let mut table = Table::new(["VTEP", "MTU", "DEVICE", "NEXT HOP"]);
     for vtep in vteps {
-        let next_hop = vtep.next_hop.map_or_else(|| "unresolved".to_owned(), |mac| mac.to_string());
-        table.row([vtep.vtep.to_string(), or_dash(vtep.device.as_ref()), next_hop]);
+        let mut ways = vtep.next_hops.iter().map(|hop| {
+            let mac = hop.mac.map_or_else(|| "unresolved".to_owned(), |mac| mac.to_string());
+            (hop.device.clone(), mac)
+        });
+        let (device, mac) = ways.next().unwrap_or_else(|| (String::new(), "unresolved".to_owned()));
+        table.row([vtep.vtep.to_string(), or_dash(vtep.mtu.as_ref()), device, mac]);
+        for (device, mac) in ways {
+            table.row([String::new(), String::new(), device, mac]);
+        }
     }
     table
 }
@@ -177,7 +186,9 @@ mod tests {
                   {"name":"db","tenant":"acme","network":"red","subnet":"red-a","mac":"02:00:00:00:00:02",
                    "addresses":["10.0.0.3"],"state":"failed","reason":"/run/netns/db: no such namespace"}],
                 "xdp":[{"device":"eth1","configured":"guard","effective":"guard","native":true,"reason":"as configured"}],
-                "vteps":[{"vtep":"192.0.2.2","device":"eth1","next_hop":"02:aa:00:00:00:01"},{"vtep":"192.0.2.3"}],
+                "vteps":[
+                  {"vtep":"192.0.2.2","mtu":1400,"next_hops":[{"device":"eth1","mac":"02:aa:00:00:00:01"}, {"device":"eth2"}]},
+                  {"vtep":"192.0.2.3","next_hops":[]}],
                 "tables":[{"name":"HOSTS","entries":786432,"capacity":1048576},{"name":"FDB","entries":3,"capacity":1048576}],
                 "checked_seconds_ago":12,"failures":["port/db: /run/netns/db: no such namespace"]}"#,
         )
@@ -199,9 +210,10 @@ mod tests {
              web   acme    red      red-a   02:00:00:00:00:01  10.0.0.2, fd00::2  up      weft3   -\n\
              db    acme    red      red-a   02:00:00:00:00:02  10.0.0.3           failed  -       /run/netns/db: no such namespace\n\
              \n\
-             VTEP       DEVICE  NEXT HOP\n\
-             192.0.2.2  eth1    02:aa:00:00:00:01\n\
-             192.0.2.3  -       unresolved\n\
+             VTEP       MTU   DEVICE  NEXT HOP\n\
+             192.0.2.2  1400  eth1    02:aa:00:00:00:01\n\
+             -          -     eth2    unresolved\n\
+             192.0.2.3  -     -       unresolved\n\
              \n\
              TABLE  ENTRIES  CAPACITY  FULL\n\
              HOSTS  786432   1048576   75%\n\

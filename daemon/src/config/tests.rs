@@ -39,12 +39,7 @@ fn errors_name_file_line_and_column() {
     let table = [
         ("vtep = \"192.0.2.1\"", "vtep = \"127.0.0.1\"", ":6:8: ", "is not a unicast address"),
         ("vtep = \"192.0.2.1\"", "vtep = \"host1\"", ":6:8: ", "a VTEP is an IPv4 or IPv6 address"),
-        (
-            "vtep = \"192.0.2.1\"",
-            "vtep = \"2001:db8::1\"",
-            ":6:8: ",
-            "tunnels over IPv6 are not supported yet",
-        ),
+        ("vtep = \"192.0.2.1\"", "vtep = \"fe80::1\"", ":6:8: ", "is not a unicast address"),
         ("vtep = \"192.0.2.1\"", "", ":4:1: ", "missing field `vtep`"),
         ("name = \"dc1-host1\"", "name = \"\"", ":3:8: ", "the host's name \"\" is empty"),
         ("name = \"dc1-host1\"", "name = \"Host 1\"", ":3:8: ", "lower-case letters, digits and hyphens"),

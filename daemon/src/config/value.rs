@@ -1,11 +1,10 @@
 //! Values of the config file that cannot be wrong once they were read.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
-use weft_vxlan::{MacAddr, Vtep};
+use weft_vxlan::MacAddr;
 
 use crate::model::names;
 
@@ -137,16 +136,4 @@ pub(super) fn ring_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u
         "{bytes} bytes are no size for a ring buffer; name a power of two from {LARGEST_PAGE} to {}",
         1 << 30
     )))
-}
-
-/// Reads a tunnel address of a family that the data plane speaks on the underlay.
-pub(super) fn underlay_vtep<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vtep, D::Error> {
-    let vtep = Vtep::deserialize(deserializer)?;
-    match vtep.address() {
-        IpAddr::V4(_) => Ok(vtep),
-        IpAddr::V6(_) => Err(D::Error::custom(format_args!(
-            "VTEP {vtep} is an IPv6 address, and tunnels over IPv6 are not supported yet; name an IPv4 address of this \
-             host. Inside the tunnels, IPv6 works"
-        ))),
-    }
 }

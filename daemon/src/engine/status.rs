@@ -5,9 +5,12 @@ use std::time::Instant;
 
 use weft_api::kind::Kind;
 use weft_api::view::{
-    Counters, PortPhase, PortStatus, Route, Status, TableStatus, Traffic, VtepStatus, Xdp, XdpStatus,
+    Counters, NextHopStatus, PortPhase, PortStatus, Route, Status, TableStatus, Traffic, VtepStatus, Xdp,
+    XdpStatus,
 };
-use weft_dataplane::{Failure, PortState, Report, TableFill, VtepState, XdpMode, XdpState, desired};
+use weft_dataplane::{
+    Failure, NextHopState, PortState, Report, TableFill, VtepState, XdpMode, XdpState, desired,
+};
 use weft_dataplane_abi::{DropReason, PortCounters};
 use weft_vxlan::Vtep;
 
@@ -68,6 +71,11 @@ impl Observed {
 }
 
 impl Observed {
+    /// The next hops were looked at alone.
+    pub(super) fn handle_next_hops(&mut self, report: Report) {
+        self.vteps.extend(report.vteps);
+    }
+
     /// The failures that are new: an attempt that fails as the one before is no news.
     pub(super) fn news<'a>(&self, report: &'a Report) -> Vec<&'a Failure> {
         let known: BTreeSet<_> = self.failures.iter().collect();
@@ -139,8 +147,8 @@ impl Engine {
         let state = self.observed.vteps.get(&vtep);
         VtepStatus {
             vtep,
-            device: state.and_then(|state| state.device.clone()),
-            next_hop: state.and_then(|state| state.next_hop),
+            next_hops: state.into_iter().flat_map(|state| &state.next_hops).map(next_hop).collect(),
+            mtu: state.map(|state| state.mtu),
         }
     }
 
@@ -157,6 +165,10 @@ impl Engine {
         let counters = self.dataplane.counters()?;
         Ok(counters.into_iter().map(|(port, counters)| view(port, &counters)).collect())
     }
+}
+
+fn next_hop(state: &NextHopState) -> NextHopStatus {
+    NextHopStatus { device: state.device.clone(), mac: state.mac }
 }
 
 fn table_status(fill: &TableFill) -> TableStatus {

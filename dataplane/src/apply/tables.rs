@@ -6,6 +6,8 @@ mod words;
 
 use std::collections::BTreeMap;
 
+use weft_dataplane_abi::{VtepAddr, VtepEntry};
+
 use crate::bpf::{Maps, Table, size_key};
 use crate::diff::MapDiff;
 use crate::error::chain;
@@ -77,6 +79,14 @@ impl<'a> Waiting<'a> {
         for update in self.updates.iter_mut().rev() {
             update.remove(report);
         }
+    }
+}
+
+/// Writes the ways to VTEPs that have changed. Those that come and go do so with what leads to them: not here.
+pub(crate) fn write_vteps(maps: &mut Maps, wanted: &BTreeMap<VtepAddr, VtepEntry>, report: &mut Report) {
+    match whole(&mut maps.vteps, wanted, words::vtep) {
+        Ok(mut update) => update.write(report),
+        Err(failure) => report.failures.push(failure),
     }
 }
 

@@ -77,7 +77,7 @@ impl fmt::Display for Shape {
 const UNDERLAYS: u32 = 64;
 
 /// The shape of every map, by name.
-pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 14] {
+pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 15] {
     let Sizes { ports, vnis, vteps, addresses, prefixes, events } = *sizes;
     // A VTEP takes part in a VNI by an address, which brings at most a network and a subnet, or by a prefix.
     let memberships = vteps.saturating_mul(vnis).min(addresses.saturating_mul(2).saturating_add(prefixes));
@@ -100,6 +100,7 @@ pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 14] {
         (maps::LIMITS, Shape::new::<u32, PortLimits>(MapType::Array, ports.saturating_add(1))),
         // Its size is in bytes, and it has no entries.
         (maps::EVENTS, Shape::new::<(), ()>(MapType::RingBuf, events)),
+        (maps::PATH_MTU, Shape::new::<u32, u64>(MapType::Array, 1)),
     ]
     .map(|(name, shape)| (name, Shape { max_entries: shape.max_entries.max(1), ..shape }))
 }
@@ -265,6 +266,23 @@ impl HostTable {
 
     pub(crate) fn write(&mut self, host: &HostConfig) -> Result<(), MapError> {
         self.map.set(0, Raw(*host), 0)
+    }
+}
+
+/// When a router last said that an outer packet was too big for it.
+pub(crate) struct PathMtuSignal {
+    map: Array<MapData, u64>,
+}
+
+impl PathMtuSignal {
+    /// The one that is pinned at `path`.
+    pub(crate) fn at(path: &Path) -> Result<Self, MapError> {
+        Ok(Self { map: pinned(path)?.try_into()? })
+    }
+
+    /// Nanoseconds of the kernel's monotonic clock; 0: never.
+    pub(crate) fn read(&self) -> Result<u64, MapError> {
+        self.map.get(&0, 0)
     }
 }
 

@@ -67,7 +67,7 @@ fn create(wanted: &Devices, observed: &Observed) -> (Vec<Change>, Vec<Failure>) 
 fn create_vxlan(udp_port: u16, observed: &Observed) -> Result<Vec<Change>, Failure> {
     let mut changes = Vec::new();
     if let Some(ours) = observed.vxlan() {
-        if ours.kind == (Kind::Vxlan { port: udp_port, external: true }) {
+        if ours.kind == (Kind::Vxlan { port: udp_port, external: true, zero_checksums: true }) {
             return Ok(changes);
         }
         changes.push(remove(ours, None));
@@ -156,15 +156,22 @@ fn prepare(wanted: &Devices, observed: &Observed) -> Vec<Change> {
             changes.push(Change::Attach { program, device, ifindex, port });
         }
     }
-    for &(ifindex, address) in &wanted.neighbours {
+    changes.extend(missing_neighbours(&wanted.neighbours, observed));
+    changes
+}
+
+/// The next hops that nobody keeps resolved yet.
+pub(crate) fn missing_neighbours(
+    wanted: &BTreeSet<(u32, IpAddr)>,
+    observed: &Observed,
+) -> impl Iterator<Item = Change> {
+    let missing = wanted.iter().filter(|&&(ifindex, address)| {
         let same = |held: &&Neighbour| held.is(ifindex, address);
         // One that somebody else made is used as it is.
         let held = observed.neighbours.iter().find(same);
-        if held.is_none_or(|held| held.protocol == 0 && !held.managed && !held.permanent) {
-            changes.push(Change::AddNeighbour { address, ifindex });
-        }
-    }
-    changes
+        held.is_none_or(|held| held.protocol == 0 && !held.managed && !held.permanent)
+    });
+    missing.map(|&(ifindex, address)| Change::AddNeighbour { address, ifindex })
 }
 
 fn settings(link: &Link, mtu: Option<u32>) -> Vec<Change> {

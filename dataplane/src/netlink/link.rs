@@ -44,6 +44,8 @@ pub(crate) enum Kind {
         port: u16,
         /// Takes VNI and address from each packet's metadata.
         external: bool,
+        /// Takes packets over IPv6 that have no UDP checksum (RFC 6935), as weft sends them.
+        zero_checksums: bool,
     },
     /// Anything else.
     Other,
@@ -141,6 +143,7 @@ impl Netlink {
                 LinkInfo::Data(InfoData::Vxlan(vec![
                     InfoVxlan::CollectMetadata(true),
                     InfoVxlan::Learning(false),
+                    InfoVxlan::UDPZeroCsumRX(true),
                     InfoVxlan::Port(udp_port),
                 ])),
             ]),
@@ -257,7 +260,8 @@ fn kind(info: &[LinkInfo], peer: Peer) -> Kind {
                 .iter()
                 .find_map(|setting| if let InfoVxlan::Port(port) = setting { Some(*port) } else { None });
             let external = settings.contains(&InfoVxlan::CollectMetadata(true));
-            kind = Kind::Vxlan { port: port.unwrap_or_default(), external };
+            let zero_checksums = settings.contains(&InfoVxlan::UDPZeroCsumRX(true));
+            kind = Kind::Vxlan { port: port.unwrap_or_default(), external, zero_checksums };
         }
     }
     kind

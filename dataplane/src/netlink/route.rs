@@ -1,26 +1,36 @@
 //! Routes: the way to a VTEP, and the default routes of workloads.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteProtocol, RouteScope,
-    RouteType, RouteVia,
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric, RouteNextHopFlags,
+    RouteProtocol, RouteScope, RouteType, RouteVia,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::{Netlink, NetlinkError};
 
 /// The way that the kernel would send a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Way {
+    /// The next hops that flows are spread over (ECMP); mostly one. Those that are known to be dead are left out.
+    pub(crate) hops: Vec<Hop>,
+    /// The route's own MTU, or what routers on the way have said, if that is less.
+    pub(crate) mtu: Option<u32>,
+    /// To another host; not this one, and not a route that drops.
+    pub(crate) unicast: bool,
+}
+
+/// A next hop of a way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hop {
     pub(crate) ifindex: u32,
     /// The next router, or `None` if the destination is on the link.
     pub(crate) gateway: Option<IpAddr>,
-    /// The route's own MTU.
-    pub(crate) mtu: Option<u32>,
-    /// Another host; not this one, and not a route that drops.
-    pub(crate) unicast: bool,
+    /// Its part among the hops.
+    pub(crate) weight: u32,
 }
 
 /// A route to everywhere in the main table.
@@ -35,11 +45,39 @@ pub(crate) struct DefaultRoute {
 impl Netlink {
     /// The way to `destination`, or `None` if no route leads there.
     pub(crate) fn way_to(&mut self, destination: IpAddr) -> Result<Option<Way>, NetlinkError> {
+        let Some(taken) = self.look_up(destination, None, RouteFlags::empty())? else { return Ok(None) };
+        let Some(mut way) = way(&taken) else { return Ok(None) };
+        if !way.unicast {
+            return Ok(Some(way));
+        }
+        // What was taken is one of the hops; only the route itself, as it stands in the table, tells of the others.
+        let route = self.look_up(destination, None, RouteFlags::FibMatch)?;
+        let hops = route.map(|route| multipath(&route)).unwrap_or_default();
+        if !hops.is_empty() {
+            let devices: BTreeSet<u32> = hops.iter().map(|hop| hop.ifindex).collect();
+            for device in devices {
+                let through = self.look_up(destination, Some(device), RouteFlags::empty())?;
+                let learned = through.and_then(|route| mtu(&route.attributes));
+                way.mtu = way.mtu.into_iter().chain(learned).min();
+            }
+            way.hops = hops;
+        }
+        Ok(Some(way))
+    }
+
+    fn look_up(
+        &mut self,
+        destination: IpAddr,
+        device: Option<u32>,
+        flags: RouteFlags,
+    ) -> Result<Option<RouteMessage>, NetlinkError> {
         let mut message = message(destination.is_ipv6());
+        message.header.flags = flags;
         message.header.destination_prefix_length = if destination.is_ipv6() { 128 } else { 32 };
         message.attributes.push(RouteAttribute::Destination(route_address(destination)));
+        message.attributes.extend(device.map(RouteAttribute::Oif));
         match self.get(RouteNetlinkMessage::GetRoute(message)) {
-            Ok(RouteNetlinkMessage::NewRoute(route)) => Ok(way(&route)),
+            Ok(RouteNetlinkMessage::NewRoute(route)) => Ok(Some(route)),
             Ok(_) => Err(NetlinkError::Malformed("an answer to a route look-up is no route".to_owned())),
             Err(error) if unreachable(&error) => Ok(None),
             Err(error) => Err(error),
@@ -134,19 +172,37 @@ fn unreachable(error: &NetlinkError) -> bool {
 }
 
 fn way(route: &RouteMessage) -> Option<Way> {
-    let ifindex = route
-        .attributes
-        .iter()
-        .find_map(|attribute| if let RouteAttribute::Oif(index) = attribute { Some(*index) } else { None })?;
-    let mtu = route.attributes.iter().find_map(|attribute| {
-        if let RouteAttribute::Metrics(metrics) = attribute { mtu(metrics) } else { None }
-    });
+    let hop = Hop { ifindex: device(&route.attributes)?, gateway: gateway(&route.attributes), weight: 1 };
     let unicast = route.header.kind == RouteType::Unicast;
-    Some(Way { ifindex, gateway: gateway(&route.attributes), mtu, unicast })
+    Some(Way { hops: vec![hop], mtu: mtu(&route.attributes), unicast })
 }
 
-fn mtu(metrics: &[RouteMetric]) -> Option<u32> {
-    metrics.iter().find_map(|metric| {
+/// The hops of a route that has several, but for those that are dead or whose link is down; if all are, none.
+fn multipath(route: &RouteMessage) -> Vec<Hop> {
+    let all = route.attributes.iter().find_map(|attribute| {
+        if let RouteAttribute::MultiPath(hops) = attribute { Some(hops.as_slice()) } else { None }
+    });
+    let dead = RouteNextHopFlags::Dead | RouteNextHopFlags::Linkdown;
+    let alive = all.unwrap_or_default().iter().filter(|hop| !hop.flags.intersects(dead));
+    let hops = alive.map(|hop| Hop {
+        ifindex: hop.interface_index,
+        gateway: gateway(&hop.attributes),
+        weight: u32::from(hop.hops) + 1,
+    });
+    hops.collect()
+}
+
+fn device(attributes: &[RouteAttribute]) -> Option<u32> {
+    attributes
+        .iter()
+        .find_map(|attribute| if let RouteAttribute::Oif(index) = attribute { Some(*index) } else { None })
+}
+
+fn mtu(attributes: &[RouteAttribute]) -> Option<u32> {
+    let metrics = attributes.iter().filter_map(|attribute| {
+        if let RouteAttribute::Metrics(metrics) = attribute { Some(metrics) } else { None }
+    });
+    metrics.flatten().find_map(|metric| {
         if let RouteMetric::Mtu(mtu) = metric { Some(*mtu).filter(|mtu| *mtu != 0) } else { None }
     })
 }
@@ -183,7 +239,7 @@ fn default_route(message: RouteNetlinkMessage, ipv6: bool) -> Option<DefaultRout
     {
         return None;
     }
-    let ifindex = way(&route)?.ifindex;
+    let ifindex = device(&route.attributes)?;
     Some(DefaultRoute {
         ifindex,
         ipv6,

@@ -23,6 +23,8 @@ pub(crate) struct Devices {
     pub(crate) udp_port: u16,
     /// Index of the underlay device, if it exists.
     pub(crate) underlay: Option<u32>,
+    /// Other devices that lead to VTEPs.
+    pub(crate) uplinks: BTreeSet<u32>,
     pub(crate) ports: BTreeMap<String, WantedPort>,
     /// Next hops to keep resolved, by device.
     pub(crate) neighbours: BTreeSet<(u32, IpAddr)>,
@@ -55,12 +57,7 @@ impl Devices {
                 None
             }
         };
-        if host.vtep.address().is_ipv6() {
-            failures.push(Failure::new(
-                format!("VTEP {} of this host", host.vtep),
-                "IPv6 underlay is not supported yet: configure an IPv4 address".to_owned(),
-            ));
-        } else if !observed.addresses.contains(&host.vtep.address()) {
+        if !observed.addresses.contains(&host.vtep.address()) {
             failures.push(Failure::new(
                 format!("VTEP {} of this host", host.vtep),
                 "no device has the address: add it to one, or correct underlay.vtep in weftd.toml. Until then the \
@@ -75,6 +72,7 @@ impl Devices {
         let devices = Self {
             udp_port: host.udp_port,
             underlay: underlay.map(|link| link.index),
+            uplinks: next_hops.devices().filter(|ifindex| is_foreign(*ifindex, observed)).collect(),
             ports: ports.collect(),
             neighbours: next_hops.targets().collect(),
         };
@@ -86,7 +84,7 @@ impl Devices {
         let ports = self.ports.keys().filter_map(|port| observed.host_end(port));
         let ports = ports.map(|link| (programs::FROM_POD, link.index));
         let vxlan = observed.vxlan().map(|link| (programs::FROM_VXLAN, link.index));
-        let underlay = self.underlay.map(|ifindex| (programs::FROM_UNDERLAY, ifindex));
+        let underlay = self.underlay.iter().chain(&self.uplinks).map(|it| (programs::FROM_UNDERLAY, *it));
         ports.chain(vxlan).chain(underlay).collect()
     }
 }
@@ -115,6 +113,11 @@ impl WantedPort {
             gateways: gateway4.into_iter().chain(gateway6).collect(),
         }
     }
+}
+
+/// Whether a device is none of weft's own, whatever routes lead through it: what workloads send is never decapsulated.
+fn is_foreign(ifindex: u32, observed: &Observed) -> bool {
+    observed.indexed(ifindex).is_some_and(|link| names::owned(link).is_none())
 }
 
 /// The first frame length at which a super-packet, once encapsulated, would be longer than an IP packet can say.

@@ -9,7 +9,7 @@ use crate::observe::Observed;
 /// `desired`, but with VTEP and router MAC as the programs hold them while those work and the desired VTEP cannot:
 /// peers still send to them. [`Devices::plan`](super::Devices::plan) reports what is wrong.
 pub(crate) fn workable(desired: &Host, held: &HostConfig, observed: &Observed) -> Host {
-    let works = |vtep: Vtep| vtep.address().is_ipv4() && observed.addresses.contains(&vtep.address());
+    let works = |vtep: Vtep| observed.addresses.contains(&vtep.address());
     match Vtep::from_bytes(held.vtep().bytes()) {
         Ok(vtep) if works(vtep) && !works(desired.vtep) => {
             Host { vtep, router_mac: MacAddr::new(held.router_mac()), ..desired.clone() }
@@ -56,7 +56,8 @@ mod tests {
             (vec![old, new], new, new),
             (vec![new], new, new),
             (vec![], new, new),
-            (vec![old, "2001:db8::9"], "2001:db8::9", old),
+            (vec![old], "2001:db8::9", old),
+            (vec![old, "2001:db8::9"], "2001:db8::9", "2001:db8::9"),
         ];
         for (addresses, desired, expected) in cases {
             let addresses: BTreeSet<_> = addresses.iter().map(|address| address.parse().unwrap()).collect();

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use weft_dataplane_abi::VtepEntry;
+use weft_dataplane_abi::{Uplink, VtepEntry};
 use weft_vxlan::{MacAddr, Vtep};
 
 use crate::desired::Host;
 use crate::netlink::{Link, Neighbour, Way};
 use crate::observe::Observed;
-use crate::{Failure, VtepState};
+use crate::{Failure, NextHopState, VtepState};
 
 /// MTU of a way whose device is not known.
 const FALLBACK_MTU: u16 = 1500;
@@ -22,11 +22,19 @@ pub(crate) struct NextHops(BTreeMap<Vtep, NextHop>);
 /// The way to one.
 #[derive(Debug, PartialEq, Eq)]
 struct NextHop {
-    device: Option<String>,
-    /// The neighbour to keep resolved, by device.
-    target: Option<(u32, IpAddr)>,
-    mac: Option<MacAddr>,
+    hops: Vec<Hop>,
     entry: VtepEntry,
+}
+
+/// One of the next hops that lead to a VTEP.
+#[derive(Debug, PartialEq, Eq)]
+struct Hop {
+    device: String,
+    ifindex: u32,
+    /// The neighbour to keep resolved; none on a device without neighbours.
+    target: Option<IpAddr>,
+    mac: Option<MacAddr>,
+    weight: u32,
 }
 
 impl NextHops {
@@ -34,19 +42,21 @@ impl NextHops {
     pub(crate) fn plan(host: &Host, observed: &Observed) -> (Self, Vec<Failure>) {
         let mut failures = Vec::new();
         let mut next_hops = BTreeMap::new();
-        for (&vtep, &way) in &observed.ways {
-            match (host.vtep.address(), vtep.address()) {
-                (IpAddr::V4(ours), IpAddr::V4(theirs)) if observed.addresses.contains(&vtep.address()) => {
-                    let cause = format!("it is an address of this host, whose own VTEP is {ours}");
-                    failures.push(Failure::new(format!("VTEP {theirs}"), cause));
-                }
-                (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
-                    next_hops.insert(vtep, NextHop::plan(host, ours, theirs, way, observed));
-                }
-                (IpAddr::V6(_), _) | (_, IpAddr::V6(_)) => {
-                    let cause = "IPv6 underlay is not supported yet: packets to it are dropped".to_owned();
-                    failures.push(Failure::new(format!("VTEP {vtep}"), cause));
-                }
+        let mut fail = |vtep: Vtep, cause| failures.push(Failure::new(format!("VTEP {vtep}"), cause));
+        for (&vtep, way) in &observed.ways {
+            let ours = host.vtep;
+            if vtep.address().is_ipv4() != ours.address().is_ipv4() {
+                fail(
+                    vtep,
+                    format!(
+                        "it is not of the family of this host's VTEP {ours}: name an address of that family in the \
+                         remote. Packets to it are dropped"
+                    ),
+                );
+            } else if observed.addresses.contains(&vtep.address()) {
+                fail(vtep, format!("it is an address of this host, whose own VTEP is {ours}"));
+            } else {
+                next_hops.insert(vtep, NextHop::plan(host, vtep, way.as_ref(), observed));
             }
         }
         (Self(next_hops), failures)
@@ -54,7 +64,12 @@ impl NextHops {
 
     /// The neighbours to keep resolved, by device.
     pub(crate) fn targets(&self) -> impl Iterator<Item = (u32, IpAddr)> {
-        self.0.values().filter_map(|next_hop| next_hop.target)
+        self.hops().filter_map(|hop| Some((hop.ifindex, hop.target?)))
+    }
+
+    /// The devices that lead to VTEPs, and that VTEPs therefore may send through.
+    pub(crate) fn devices(&self) -> impl Iterator<Item = u32> {
+        self.targets().map(|(ifindex, _)| ifindex)
     }
 
     /// The map's entries.
@@ -64,34 +79,75 @@ impl NextHops {
 
     /// The same for people.
     pub(crate) fn states(&self) -> BTreeMap<Vtep, VtepState> {
-        let state =
-            |next_hop: &NextHop| VtepState { device: next_hop.device.clone(), next_hop: next_hop.mac };
+        let hop = |hop: &Hop| NextHopState { device: hop.device.clone(), mac: hop.mac };
+        let state = |next_hop: &NextHop| VtepState {
+            next_hops: next_hop.hops.iter().map(hop).collect(),
+            mtu: next_hop.entry.mtu(),
+        };
         self.0.iter().map(|(vtep, next_hop)| (*vtep, state(next_hop))).collect()
+    }
+
+    fn hops(&self) -> impl Iterator<Item = &Hop> {
+        self.0.values().flat_map(|next_hop| &next_hop.hops)
     }
 }
 
 impl NextHop {
-    fn plan(host: &Host, ours: Ipv4Addr, theirs: Ipv4Addr, way: Option<Way>, observed: &Observed) -> Self {
+    fn plan(host: &Host, vtep: Vtep, way: Option<&Way>, observed: &Observed) -> Self {
         let way = way.filter(|way| way.unicast);
-        let leads = way.and_then(|way| observed.indexed(way.ifindex).map(|link| (way, link)));
-        let Some((way, link)) = leads else {
-            let mtu = observed.named(&host.underlay).map_or(FALLBACK_MTU, |link| mtu(link, None));
-            return Self { device: None, target: None, mac: None, entry: VtepEntry::unresolved(mtu) };
-        };
-        let mtu = mtu(link, way.mtu);
-        let target =
-            link.mac.filter(|_| link.arp).map(|_| (link.index, way.gateway.unwrap_or(theirs.into())));
-        let mac = target.and_then(|(ifindex, address)| {
-            let known = |neighbour: &&Neighbour| neighbour.is(ifindex, address);
-            observed.neighbours.iter().find(known).and_then(|neighbour| neighbour.mac)
-        });
-        let entry = match (link.mac, mac) {
-            (Some(source), Some(destination)) => {
-                VtepEntry::resolved(link.index, source, destination, mtu, ipv4_checksum(ours, theirs))
+        let route_mtu = way.and_then(|way| way.mtu);
+        let (mut hops, mut uplinks) = (Vec::new(), Vec::new());
+        let mut narrowest = None::<u16>;
+        for (hop, link) in
+            way.iter().flat_map(|way| &way.hops).filter_map(|hop| Some((hop, observed.indexed(hop.ifindex)?)))
+        {
+            let target = link.mac.filter(|_| link.arp).map(|_| hop.gateway.unwrap_or_else(|| vtep.address()));
+            let mac = target.and_then(|address| {
+                let known = |neighbour: &&Neighbour| neighbour.is(link.index, address);
+                observed.neighbours.iter().find(known).and_then(|neighbour| neighbour.mac)
+            });
+            if let (Some(source), Some(destination)) = (link.mac, mac) {
+                uplinks.push((Uplink::new(link.index, source, destination), hop.weight));
             }
-            _ => VtepEntry::unresolved(mtu),
-        };
-        Self { device: Some(link.name.clone()), target, mac, entry }
+            let mtu = mtu(link, route_mtu);
+            narrowest = Some(narrowest.map_or(mtu, |narrowest| narrowest.min(mtu)));
+            let (device, ifindex, weight) = (link.name.clone(), link.index, hop.weight);
+            hops.push(Hop { device, ifindex, target, mac, weight });
+        }
+        let unknown = || observed.named(&host.underlay).map_or(FALLBACK_MTU, |link| mtu(link, None));
+        let mtu = narrowest.unwrap_or_else(unknown);
+        let entry = spread(&uplinks).map_or(VtepEntry::unresolved(mtu), |places| {
+            VtepEntry::resolved(places, mtu, partial_sum(host.vtep, vtep))
+        });
+        Self { hops, entry }
+    }
+}
+
+/// Every place of a VTEP's entry with the uplink that it gets, so that each uplink gets places by its weight. `None` if
+/// there are no uplinks. Of more uplinks than places, some get none.
+fn spread(uplinks: &[(Uplink, u32)]) -> Option<[Uplink; VtepEntry::UPLINKS]> {
+    let total: u64 = uplinks.iter().map(|(_, weight)| u64::from(*weight)).sum();
+    let (last, _) = uplinks.last()?;
+    let places = u64::try_from(VtepEntry::UPLINKS).ok()?;
+    let mut place = 0;
+    Some([(); VtepEntry::UPLINKS].map(|()| {
+        // The middle of the place's share of all weights.
+        let middle = (2 * place + 1) * total;
+        place += 1;
+        let mut until = 0;
+        let owner = uplinks.iter().find(|(_, weight)| {
+            until += 2 * places * u64::from(*weight);
+            middle < until
+        });
+        owner.map_or(*last, |(uplink, _)| *uplink)
+    }))
+}
+
+/// The outer IPv4 header's partial sum; 0 over IPv6, whose header has none.
+fn partial_sum(ours: Vtep, theirs: Vtep) -> u16 {
+    match (ours.address(), theirs.address()) {
+        (IpAddr::V4(ours), IpAddr::V4(theirs)) => ipv4_checksum(ours, theirs),
+        (IpAddr::V6(_), _) | (_, IpAddr::V6(_)) => 0,
     }
 }
 

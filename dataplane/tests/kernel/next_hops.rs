@@ -8,7 +8,7 @@ use netlink_packet_route::link::LinkAttribute;
 use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourExtFlags, NeighbourMessage};
 use tokio::time::timeout;
 use weft_dataplane::desired::RemoteHost;
-use weft_dataplane::{Dataplane, VtepState};
+use weft_dataplane::{Dataplane, NextHopState, VtepState};
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
 use crate::host::{Pod, desired, eventually, index, links, on_host, owner, reconcile, up, vni};
@@ -24,6 +24,10 @@ pub fn is_managed(neighbour: &NeighbourMessage) -> bool {
     neighbour.attributes.iter().any(|attribute| {
         matches!(attribute, NeighbourAttribute::ExtFlags(flags) if flags.contains(NeighbourExtFlags::Managed))
     })
+}
+
+fn is_resolved(state: &VtepState) -> bool {
+    state.next_hops.iter().any(|hop| hop.mac.is_some())
 }
 
 async fn mac_of(pod: &Pod, device: &'static str) -> MacAddr {
@@ -48,11 +52,11 @@ fn a_vtep_on_the_link_and_one_behind_a_gateway_are_resolved() {
             let vtep: Vtep = vtep.parse().unwrap();
             let state = eventually("the next hop to be resolved", async || {
                 let report = reconcile(&mut dataplane, &desired).await;
-                report.vteps[&vtep].next_hop.is_some().then(|| report.vteps[&vtep].clone())
+                is_resolved(&report.vteps[&vtep]).then(|| report.vteps[&vtep].clone())
             })
             .await;
-            let device = Some("under0".to_owned());
-            assert_eq!(state, VtepState { device, next_hop: Some(expected) }, "{vtep}");
+            let next_hops = vec![NextHopState { device: "under0".to_owned(), mac: Some(expected) }];
+            assert_eq!(state, VtepState { next_hops, mtu: 1500 }, "{vtep}");
             assert_eq!(reconcile(&mut dataplane, &desired).await.changes, []);
         }
     });
@@ -66,7 +70,7 @@ fn resolution_wakes_whoever_waits_for_the_kernel_and_then_it_rests() {
         let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let vtep: Vtep = "192.0.2.2".parse().unwrap();
         // Every reconciliation but the first is called for by the kernel.
-        while reconcile(&mut dataplane, &desired).await.vteps[&vtep].next_hop.is_none() {
+        while !is_resolved(&reconcile(&mut dataplane, &desired).await.vteps[&vtep]) {
             timeout(Duration::from_secs(10), dataplane.kernel_changed()).await.unwrap();
         }
         let mut idle = 0;
@@ -90,13 +94,37 @@ fn a_vtep_without_a_route_is_left_to_the_kernel_and_taken_up_when_there_is_one()
         let vtep: Vtep = "203.0.113.9".parse().unwrap();
         let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let report = reconcile(&mut dataplane, &desired).await;
-        assert_eq!(report.vteps[&vtep], VtepState { device: None, next_hop: None });
+        assert_eq!(report.vteps[&vtep], VtepState { next_hops: Vec::new(), mtu: 1500 });
 
         let under0 = index(&host.netlink, "under0").await.unwrap();
         crate::host::add_address(&host.netlink, under0, "203.0.113.1", 24).await;
         up(&host.netlink, under0).await;
         let report = reconcile(&mut dataplane, &desired).await;
-        assert_eq!(report.vteps[&vtep].device.as_deref(), Some("under0"));
+        assert_eq!(report.vteps[&vtep].next_hops[0].device, "under0");
+    });
+}
+
+#[test]
+fn next_hops_are_looked_after_alone() {
+    on_host("refresh", async |host| {
+        let mut desired = desired();
+        desired.remote_hosts = remote("192.0.2.2");
+        let vtep: Vtep = "192.0.2.2".parse().unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
+        let report = dataplane.refresh_next_hops().await;
+        assert!(report.changes.is_empty() && report.vteps.is_empty(), "nothing was desired yet: {report:#?}");
+        eventually("the next hop to be resolved", async || {
+            is_resolved(&reconcile(&mut dataplane, &desired).await.vteps[&vtep]).then_some(())
+        })
+        .await;
+        let under0 = index(&host.netlink, "under0").await.unwrap();
+        let narrow = rtnetlink::LinkUnspec::new_with_index(under0).mtu(1400).build();
+        host.netlink.link().set(narrow).execute().await.unwrap();
+        let report = dataplane.refresh_next_hops().await;
+        let changes: Vec<_> = report.changes.iter().map(ToString::to_string).collect();
+        assert_eq!(changes, ["map VTEPS: replace VTEP 192.0.2.2"]);
+        assert_eq!(report.vteps[&vtep].mtu, 1400);
+        assert!(dataplane.refresh_next_hops().await.changes.is_empty());
     });
 }
 
@@ -105,7 +133,7 @@ fn what_cannot_be_a_next_hop_is_named() {
     on_host("no-next-hop", async |host| {
         let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let cases = [
-            ("2001:db8:1::1", "VTEP 2001:db8:1::1: IPv6 underlay is not supported yet"),
+            ("2001:db8:1::1", "VTEP 2001:db8:1::1: it is not of the family of this host's VTEP 192.0.2.1"),
             ("192.0.2.1", "VTEP 192.0.2.1: it is an address of this host"),
         ];
         for (vtep, expected) in cases {

@@ -65,7 +65,7 @@ fn growth_and_shrinkage_lose_no_packet_no_entry_and_no_count() {
                 held
             });
             for (map, id) in map_ids(folder) {
-                let same = [maps::ABI, maps::HOST, maps::UNDERLAYS].contains(&map);
+                let same = [maps::ABI, maps::HOST, maps::UNDERLAYS, maps::PATH_MTU].contains(&map);
                 assert_eq!(id == ids[map], same, "{map}");
             }
             assert!(!folder.join("resized").exists());

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot build its packet has failed")]
 
 mod arp;
+mod ecn;
 mod extension_headers;
 mod flood;
 mod from_pod;
@@ -14,7 +15,9 @@ mod from_underlay;
 mod from_vxlan;
 mod gateway;
 mod icmp_errors;
+mod ipv6_underlay;
 mod neighbour_discovery;
 mod reasons;
+mod underlay_mtu;
 mod world;
 mod xdp;

@@ -50,6 +50,8 @@ fn provoke(world: &mut World, reason: DropReason) -> Provocation {
         DropReason::LinkLocal => pod(link_local()),
         DropReason::ExtensionHeaders => pod(hidden_advertisement()),
         DropReason::Unroutable => pod(udp(ALICE, elsewhere([127, 0, 0, 1]), GATEWAY_MAC, 64)),
+        // A mark of congestion on the outer packet, none possible on the inner one.
+        DropReason::Congestion => (Place::Underlay, with(received(2, 101, BOB.mac), 15, &[3])),
         DropReason::ProgramMissing => (Place::Guard, ours),
         DropReason::FloodLimited => {
             world.flood_to_bob(0);

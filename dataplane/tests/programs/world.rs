@@ -79,9 +79,15 @@ pub fn vtep(last: u8) -> Vtep {
     Vtep::new(IpAddr::from([192, 0, 2, last])).unwrap()
 }
 
+/// The same over IPv6: 2001:db8::1 and so on.
+pub fn vtep6(last: u8) -> Vtep {
+    Vtep::new(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last.into()).into()).unwrap()
+}
+
 /// The programs with the world in their maps.
 pub struct World {
     ebpf: Ebpf,
+    vtep: fn(u8) -> Vtep,
 }
 
 /// What the programs log.
@@ -130,14 +136,23 @@ impl World {
     /// Loads and fills.
     ///
     /// A machine that cannot do this skips the test by returning `None`, and says why; in CI it fails.
-    #[expect(clippy::print_stdout, reason = "a skipped test says so")]
     pub fn load() -> Option<Self> {
+        Self::load_over(vtep)
+    }
+
+    /// The same, with an underlay of IPv6.
+    pub fn load_over_ipv6() -> Option<Self> {
+        Self::load_over(vtep6)
+    }
+
+    #[expect(clippy::print_stdout, reason = "a skipped test says so")]
+    fn load_over(vtep: fn(u8) -> Vtep) -> Option<Self> {
         let mut loader = EbpfLoader::new();
         // Room for a subnet with as many hosts as can be.
         loader.map_max_entries(abi::maps::FLOOD, 4096).map_max_entries(abi::maps::VTEPS, 4096);
         match loader.load(aya::include_bytes_aligned!(env!("WEFT_BPF_OBJECT"))) {
             Ok(ebpf) => {
-                let mut world = Self { ebpf };
+                let mut world = Self { ebpf, vtep };
                 world.fill();
                 for name in abi::programs::ALL.into_iter().chain([abi::programs::GUARD]) {
                     world.program(name).load().unwrap_or_else(|error| panic!("{name}: {error:?}"));
@@ -266,6 +281,12 @@ impl World {
         })
     }
 
+    /// When the programs last heard that an outer packet was too big on its way.
+    pub fn path_mtu_signal(&self) -> u64 {
+        let map: Array<&MapData, u64> = Array::try_from(self.ebpf.map(abi::maps::PATH_MTU).unwrap()).unwrap();
+        map.get(&0, 0).unwrap()
+    }
+
     /// Lets no port have any ICMP error.
     pub fn forbid_icmp_errors(&mut self) {
         self.limit_icmp_errors(0);
@@ -275,7 +296,8 @@ impl World {
         let other = abi::Rate::per_second(1000);
         let icmp_errors = abi::Rate::per_second(rate);
         let limits = abi::Limits { floods: other, icmp_errors, drop_events: other };
-        let host = abi::HostConfig::new(vtep(1), UDP_PORT, VXLAN_IFINDEX, ROUTER_MAC, GATEWAY_MAC, limits);
+        let host =
+            abi::HostConfig::new((self.vtep)(1), UDP_PORT, VXLAN_IFINDEX, ROUTER_MAC, GATEWAY_MAC, limits);
         let mut array: Array<_, Raw<abi::HostConfig>> =
             Array::try_from(self.ebpf.map_mut(abi::maps::HOST).unwrap()).unwrap();
         array.set(0, Raw(host), 0).unwrap();
@@ -386,18 +408,19 @@ impl World {
         ] {
             self.put(abi::maps::VNIS, number.get(), entry);
         }
+        let vtep = self.vtep;
         let resolved = |last: u8| {
             let sum = partial_sum(vtep(1), vtep(last));
-            abi::VtepEntry::resolved(9, UNDERLAY_MAC, NEXT_HOP_MAC, 1500, sum)
+            abi::VtepEntry::resolved([abi::Uplink::new(9, UNDERLAY_MAC, NEXT_HOP_MAC); 8], 1500, sum)
         };
         for last in [2, 3, 5] {
-            self.put(abi::maps::VTEPS, abi::VtepAddr::new(vtep(last)), resolved(last));
+            self.put(abi::maps::VTEPS, abi::VtepAddr::new((self.vtep)(last)), resolved(last));
         }
-        self.put(abi::maps::VTEPS, abi::VtepAddr::new(vtep(4)), abi::VtepEntry::unresolved(1500));
+        self.put(abi::maps::VTEPS, abi::VtepAddr::new((self.vtep)(4)), abi::VtepEntry::unresolved(1500));
         for (last, number) in
             [(2, red), (2, vni(101)), (2, vni(102)), (3, red), (4, red), (5, blue), (5, vni(201))]
         {
-            self.put(abi::maps::VTEP_VNIS, VtepVniKey::new(number, vtep(last)), 1_u8);
+            self.put(abi::maps::VTEP_VNIS, VtepVniKey::new(number, (self.vtep)(last)), 1_u8);
         }
 
         for (subnet, gateway) in [(vni(101), station(0xa, 1)), (vni(102), station(0xb, 1))] {
@@ -417,7 +440,12 @@ impl World {
             let key = Key::new(IpKey::SCOPE_BITS + bits, Raw(IpKey::new(red, prefix.parse().unwrap())));
             let mut trie: LpmTrie<_, Raw<IpKey>, Raw<NextHop>> =
                 LpmTrie::try_from(self.ebpf.map_mut(abi::maps::PREFIXES).unwrap()).unwrap();
-            trie.insert(&key, Raw(NextHop::remote(vtep(3), red, vtep(3).default_router_mac())), 0).unwrap();
+            trie.insert(
+                &key,
+                Raw(NextHop::remote((self.vtep)(3), red, (self.vtep)(3).default_router_mac())),
+                0,
+            )
+            .unwrap();
         }
     }
 
@@ -435,9 +463,9 @@ impl World {
     }
 
     fn remote(&mut self, network: Vni, subnet: Vni, last: u8, station: Station) {
-        let router_mac = vtep(last).default_router_mac();
-        let switched = NextHop::remote(vtep(last), subnet, router_mac);
-        let routed = NextHop::remote(vtep(last), network, router_mac);
+        let router_mac = (self.vtep)(last).default_router_mac();
+        let switched = NextHop::remote((self.vtep)(last), subnet, router_mac);
+        let routed = NextHop::remote((self.vtep)(last), network, router_mac);
         self.reachable(network, subnet, station, routed, Some(switched));
     }
 
@@ -458,9 +486,8 @@ impl World {
 
 /// One's complement sum of the outer IPv4 header without its length and checksum.
 fn partial_sum(from: Vtep, to: Vtep) -> u16 {
-    let (IpAddr::V4(from), IpAddr::V4(to)) = (from.address(), to.address()) else {
-        unreachable!("IPv4 world")
-    };
+    // IPv6 has no header checksum.
+    let (IpAddr::V4(from), IpAddr::V4(to)) = (from.address(), to.address()) else { return 0 };
     let header = etherparse::Ipv4Header {
         dont_fragment: true,
         time_to_live: 64,

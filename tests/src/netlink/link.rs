@@ -123,6 +123,14 @@ impl Namespace {
         })
     }
 
+    /// Sets a device's MTU.
+    ///
+    /// # Errors
+    /// There is no such device, or it takes no such MTU.
+    pub fn set_mtu(&self, name: &str, mtu: u32) -> Result<()> {
+        self.set_link(name, vec![LinkAttribute::Mtu(mtu)], None)
+    }
+
     /// Sets a device's MAC.
     ///
     /// # Errors

@@ -44,6 +44,20 @@ impl Namespace {
             .with_context(|| format!("a neighbour {address} on {device} in {}", self.name()))
     }
 
+    /// Forgets a neighbour.
+    ///
+    /// # Errors
+    /// The device is missing, or has no such neighbour.
+    pub fn delete_neighbour(&self, device: &str, address: IpAddr) -> Result<()> {
+        let mut message = NeighbourMessage::default();
+        message.header.family = family(address);
+        message.header.ifindex = self.link(device)?.index;
+        message.attributes = vec![NeighbourAttribute::Destination(address.into())];
+        self.netlink()
+            .change(RouteNetlinkMessage::DelNeighbour(message))
+            .with_context(|| format!("forgetting neighbour {address} on {device} in {}", self.name()))
+    }
+
     /// Neighbours of both families.
     ///
     /// # Errors

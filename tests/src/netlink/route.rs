@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result};
 use ipnet::IpNet;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteProtocol, RouteScope,
-    RouteType,
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteNextHop, RouteProtocol,
+    RouteScope, RouteType,
 };
 
 use super::address::family;
@@ -30,7 +30,7 @@ impl Namespace {
     /// # Errors
     /// The gateway is on no link, or the route is there.
     pub fn add_route(&self, destination: IpNet, gateway: IpAddr) -> Result<()> {
-        self.add_route_with(destination, gateway, None)
+        self.make_route(route_message(destination, &[gateway]), destination, gateway)
     }
 
     /// The same, for packets of at most `mtu` bytes.
@@ -38,28 +38,25 @@ impl Namespace {
     /// # Errors
     /// As [`Namespace::add_route`].
     pub fn add_route_of_mtu(&self, destination: IpNet, gateway: IpAddr, mtu: u32) -> Result<()> {
-        self.add_route_with(destination, gateway, Some(mtu))
+        let mut message = route_message(destination, &[gateway]);
+        message.attributes.push(RouteAttribute::Metrics(vec![RouteMetric::Mtu(mtu)]));
+        self.make_route(message, destination, gateway)
     }
 
-    fn add_route_with(&self, destination: IpNet, gateway: IpAddr, mtu: Option<u32>) -> Result<()> {
-        let mut message = RouteMessage::default();
-        message.header = RouteHeader {
-            address_family: family(destination.addr()),
-            destination_prefix_length: destination.prefix_len(),
-            table: RouteHeader::RT_TABLE_MAIN,
-            protocol: RouteProtocol::Static,
-            scope: RouteScope::Universe,
-            kind: RouteType::Unicast,
-            ..RouteHeader::default()
-        };
-        message.attributes = vec![
-            RouteAttribute::Destination(destination.network().into()),
-            RouteAttribute::Gateway(gateway.into()),
-        ];
-        message.attributes.extend(mtu.map(|mtu| RouteAttribute::Metrics(vec![RouteMetric::Mtu(mtu)])));
+    fn make_route(&self, message: RouteMessage, destination: IpNet, gateway: IpAddr) -> Result<()> {
         self.netlink()
             .create(RouteNetlinkMessage::NewRoute(message))
             .with_context(|| format!("a route in {} to {destination} through {gateway}", self.name()))
+    }
+
+    /// Makes the route to `destination` lead through `gateways`, whatever it was before: flows are spread over them.
+    ///
+    /// # Errors
+    /// A gateway is on no link.
+    pub fn replace_route(&self, destination: IpNet, gateways: &[IpAddr]) -> Result<()> {
+        self.netlink()
+            .replace(RouteNetlinkMessage::NewRoute(route_message(destination, gateways)))
+            .with_context(|| format!("a route in {} to {destination} through {gateways:?}", self.name()))
     }
 
     /// Unicast routes of the main table.
@@ -72,6 +69,34 @@ impl Namespace {
         routes.sort();
         Ok(routes)
     }
+}
+
+fn route_message(destination: IpNet, gateways: &[IpAddr]) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header = RouteHeader {
+        address_family: family(destination.addr()),
+        destination_prefix_length: destination.prefix_len(),
+        table: RouteHeader::RT_TABLE_MAIN,
+        protocol: RouteProtocol::Static,
+        scope: RouteScope::Universe,
+        kind: RouteType::Unicast,
+        ..RouteHeader::default()
+    };
+    message.attributes = vec![RouteAttribute::Destination(destination.network().into())];
+    message.attributes.push(match gateways {
+        [gateway] => RouteAttribute::Gateway((*gateway).into()),
+        gateways => RouteAttribute::MultiPath(
+            gateways
+                .iter()
+                .map(|gateway| {
+                    let mut hop = RouteNextHop::default();
+                    hop.attributes = vec![RouteAttribute::Gateway((*gateway).into())];
+                    hop
+                })
+                .collect(),
+        ),
+    });
+    message
 }
 
 fn route(message: &RouteNetlinkMessage) -> Option<Route> {

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod drops;
+mod ecmp;
 mod flooding;
 mod foreign;
 mod forged;
@@ -9,8 +10,11 @@ mod getting_started;
 mod harness;
 mod impaired;
 mod interrupted;
+mod ipv6_underlay;
 mod kills;
 mod lost_pins;
+mod next_hop_under_traffic;
+mod other_port;
 mod overlapping_tenants;
 mod ownership;
 mod pmtu;
@@ -24,4 +28,5 @@ mod transfers;
 mod two_data_centres;
 mod two_hosts;
 mod two_nics;
+mod underlay_mtu;
 mod xdp;

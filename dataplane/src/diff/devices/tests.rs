@@ -35,7 +35,7 @@ fn underlay() -> Link {
 }
 
 fn vxlan() -> Link {
-    let kind = Kind::Vxlan { port: 4789, external: true };
+    let kind = Kind::Vxlan { port: 4789, external: true, zero_checksums: true };
     Link { mtu: VXLAN_MTU, ..link(2, names::VXLAN, kind, Some(&names::vxlan_alias())) }
 }
 
@@ -63,6 +63,7 @@ fn wanted() -> Devices {
     Devices {
         udp_port: 4789,
         underlay: Some(1),
+        uplinks: BTreeSet::new(),
         ports: BTreeMap::from([("a".to_owned(), port)]),
         neighbours: BTreeSet::from([(1, NEXT_HOP)]),
     }

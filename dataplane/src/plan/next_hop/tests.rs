@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use etherparse::{IpNumber, Ipv4Header};
 
 use super::*;
-use crate::netlink::Kind;
+use crate::netlink::{self, Kind};
 
 const OURS: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 1]);
 const THEIRS: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 2]);
@@ -49,14 +49,18 @@ fn neighbour(address: &str, mac: Option<MacAddr>) -> Neighbour {
     Neighbour { ifindex: 3, address: ip(address), mac, managed: true, permanent: false, protocol: 119 }
 }
 
+fn hop(ifindex: u32, gateway: Option<&str>) -> netlink::Hop {
+    netlink::Hop { ifindex, gateway: gateway.map(ip), weight: 1 }
+}
+
 fn way(gateway: Option<&str>, mtu: Option<u32>) -> Way {
-    Way { ifindex: 3, gateway: gateway.map(ip), mtu, unicast: true }
+    Way { hops: vec![hop(3, gateway)], mtu, unicast: true }
 }
 
 /// The next hop of 198.51.100.7 by one way.
-fn next_hop(way: Option<Way>, link: Link, neighbours: Vec<Neighbour>) -> NextHop {
+fn next_hop(way: Option<Way>, links: Vec<Link>, neighbours: Vec<Neighbour>) -> NextHop {
     let observed = Observed {
-        links: vec![link],
+        links,
         addresses: BTreeSet::from([ip("192.0.2.1")]),
         ways: BTreeMap::from([(vtep("198.51.100.7"), way)]),
         neighbours,
@@ -67,49 +71,119 @@ fn next_hop(way: Option<Way>, link: Link, neighbours: Vec<Neighbour>) -> NextHop
     next_hops.0.pop_first().unwrap().1
 }
 
+/// What the one hop of a next hop is like: its target and MAC.
+fn only(next_hop: &NextHop) -> (Option<IpAddr>, Option<MacAddr>) {
+    let [hop] = next_hop.hops.as_slice() else { panic!("{next_hop:?}") };
+    (hop.target, hop.mac)
+}
+
+fn checksum() -> u16 {
+    ipv4_checksum([192, 0, 2, 1].into(), [198, 51, 100, 7].into())
+}
+
 #[test]
 fn a_resolved_gateway_makes_the_outer_header() {
     let way = way(Some("192.0.2.254"), Some(1500));
     let neighbours = vec![neighbour("192.0.2.9", Some(OURS)), neighbour("192.0.2.254", Some(THEIRS))];
-    let checksum = ipv4_checksum([192, 0, 2, 1].into(), [198, 51, 100, 7].into());
     let expected = NextHop {
-        device: Some("eth0".to_owned()),
-        target: Some((3, ip("192.0.2.254"))),
-        mac: Some(THEIRS),
-        entry: VtepEntry::resolved(3, OURS, THEIRS, 1500, checksum),
+        hops: vec![Hop {
+            device: "eth0".to_owned(),
+            ifindex: 3,
+            target: Some(ip("192.0.2.254")),
+            mac: Some(THEIRS),
+            weight: 1,
+        }],
+        entry: VtepEntry::resolved([Uplink::new(3, OURS, THEIRS); 8], 1500, checksum()),
     };
-    assert_eq!(next_hop(Some(way), eth0(), neighbours), expected);
+    assert_eq!(next_hop(Some(way), vec![eth0()], neighbours), expected);
 }
 
 #[test]
 fn an_ipv6_gateway_will_do() {
     let way = way(Some("fe80::1"), None);
-    let next_hop = next_hop(Some(way), eth0(), vec![neighbour("fe80::1", Some(THEIRS))]);
-    assert_eq!((next_hop.target, next_hop.mac), (Some((3, ip("fe80::1"))), Some(THEIRS)));
+    let next_hop = next_hop(Some(way), vec![eth0()], vec![neighbour("fe80::1", Some(THEIRS))]);
+    assert_eq!(only(&next_hop), (Some(ip("fe80::1")), Some(THEIRS)));
+}
+
+#[test]
+fn over_ipv6_there_is_no_header_checksum() {
+    let (ours, theirs) = (vtep("2001:db8::1"), vtep("2001:db8::7"));
+    let observed = Observed {
+        links: vec![eth0()],
+        ways: BTreeMap::from([(theirs, Some(way(None, None)))]),
+        neighbours: vec![neighbour("2001:db8::7", Some(THEIRS))],
+        ..Observed::default()
+    };
+    let (next_hops, failures) = NextHops::plan(&Host { vtep: ours, ..host() }, &observed);
+    let entry = VtepEntry::resolved([Uplink::new(3, OURS, THEIRS); 8], 9000, 0);
+    assert_eq!((next_hops.entries().collect::<Vec<_>>(), failures.len()), (vec![(theirs, entry)], 0));
+}
+
+#[test]
+fn a_vtep_of_the_other_family_is_named() {
+    let other = vtep("2001:db8::7");
+    let observed = Observed { ways: BTreeMap::from([(other, None)]), ..Observed::default() };
+    let (next_hops, failures) = NextHops::plan(&host(), &observed);
+    assert_eq!(next_hops, NextHops::default());
+    let text = failures[0].to_string();
+    assert!(
+        text.starts_with("VTEP 2001:db8::7: it is not of the family of this host's VTEP 192.0.2.1"),
+        "{text}"
+    );
 }
 
 #[test]
 fn until_it_is_resolved_the_kernel_sends() {
-    let unresolved = next_hop(Some(way(None, None)), eth0(), vec![neighbour("198.51.100.7", None)]);
-    assert_eq!(unresolved.target, Some((3, ip("198.51.100.7"))), "on the link");
-    assert_eq!((unresolved.mac, unresolved.entry), (None, VtepEntry::unresolved(9000)));
+    let unresolved = next_hop(Some(way(None, None)), vec![eth0()], vec![neighbour("198.51.100.7", None)]);
+    assert_eq!(only(&unresolved), (Some(ip("198.51.100.7")), None), "on the link");
+    assert_eq!(unresolved.entry, VtepEntry::unresolved(9000));
 }
 
 #[test]
 fn a_device_without_neighbours_is_left_to_the_kernel() {
     let tunnel = Link { arp: false, ..eth0() };
-    let next_hop = next_hop(Some(way(None, None)), tunnel, Vec::new());
-    assert_eq!((next_hop.target, next_hop.entry), (None, VtepEntry::unresolved(9000)));
+    let next_hop = next_hop(Some(way(None, None)), vec![tunnel], Vec::new());
+    assert_eq!((only(&next_hop), next_hop.entry), ((None, None), VtepEntry::unresolved(9000)));
 }
 
 #[test]
 fn without_a_route_the_underlays_mtu_counts() {
     let blackhole = Way { unicast: false, ..way(None, None) };
-    for way in [None, Some(blackhole), Some(Way { ifindex: 99, ..way(None, None) })] {
-        let next_hop = next_hop(way, eth0(), Vec::new());
-        assert_eq!((next_hop.device, next_hop.target), (None, None));
-        assert_eq!(next_hop.entry, VtepEntry::unresolved(9000));
+    for way in [None, Some(blackhole), Some(Way { hops: vec![hop(99, None)], ..way(None, None) })] {
+        let next_hop = next_hop(way, vec![eth0()], Vec::new());
+        assert_eq!((next_hop.hops, next_hop.entry), (Vec::new(), VtepEntry::unresolved(9000)));
     }
+}
+
+#[test]
+fn several_next_hops_share_the_places_and_the_narrowest_mtu_counts() {
+    let eth1 = Link { index: 4, name: "eth1".to_owned(), mtu: 1400, ..eth0() };
+    let hops = vec![hop(3, Some("192.0.2.254")), hop(4, Some("203.0.113.254"))];
+    let way = Way { hops, mtu: None, unicast: true };
+    let first = neighbour("192.0.2.254", Some(THEIRS));
+    let second = |mac| Neighbour { ifindex: 4, ..neighbour("203.0.113.254", mac) };
+    let links = vec![eth0(), eth1];
+    let both = next_hop(Some(way.clone()), links.clone(), vec![first.clone(), second(Some(THEIRS))]).entry;
+    let devices: Vec<_> = both.uplinks().iter().map(Uplink::ifindex).collect();
+    assert_eq!((devices, both.mtu()), (vec![3, 3, 3, 3, 4, 4, 4, 4], 1400));
+    // One that is not resolved, or gone silent, gets no flows.
+    let one = next_hop(Some(way), links, vec![first, second(None)]);
+    assert_eq!(one.hops.len(), 2);
+    assert_eq!(one.entry, VtepEntry::resolved([Uplink::new(3, OURS, THEIRS); 8], 1400, checksum()));
+}
+
+#[test]
+fn places_go_by_weight() {
+    let places = |weights: &[u32]| {
+        let uplinks: Vec<_> =
+            (1..).zip(weights).map(|(index, weight)| (Uplink::new(index, OURS, THEIRS), *weight)).collect();
+        spread(&uplinks).map(|places| places.map(|uplink| uplink.ifindex()))
+    };
+    assert_eq!(places(&[]), None);
+    assert_eq!(places(&[256]), Some([1; 8]));
+    assert_eq!(places(&[3, 1]), Some([1, 1, 1, 1, 1, 1, 2, 2]));
+    assert_eq!(places(&[1, 1, 1]), Some([1, 1, 1, 2, 2, 3, 3, 3]));
+    assert_eq!(places(&[1; 8]), Some([1, 2, 3, 4, 5, 6, 7, 8]));
 }
 
 #[test]

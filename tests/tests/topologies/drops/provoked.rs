@@ -106,6 +106,11 @@ impl Lie {
                 // The flag that says that the VNI is valid.
                 Self { frame: with(lie.frame, 42, &[0]), vni: None, ..lie }
             }
+            DropReason::Congestion => {
+                let lie = cable(reason, cloud, 2, 101, red.mac)?;
+                // A router's mark on the outer header; the inner packet is not of a flow that heeds it.
+                Self { frame: with(lie.frame, 15, &[3]), ..lie }
+            }
             DropReason::UnknownVtep => cable(reason, cloud, 77, 101, red.mac)?,
             DropReason::UnknownVni => cable(reason, cloud, 2, 999, red.mac)?,
             DropReason::NotRouterMac => cable(reason, cloud, 2, 100, red.mac)?,
