@@ -2,7 +2,7 @@
 //! compile until it is said here what causes it.
 
 use etherparse::{ArpEthIpv4Packet, ArpOperation, EtherType, Ethernet2Header, PacketBuilder};
-use weft_dataplane_abi::programs::{FROM_POD, FROM_UNDERLAY, FROM_VXLAN, GUARD};
+use weft_dataplane_abi::programs::{FROM_POD, FROM_UNDERLAY};
 use weft_dataplane_abi::{DropEvent, DropReason, Place, VtepAddr};
 use weft_vxlan::{Header, MacAddr};
 
@@ -67,7 +67,7 @@ fn every_reason_is_counted_and_told() {
     for reason in DropReason::ALL {
         let Some(mut world) = World::load() else { return };
         let (place, frame) = provoke(&mut world, reason);
-        let program = program(place);
+        let program = place.program();
         let is_port = matches!(place, Place::Pod | Place::Guard) && reason != DropReason::UnknownEndpoint;
         let slot = if is_port { ALICE_SLOT } else { 0 };
         world.run(program, &frame);
@@ -88,6 +88,23 @@ fn every_reason_is_counted_and_told() {
         assert_eq!(event.head[..head], frame[..head], "{name}");
         assert!(event.head[head..].iter().all(|byte| *byte == 0), "{name}");
     }
+}
+
+/// In: VXLAN for an unknown VNI, to both XDP programs. Out: an event like that of `from_underlay`, with their names.
+#[test]
+fn before_there_is_an_skb_too() {
+    let Some(mut world) = World::load() else { return };
+    for place in [Place::XdpGuard, Place::XdpForward] {
+        let frame = received(2, 7777, BOB.mac);
+        world.run_xdp(place.program(), &frame);
+        let events = world.events();
+        let [event] = events.as_slice() else { panic!("{events:?}") };
+        let unknown = DropReason::UnknownVni as u32;
+        assert_eq!((event.reason, event.place, event.slot), (unknown, place as u32, 0));
+        assert_eq!((event.ifindex, event.len as usize), (1, frame.len()));
+        assert_eq!(event.head[..usize::from(event.head_len)], frame[..frame.len().min(DropEvent::HEAD)]);
+    }
+    assert_eq!(world.drops(0)["unknown_vni"], 2);
 }
 
 /// In: 100 drops of one port, of which 10 may be told at once, then one from the wire. Out: events of both; all are
@@ -137,7 +154,7 @@ fn what_the_kernel_refused_is_in_the_log() {
     world.limit_events(10);
     let (place, frame) = provoke(&mut world, DropReason::KernelRefused);
     for _ in 0..100 {
-        world.run(program(place), &frame);
+        world.run(place.program(), &frame);
     }
     let lines = log.lines();
     // The log and the event of a drop count for the limit, each.
@@ -148,16 +165,6 @@ fn what_the_kernel_refused_is_in_the_log() {
     );
     assert!(lines.iter().all(|line| *line == expected), "{expected:?}: {lines:?}");
     assert_eq!(world.drops(0)["kernel_refused"], 100);
-}
-
-fn program(place: Place) -> &'static str {
-    match place {
-        Place::Pod => FROM_POD,
-        Place::Underlay => FROM_UNDERLAY,
-        Place::Vxlan => FROM_VXLAN,
-        Place::Guard => GUARD,
-        Place::XdpGuard | Place::XdpForward => panic!("a packet that these drop is another test's"),
-    }
 }
 
 fn elsewhere(ipv4: [u8; 4]) -> Station {
