@@ -16,7 +16,7 @@ use weft_tests::underlay::{SECOND_UPLINK, UPLINK, gateways, two_uplinks};
 use weft_tests::{Capture, Direction, Lab, PATIENCE, Packet, Weftd, Wire, wait_for};
 
 /// An outage ends so long after the kernel knows of it, at the latest.
-const BOUND: Duration = Duration::from_secs(1);
+const BOUND: Duration = Duration::from_secs(3);
 
 /// Both hosts reach each other over both uplinks, and their daemons have found the way.
 fn start(lab: &Lab, over_ipv6: bool) -> Result<Cloud<'_>> {

@@ -6,7 +6,7 @@
 //!            └ up1 ── r2 ── up1 ┘
 //! ```
 //! One route at a time leads from h1 to h2. A change that leaves the old way usable loses no packet; an outage ends within
-//! [`BOUND`] after h1's kernel knows better.
+//! [`BOUND`] after h1's kernel knows better: within a few hundredths of a second, if the machine has time for weftd.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use weft_tests::underlay::{SECOND_UPLINK, UPLINK, gateways, two_uplinks};
 use weft_tests::{Lab, PATIENCE, Wire, wait_for};
 use weft_vxlan::MacAddr;
 
-const BOUND: Duration = Duration::from_secs(1);
+const BOUND: Duration = Duration::from_secs(3);
 /// Datagrams a second.
 const RATE: u32 = 500;
 
