@@ -3,7 +3,6 @@
 
 mod clsact;
 mod elements;
-mod entries;
 mod guard;
 mod hook;
 mod inventory;
@@ -17,6 +16,7 @@ mod pins;
 mod resize;
 mod strangers;
 mod sys;
+mod untyped;
 mod xdp;
 
 pub(crate) use elements::Refused;

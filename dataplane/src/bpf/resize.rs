@@ -15,9 +15,9 @@ use std::{fs, io};
 
 use weft_dataplane_abi::maps;
 
-use super::entries::{Entries, Keys};
 use super::maps::{Maps, Table, size_key};
 use super::pins::PinFolder;
+use super::untyped::{Entries, Keys};
 use crate::error::{OpenError, chain};
 
 /// Maps from a slot to what belongs to it, which must have room for the highest slot in use.
