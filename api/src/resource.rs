@@ -105,7 +105,11 @@ pub struct Remote {
     /// The host's router MAC; derived from the VTEP unless given, as weft does for itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub router_mac: Option<MacAddr>,
-    /// Workloads on the host.
+    /// Names of subnets that the host takes part in, whatever workloads of it are known: what is for all of a subnet
+    /// is copied to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subnets: Vec<String>,
+    /// Workloads on the host; it takes part in their subnets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<RemoteAddress>,
     /// Prefixes reachable through the host.

@@ -46,6 +46,9 @@ pub struct Status {
     pub ports: Vec<PortStatus>,
     /// Other hosts.
     pub vteps: Vec<VtepStatus>,
+    /// How full the kernel's tables are.
+    #[serde(default)]
+    pub tables: Vec<TableStatus>,
     /// Seconds since weftd last compared the kernel with what it should be, and made it so.
     pub checked_seconds_ago: u64,
     /// What the last reconciliation could not do. Empty: the kernel is as desired.
@@ -100,6 +103,17 @@ pub struct VtepStatus {
     /// MAC of the next hop, once resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_hop: Option<MacAddr>,
+}
+
+/// A table of the kernel in [`Status`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableStatus {
+    /// Its name.
+    pub name: String,
+    /// How many entries are wanted.
+    pub entries: usize,
+    /// How many fit.
+    pub capacity: usize,
 }
 
 /// A line of `GET /v1/routes`.

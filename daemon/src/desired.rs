@@ -1,16 +1,30 @@
 //! From the model to what this host's kernel should do. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
+use std::net::IpAddr;
 
-use weft_dataplane::desired::{Desired, Host, Neighbour, Network, Port, RemoteHost, RemotePrefix, Subnet};
-use weft_vxlan::Vni;
+use ipnet::IpNet;
+use weft_dataplane::desired::{
+    Desired, Host, Neighbour, Network, Port, RemoteHost, RemotePrefix, RouteDelta, Subnet, Update,
+};
+use weft_vxlan::{Vni, Vtep};
 
 use crate::model::{self, Model};
 
-/// What the kernel should do. Ports that are not attached are intent only.
+/// What turns the kernel of one model into that of another. Where nothing but routes to other hosts differs, it is these
+/// alone; where nothing differs, all is looked at again.
 #[must_use]
-pub fn desired(model: &Model, host: &model::Host) -> Desired {
-    let mut desired = Desired {
+pub fn update(before: &Model, after: &Model, host: &model::Host) -> Update {
+    let routes = delta(before, after);
+    let local_after = local(after, host);
+    let only_routes = routes != RouteDelta::default() && local_after == local(before, host);
+    Update { local: (!only_routes).then(|| Box::new(local_after)), routes }
+}
+
+/// What the kernel should do, but for the routes to other hosts. Ports that are not attached are intent only.
+fn local(model: &Model, host: &model::Host) -> Desired {
+    Desired {
         host: Host {
             underlay: host.underlay.clone(),
             vtep: host.vtep,
@@ -26,13 +40,55 @@ pub fn desired(model: &Model, host: &model::Host) -> Desired {
             .map(|(name, network)| (network.vni, Network { name: name.clone() }))
             .collect(),
         ports: ports(model),
+        flood: flood(model),
         remote_hosts: BTreeMap::new(),
         remote_prefixes: BTreeMap::new(),
-    };
-    for remote in model.remotes.values() {
-        add_remote(remote, model, &mut desired);
     }
-    desired
+}
+
+/// Where copies go of what is for a whole subnet: to each remote that has the subnet, or an address of it.
+fn flood(model: &Model) -> BTreeMap<Vni, BTreeMap<Vtep, Vni>> {
+    let mut flood: BTreeMap<Vni, BTreeMap<Vtep, Vni>> = BTreeMap::new();
+    for remote in model.remotes.values() {
+        let mut names: Vec<_> =
+            remote.subnets.iter().chain(remote.addresses.iter().map(|entry| &entry.subnet)).collect();
+        // Of many addresses, most follow one of the same subnet.
+        names.dedup();
+        for subnet in names.into_iter().filter_map(|name| model.subnets.get(name)) {
+            flood.entry(subnet.vni).or_default().insert(remote.vtep, subnet.vni);
+        }
+    }
+    flood
+}
+
+/// The routes that differ. A remote that is the same, between networks that are the same, is not looked into.
+fn delta(before: &Model, after: &Model) -> RouteDelta {
+    let same_numbers = before.networks == after.networks && before.subnets == after.subnets;
+    let differs = |name: &String, one: &model::Remote, other: &Model| {
+        !same_numbers || other.remotes.get(name) != Some(one)
+    };
+    let (mut old, mut new) = (Found::default(), Found::default());
+    for (_, remote) in before.remotes.iter().filter(|(name, remote)| differs(name, remote, after)) {
+        old.add_remote(remote, before);
+    }
+    for (_, remote) in after.remotes.iter().filter(|(name, remote)| differs(name, remote, before)) {
+        new.add_remote(remote, after);
+    }
+    RouteDelta { hosts: changes(old.hosts, new.hosts), prefixes: changes(old.prefixes, new.prefixes) }
+}
+
+/// Routes of remotes.
+#[derive(Default)]
+struct Found {
+    hosts: HashMap<(Vni, IpAddr), RemoteHost>,
+    prefixes: HashMap<(Vni, IpNet), RemotePrefix>,
+}
+
+fn changes<K: Eq + Hash, V: PartialEq>(mut old: HashMap<K, V>, new: HashMap<K, V>) -> Vec<(K, Option<V>)> {
+    let differing = new.into_iter().filter(|(key, value)| old.remove(key).as_ref() != Some(value));
+    let mut changes: Vec<_> = differing.map(|(key, value)| (key, Some(value))).collect();
+    changes.extend(old.into_keys().map(|key| (key, None)));
+    changes
 }
 
 fn subnets(model: &Model) -> BTreeMap<Vni, Subnet> {
@@ -59,18 +115,20 @@ fn ports(model: &Model) -> BTreeMap<String, Port> {
     ports.collect()
 }
 
-/// A static remote speaks weft's own numbers: the network's VNI for routed packets, the subnet's for switched ones.
-fn add_remote(remote: &model::Remote, model: &Model, desired: &mut Desired) {
-    let (vtep, router_mac) = (remote.vtep, remote.router_mac);
-    for entry in &remote.addresses {
-        let Some(subnet) = model.subnets.get(&entry.subnet) else { continue };
-        let Some(vni) = model.network_vni(subnet) else { continue };
-        let neighbour = Some(Neighbour { subnet: subnet.vni, vni: subnet.vni, mac: entry.mac });
-        desired.remote_hosts.insert((vni, entry.address), RemoteHost { vtep, router_mac, vni, neighbour });
-    }
-    for entry in &remote.prefixes {
-        let Some(vni) = model.networks.get(&entry.network).map(|network| network.vni) else { continue };
-        desired.remote_prefixes.insert((vni, entry.prefix), RemotePrefix { vtep, router_mac, vni });
+impl Found {
+    /// A static remote speaks weft's own numbers: the network's VNI for routed packets, the subnet's for switched ones.
+    fn add_remote(&mut self, remote: &model::Remote, model: &Model) {
+        let (vtep, router_mac) = (remote.vtep, remote.router_mac);
+        for entry in &remote.addresses {
+            let Some(subnet) = model.subnets.get(&entry.subnet) else { continue };
+            let Some(vni) = model.network_vni(subnet) else { continue };
+            let neighbour = Some(Neighbour { subnet: subnet.vni, vni: subnet.vni, mac: entry.mac });
+            self.hosts.insert((vni, entry.address), RemoteHost { vtep, router_mac, vni, neighbour });
+        }
+        for entry in &remote.prefixes {
+            let Some(vni) = model.networks.get(&entry.network).map(|network| network.vni) else { continue };
+            self.prefixes.insert((vni, entry.prefix), RemotePrefix { vtep, router_mac, vni });
+        }
     }
 }
 
@@ -87,7 +145,8 @@ mod tests {
                 r#"{"kind":"subnet","name":"red-a","network":"red","vni":5001,"ipv4":"10.0.0.0/24","ipv6":"fd00::/64"}"#,
                 r#"{"kind":"port","name":"in","subnet":"red-a","attachment":{"netns":"/run/netns/in"}}"#,
                 r#"{"kind":"port","name":"out","subnet":"red-a"}"#,
-                r#"{"kind":"remote","name":"host2","vtep":"192.0.2.2",
+                r#"{"kind":"subnet","name":"red-b","network":"red","vni":5002,"ipv4":"10.0.1.0/24"}"#,
+                r#"{"kind":"remote","name":"host2","vtep":"192.0.2.2","subnets":["red-b"],
                     "addresses":[{"subnet":"red-a","address":"10.0.0.9","mac":"02:00:00:00:00:09"}],
                     "prefixes":[{"network":"red","prefix":"10.9.0.0/16"}]}"#,
             ]),
@@ -95,7 +154,8 @@ mod tests {
             &[],
         )
         .unwrap();
-        let desired = desired(&model, &host());
+        let Update { local, routes } = update(&Model::default(), &model, &host());
+        let desired = local.unwrap();
         let vni = |number| Vni::new(number).unwrap();
         assert_eq!(desired.host.router_mac, "02:00:c0:00:02:01".parse().unwrap());
         assert_eq!(desired.networks[&vni(5000)].name, "red");
@@ -107,10 +167,45 @@ mod tests {
         assert_eq!((name.as_str(), port.subnet, port.device.as_str()), ("in", vni(5001), "eth0"));
         assert_eq!(port.ipv4, Some("10.0.0.2".parse().unwrap()));
         assert_eq!(port.ipv6, Some("fd00::2".parse().unwrap()));
-        let remote = &desired.remote_hosts[&(vni(5000), "10.0.0.9".parse().unwrap())];
+        let hosts: HashMap<_, _> = routes.hosts.into_iter().collect();
+        let remote = hosts[&(vni(5000), "10.0.0.9".parse().unwrap())].clone().unwrap();
         assert_eq!((remote.vni, remote.router_mac.to_string().as_str()), (vni(5000), "02:00:c0:00:02:02"));
         let mac = "02:00:00:00:00:09".parse().unwrap();
         assert_eq!(remote.neighbour, Some(Neighbour { subnet: vni(5001), vni: vni(5001), mac }));
-        assert_eq!(desired.remote_prefixes[&(vni(5000), "10.9.0.0/16".parse().unwrap())].vni, vni(5000));
+        let [(key, Some(behind))] = routes.prefixes.as_slice() else { panic!("{:?}", routes.prefixes) };
+        assert_eq!((key.1, behind.vni), ("10.9.0.0/16".parse().unwrap(), vni(5000)));
+        let there = |vni| BTreeMap::from([("192.0.2.2".parse().unwrap(), vni)]);
+        assert_eq!(desired.flood, [5001, 5002].map(|number| (vni(number), there(vni(number)))).into());
+    }
+
+    fn with_remotes(remotes: &[&str]) -> Model {
+        let mut resources = vec![
+            r#"{"kind":"network","name":"red","tenant":"red","vni":5000}"#,
+            r#"{"kind":"subnet","name":"red-a","network":"red","vni":5001,"ipv4":"10.0.0.0/24"}"#,
+        ];
+        resources.extend(remotes);
+        Model::build(&intent(&resources), &host(), &[]).unwrap()
+    }
+
+    #[test]
+    fn of_remotes_only_the_routes_that_differ() {
+        let two = r#"{"kind":"remote","name":"host2","vtep":"192.0.2.2","addresses":[
+            {"subnet":"red-a","address":"10.0.0.8","mac":"02:00:00:00:00:08"},
+            {"subnet":"red-a","address":"10.0.0.9","mac":"02:00:00:00:00:09"}]}"#;
+        let moved = r#"{"kind":"remote","name":"host2","vtep":"192.0.2.2","addresses":[
+            {"subnet":"red-a","address":"10.0.0.8","mac":"02:00:00:00:00:08"},
+            {"subnet":"red-a","address":"10.0.0.7","mac":"02:00:00:00:00:07"}]}"#;
+        let other = r#"{"kind":"remote","name":"host3","vtep":"192.0.2.3",
+            "prefixes":[{"network":"red","prefix":"10.9.0.0/16"}]}"#;
+        let (before, after) = (with_remotes(&[two, other]), with_remotes(&[moved, other]));
+        let Update { local, routes } = update(&before, &after, &host());
+        assert!(local.is_none());
+        let gone: Vec<_> =
+            routes.hosts.iter().map(|(key, host)| (key.1.to_string(), host.is_some())).collect();
+        assert_eq!(gone, [("10.0.0.7".to_owned(), true), ("10.0.0.9".to_owned(), false)]);
+        assert_eq!(routes.prefixes, []);
+        // The same again: all is looked at, and nothing changes.
+        let again = update(&after, &after, &host());
+        assert!(again.local.is_some() && again.routes == RouteDelta::default());
     }
 }

@@ -4,6 +4,9 @@
 //! [`command::QUEUE`] commands, each with a oneshot for the answer, so a caller that goes away cancels nothing. The task
 //! ends when the last handle is dropped or after a teardown; the kernel then goes on forwarding.
 //!
+//! What takes long, the kernel, the disk, and checking a million addresses, is done by other threads. Meanwhile the
+//! engine answers questions; what would change something waits its turn, up to as many as the channel holds.
+//!
 //! A change is validated as a whole, committed, and then made in the kernel; what the kernel refuses stays intended and
 //! is tried again. An attachment is the other way round: somebody waits for a NIC that works, so it is made in the
 //! kernel first and committed only then.
@@ -13,7 +16,9 @@ mod history;
 mod schedule;
 mod status;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::mpsc;
@@ -21,11 +26,12 @@ use tracing::{error, info, warn};
 use weft_api::kind::{Kind, Reference};
 use weft_api::resource::Attachment;
 use weft_api::view::{Action, Event, Outcome, Problem, ResourceChange, Stored};
+use weft_dataplane::desired::Update;
 use weft_dataplane::{Dataplane, Options, Owner, Report};
 
 use crate::change::{Candidate, Change, Refused};
 use crate::config::Config;
-use crate::desired::desired;
+use crate::desired;
 use crate::intent::{Intent, reference};
 use crate::model::{Host, Model};
 use crate::netns;
@@ -44,17 +50,19 @@ pub struct Engine {
     name: String,
     host: Host,
     options: Options,
-    store: Store,
-    intent: Intent,
+    store: Arc<Mutex<Store>>,
+    intent: Arc<Intent>,
     revisions: BTreeMap<Reference, u64>,
     revision: u64,
-    model: Model,
+    model: Arc<Model>,
     dataplane: Dataplane,
     observed: Observed,
     history: History,
     schedule: Schedule,
     started: Instant,
     commands: mpsc::Receiver<Command>,
+    /// Commands that came while another one was worked on.
+    waiting: VecDeque<Command>,
 }
 
 /// Why the engine cannot start.
@@ -82,6 +90,14 @@ pub enum Ended {
     Released,
     /// Everything in the kernel was removed, as asked for.
     TornDown,
+}
+
+/// What a change would make of the host.
+struct Proposal {
+    candidate: Candidate,
+    update: Update,
+    /// What takes it back.
+    undo: Update,
 }
 
 enum Input {
@@ -112,19 +128,21 @@ impl Engine {
             name: config.host_name(),
             host,
             options,
-            store,
-            intent,
+            store: Arc::new(Mutex::new(store)),
+            intent: Arc::new(intent),
             revisions,
             revision,
-            model,
+            model: Arc::new(model),
             dataplane,
             observed: Observed::nothing(started),
             history: History::new(revision),
             schedule: Schedule::default(),
             started,
             commands,
+            waiting: VecDeque::new(),
         };
-        engine.reconcile().await;
+        let all = desired::update(&Model::default(), &engine.model, &engine.host);
+        engine.make(all).await;
         info!(revision, resources = engine.revisions.len(), elapsed = ?started.elapsed(), "engine started");
         Ok((engine, Handle(sender)))
     }
@@ -132,11 +150,9 @@ impl Engine {
     /// Works until it is released or torn down.
     pub async fn run(mut self) -> Ended {
         loop {
-            let deadline = self.schedule.next_deadline();
-            let input = tokio::select! {
-                command = self.commands.recv() => Input::Command(command),
-                () = self.dataplane.kernel_changed() => Input::KernelChanged,
-                () = sleep_until(deadline) => Input::Deadline,
+            let input = match self.waiting.pop_front() {
+                Some(command) => Input::Command(Some(command)),
+                None => self.next_input().await,
             };
             match input {
                 Input::Command(None) => return Ended::Released,
@@ -146,20 +162,37 @@ impl Engine {
                 }
                 Input::Command(Some(command)) => self.handle_command(command).await,
                 Input::KernelChanged => self.schedule.handle_kernel_changed(Instant::now()),
-                Input::Deadline => drop(self.reconcile().await),
+                Input::Deadline => self.reconcile().await,
             }
         }
     }
 
-    /// Answers one command. A caller that does not wait any more is no error.
+    async fn next_input(&mut self) -> Input {
+        let deadline = self.schedule.next_deadline();
+        tokio::select! {
+            command = self.commands.recv() => Input::Command(command),
+            () = self.dataplane.kernel_changed() => Input::KernelChanged,
+            () = sleep_until(deadline) => Input::Deadline,
+        }
+    }
+
+    /// Works on one command. A caller that does not wait any more is no error.
     async fn handle_command(&mut self, command: Command) {
-        match command {
-            Command::Change { changes, dry_run, reply } => {
-                let _ = reply.send(self.change(&changes, dry_run).await);
+        match self.answer(command) {
+            Some(Command::Change { changes, dry_run, reply }) => {
+                let _ = reply.send(self.change(changes, dry_run).await);
             }
-            Command::Attach { port, attachment, may_move, reply } => {
+            Some(Command::Attach { port, attachment, may_move, reply }) => {
                 let _ = reply.send(self.attach(port, attachment, may_move).await);
             }
+            // The run loop takes a teardown, for it ends the task; the rest was answered.
+            Some(_) | None => {}
+        }
+    }
+
+    /// Answers a question; gives back what is none.
+    fn answer(&mut self, command: Command) -> Option<Command> {
+        match command {
             Command::List { kind, reply } => drop(reply.send(Ok(self.list(kind)))),
             Command::Get { id, reply } => drop(reply.send(self.get(id))),
             Command::Status { reply } => drop(reply.send(Ok(self.status()))),
@@ -169,20 +202,36 @@ impl Engine {
                 let _ = reply.send(self.history.subscribe(since).map_err(EngineError::from));
             }
             Command::Revision { reply } => drop(reply.send(Ok(self.revision))),
-            // The run loop takes it, for it ends the task.
-            Command::Teardown { reply } => drop(reply.send(Err(EngineError::Stopped))),
+            Command::Change { .. } | Command::Attach { .. } | Command::Teardown { .. } => {
+                return Some(command);
+            }
+        }
+        None
+    }
+
+    /// Waits for work that others do, and answers questions meanwhile.
+    async fn attend<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            let command = tokio::select! {
+                done = &mut work => return done,
+                command = self.commands.recv(), if self.waiting.len() < QUEUE => command,
+            };
+            // Nobody can ask any more: what was begun is finished.
+            let Some(command) = command else { return work.await };
+            let waits = self.answer(command);
+            self.waiting.extend(waits);
         }
     }
 
     /// Validate, commit, reconcile.
-    async fn change(&mut self, changes: &[Change], dry_run: bool) -> Result<Outcome, EngineError> {
-        let candidate = Candidate::build(&self.intent, &self.host, changes).map_err(EngineError::Refused)?;
-        self.check_namespaces(&candidate)?;
+    async fn change(&mut self, changes: Vec<Change>, dry_run: bool) -> Result<Outcome, EngineError> {
+        let Proposal { candidate, update, .. } = self.propose(changes).await?;
         if dry_run {
-            return self.dry_run(candidate).await;
+            return self.dry_run(candidate, update).await;
         }
-        let resources = self.commit(candidate)?;
-        let report = self.reconcile().await;
+        let resources = self.commit(candidate).await?;
+        let report = self.make(update).await;
         Ok(self.outcome(resources, &report))
     }
 
@@ -194,10 +243,9 @@ impl Engine {
         may_move: bool,
     ) -> Result<Outcome, EngineError> {
         let change = Change::Attach { port: port.clone(), attachment, may_move };
-        let candidate =
-            Candidate::build(&self.intent, &self.host, &[change]).map_err(EngineError::Refused)?;
-        self.check_namespaces(&candidate)?;
-        let report = self.dataplane.reconcile(&desired(&candidate.model, &self.host)).await;
+        let Proposal { candidate, update, undo } = self.propose(vec![change]).await?;
+        let work = self.dataplane.update(update);
+        let report = self.attend(work).await;
         let failures = report.failures.iter().filter(|failure| failure.port.as_deref() == Some(&port));
         let problems: Vec<_> = failures
             .map(|failure| {
@@ -206,13 +254,13 @@ impl Engine {
             })
             .collect();
         if !problems.is_empty() {
-            self.reconcile().await;
+            self.make(undo).await;
             return Err(EngineError::Kernel(problems));
         }
-        let resources = match self.commit(candidate) {
+        let resources = match self.commit(candidate).await {
             Ok(resources) => resources,
             Err(error) => {
-                self.reconcile().await;
+                self.make(undo).await;
                 return Err(error.into());
             }
         };
@@ -220,8 +268,23 @@ impl Engine {
         Ok(self.outcome(resources, &report))
     }
 
-    async fn dry_run(&mut self, candidate: Candidate) -> Result<Outcome, EngineError> {
-        let plan = self.dataplane.plan(&desired(&candidate.model, &self.host)).await?;
+    /// What would be after `changes`.
+    async fn propose(&mut self, changes: Vec<Change>) -> Result<Proposal, EngineError> {
+        let (intent, model) = (Arc::clone(&self.intent), Arc::clone(&self.model));
+        let host = self.host.clone();
+        let work = compute(move || {
+            let candidate = Candidate::build(&intent, &host, &changes).map_err(EngineError::Refused)?;
+            check_namespaces(&candidate, &intent)?;
+            let update = desired::update(&model, &candidate.model, &host);
+            let undo = desired::update(&candidate.model, &model, &host);
+            Ok(Proposal { candidate, update, undo })
+        });
+        self.attend(work).await
+    }
+
+    async fn dry_run(&mut self, candidate: Candidate, update: Update) -> Result<Outcome, EngineError> {
+        let work = self.dataplane.preview(update);
+        let plan = self.attend(work).await?;
         Ok(Outcome {
             dry_run: true,
             revision: self.revision,
@@ -231,28 +294,22 @@ impl Engine {
         })
     }
 
-    /// That the places which ports are to get exist.
-    fn check_namespaces(&self, candidate: &Candidate) -> Result<(), EngineError> {
-        let problems: Vec<_> = candidate
-            .new_attachments(&self.intent)
-            .filter_map(|(port, attachment)| {
-                let error = netns::check(&attachment.netns).err()?;
-                Some(Problem::new(reference(Kind::Port, port), error).at("attachment.netns"))
-            })
-            .collect();
-        if problems.is_empty() { Ok(()) } else { Err(EngineError::Refused(Refused::Invalid(problems))) }
-    }
-
-    /// Writes a candidate and takes it over. The task waits for the disk: nothing else may happen meanwhile.
-    fn commit(&mut self, candidate: Candidate) -> Result<Vec<ResourceChange>, StoreError> {
+    /// Writes a candidate and takes it over. Nothing else changes while the disk is waited for.
+    async fn commit(&mut self, candidate: Candidate) -> Result<Vec<ResourceChange>, StoreError> {
         if candidate.writes.is_empty() {
             return Ok(candidate.changes);
         }
-        let revision = self.store.commit(&candidate.writes)?;
-        let before = std::mem::replace(&mut self.intent, candidate.intent);
-        self.model = candidate.model;
+        let (store, writes) = (Arc::clone(&self.store), candidate.writes);
+        let work = compute(move || {
+            // A store whose commit panicked opens its database anew, or says why it cannot.
+            let revision = store.lock().unwrap_or_else(PoisonError::into_inner).commit(&writes)?;
+            Ok::<_, StoreError>((revision, writes))
+        });
+        let (revision, writes) = self.attend(work).await?;
+        let before = std::mem::replace(&mut self.intent, Arc::new(candidate.intent));
+        self.model = Arc::new(candidate.model);
         self.revision = revision;
-        let events = candidate.writes.into_iter().filter_map(|write| {
+        let events = writes.into_iter().filter_map(|write| {
             let (action, resource) = match write {
                 Write::Put(resource) if before.contains(&resource.reference()) => (Action::Replace, resource),
                 Write::Put(resource) => (Action::Create, resource),
@@ -270,11 +327,19 @@ impl Engine {
         Ok(candidate.changes)
     }
 
-    /// Makes the kernel as intended.
-    async fn reconcile(&mut self) -> Report {
-        let report = self.dataplane.reconcile(&desired(&self.model, &self.host)).await;
+    /// Makes a change in the kernel.
+    async fn make(&mut self, update: Update) -> Report {
+        let work = self.dataplane.update(update);
+        let report = self.attend(work).await;
         self.observe(&report);
         report
+    }
+
+    /// Makes the kernel as intended.
+    async fn reconcile(&mut self) {
+        let work = self.dataplane.resync();
+        let report = self.attend(work).await;
+        self.observe(&report);
     }
 
     /// Remembers what a reconciliation found, and when to try again.
@@ -289,12 +354,18 @@ impl Engine {
                 "the kernel is not as desired; trying again"
             );
         }
-        if report.failures.is_empty() && self.observed.has_failures() {
+        if report.is_whole && report.failures.is_empty() && self.observed.has_failures() {
             info!("the kernel is as desired again");
         }
         let now = Instant::now();
-        self.schedule.handle_report(now, !report.failures.is_empty());
-        self.observed = Observed::of(now, report);
+        // A change of routes says nothing of the rest, and must not put off a look at it.
+        if report.is_whole || !report.failures.is_empty() {
+            self.schedule.handle_report(now, !report.failures.is_empty());
+        }
+        if report.is_unsettled {
+            self.schedule.handle_kernel_changed(now);
+        }
+        self.observed.take(now, report);
     }
 
     fn outcome(&self, resources: Vec<ResourceChange>, report: &Report) -> Outcome {
@@ -316,6 +387,26 @@ impl Engine {
         let revision = self.revisions.get(&id).copied().unwrap_or(self.revision);
         let resource = self.intent.get(&id).ok_or(EngineError::Missing(id))?;
         Ok(Stored { resource, revision })
+    }
+}
+
+/// That the places which ports are to get exist.
+fn check_namespaces(candidate: &Candidate, before: &Intent) -> Result<(), EngineError> {
+    let problems: Vec<_> = candidate
+        .new_attachments(before)
+        .filter_map(|(port, attachment)| {
+            let error = netns::check(&attachment.netns).err()?;
+            Some(Problem::new(reference(Kind::Port, port), error).at("attachment.netns"))
+        })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(EngineError::Refused(Refused::Invalid(problems))) }
+}
+
+/// Does what takes long on a thread of its own.
+async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 

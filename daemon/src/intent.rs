@@ -107,7 +107,8 @@ impl Intent {
                 ports
                     .map(|port| reference(Kind::Port, &port.name))
                     .chain(remotes(&|remote| {
-                        remote.addresses.iter().any(|address| address.subnet == id.name)
+                        remote.subnets.contains(&id.name)
+                            || remote.addresses.iter().any(|address| address.subnet == id.name)
                     }))
                     .collect()
             }

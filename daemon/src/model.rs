@@ -5,6 +5,7 @@
 
 mod addressing;
 mod attachments;
+mod flood;
 mod macs;
 pub(crate) mod names;
 mod prefixes;
@@ -91,6 +92,8 @@ pub struct Remote {
     pub vtep: Vtep,
     /// Its router MAC.
     pub router_mac: MacAddr,
+    /// Subnets that it takes part in, besides those of its workloads.
+    pub subnets: Vec<String>,
     /// Workloads on it.
     pub addresses: Vec<RemoteAddress>,
     /// Prefixes behind it.
@@ -128,6 +131,7 @@ impl Model {
         let remotes = remotes::resolve(all, host, &mut faults);
         let ports = addressing::resolve(all, &subnets, host, &mut faults);
         attachments::check(all, &mut faults);
+        flood::check(all, &mut faults);
         sizes::check(intent, host, &mut faults);
         if faults.0.is_empty() {
             Ok(Self { networks: intent.networks.clone(), subnets, ports, remotes })
@@ -211,6 +215,7 @@ impl Remote {
             name: name.to_owned(),
             vtep: self.vtep,
             router_mac: Some(self.router_mac),
+            subnets: self.subnets.clone(),
             addresses: self.addresses.clone(),
             prefixes: self.prefixes.clone(),
         }

@@ -15,17 +15,17 @@ use std::io;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tokio::net::UnixListener;
 use tokio::sync::watch as signal;
 
 use crate::engine::Handle;
-pub use peer::{Allowed, Peer};
+pub use peer::Allowed;
+use peer::Door;
 pub use socket::{SocketError, answers, bind, remove_stale};
 
-/// Bytes of the largest request: some hundred thousand ports in one file.
-const LARGEST_BODY: usize = 64 << 20;
+/// Bytes of the largest request: remotes with a million addresses in one file take some 80 MB.
+const LARGEST_BODY: usize = 256 << 20;
 
 /// What every handler has.
 #[derive(Debug, Clone)]
@@ -45,8 +45,7 @@ pub async fn serve(
     stop: signal::Receiver<bool>,
 ) -> io::Result<()> {
     let mut stopping = stop.clone();
-    let router = router(Context { engine, stop }, allowed);
-    axum::serve(listener, router.into_make_service_with_connect_info::<Peer>())
+    axum::serve(Door::new(listener, allowed), router(Context { engine, stop }))
         .with_graceful_shutdown(async move {
             // An error says that nobody can tell us any more: the same as being told.
             let _ = stopping.wait_for(|stop| *stop).await;
@@ -54,7 +53,7 @@ pub async fn serve(
         .await
 }
 
-fn router(context: Context, allowed: Allowed) -> Router {
+fn router(context: Context) -> Router {
     Router::new()
         .route("/v1/status", get(handlers::status))
         .route("/v1/routes", get(handlers::routes))
@@ -70,6 +69,5 @@ fn router(context: Context, allowed: Allowed) -> Router {
         .fallback(handlers::no_such_path)
         .method_not_allowed_fallback(handlers::no_such_method)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .layer(from_fn_with_state(allowed, peer::check))
         .with_state(context)
 }

@@ -14,14 +14,15 @@ pub enum DropReason {
     SpoofedIp = 3,
     /// Neither IPv4, IPv6 nor ARP, or tagged with a VLAN.
     UnsupportedEthertype = 4,
-    /// ARP or neighbour solicitation for an address that nobody in the subnet has.
+    /// ARP or neighbour solicitation for an address that nobody in the subnet has, and there is no host to ask.
     UnknownNeighbour = 5,
     /// ARP or neighbour discovery that needs no answer: announcements, probes for the port's own address,
     /// replies, router solicitations; and neighbour discovery of other hosts' ports.
     NeighbourNoise = 6,
-    /// Broadcast or multicast, which is not flooded.
+    /// Broadcast or multicast that nobody needs to hear: group reports, packets from the unspecified address; or
+    /// the subnet has nobody else.
     Multicast = 7,
-    /// No port or host of the subnet has the destination MAC.
+    /// No port or host of the subnet has the destination MAC, and there is no host to flood it to.
     UnknownMac = 8,
     /// The network has no route to the destination address.
     NoRoute = 9,
@@ -55,6 +56,8 @@ pub enum DropReason {
     Unroutable = 23,
     /// The device's own program is gone, and the one behind it lets nothing through.
     ProgramMissing = 24,
+    /// A frame for a whole subnet beyond the port's rate.
+    FloodLimited = 25,
 }
 
 impl DropReason {
@@ -62,7 +65,7 @@ impl DropReason {
     pub const CAPACITY: usize = 64;
 
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::UnknownEndpoint,
         Self::Malformed,
         Self::SpoofedMac,
@@ -88,6 +91,7 @@ impl DropReason {
         Self::ExtensionHeaders,
         Self::Unroutable,
         Self::ProgramMissing,
+        Self::FloodLimited,
     ];
 
     /// The name in counters and messages.
@@ -119,6 +123,7 @@ impl DropReason {
             Self::ExtensionHeaders => "extension_headers",
             Self::Unroutable => "unroutable",
             Self::ProgramMissing => "program_missing",
+            Self::FloodLimited => "flood_limited",
         }
     }
 

@@ -21,8 +21,32 @@ pub struct Endpoint {
     ipv4: [u8; 4],
     ipv6: [u8; 16],
     link_local: [u8; 16],
+    gateway_ipv4: [u8; 4],
+    gateway_ipv6: [u8; 16],
 }
-assert_size!(Endpoint, 56);
+assert_size!(Endpoint, 76);
+
+/// The addresses that a port is told of errors from (ICMP): those of its subnet's gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gateways {
+    /// Of IPv4.
+    pub ipv4: Ipv4Addr,
+    /// Of IPv6.
+    pub ipv6: Ipv6Addr,
+}
+
+impl Gateways {
+    /// Of a subnet whose gateway, with `mac`, has these addresses. A family without one is told of errors from where
+    /// its standard says: IPv4 from the dummy address 192.0.0.8 (RFC 7600 section 4.8), IPv6 from the link-local
+    /// address of the gateway's MAC (RFC 4443 section 2.2: any unicast address of the node).
+    #[must_use]
+    pub fn new(ipv4: Option<Ipv4Addr>, ipv6: Option<Ipv6Addr>, mac: MacAddr) -> Self {
+        Self {
+            ipv4: ipv4.unwrap_or(Ipv4Addr::new(192, 0, 0, 8)),
+            ipv6: ipv6.unwrap_or_else(|| mac.link_local()),
+        }
+    }
+}
 
 impl Endpoint {
     /// A port of `subnet` (L2 VNI) in `network` (L3 VNI), with its counters at `slot`. An address that the port
@@ -35,6 +59,7 @@ impl Endpoint {
         mac: MacAddr,
         ipv4: Option<Ipv4Addr>,
         ipv6: Option<Ipv6Addr>,
+        gateways: Gateways,
     ) -> Self {
         Self {
             network: network.get(),
@@ -45,6 +70,8 @@ impl Endpoint {
             ipv4: ipv4.unwrap_or(Ipv4Addr::UNSPECIFIED).octets(),
             ipv6: ipv6.unwrap_or(Ipv6Addr::UNSPECIFIED).octets(),
             link_local: mac.link_local().octets(),
+            gateway_ipv4: gateways.ipv4.octets(),
+            gateway_ipv6: gateways.ipv6.octets(),
         }
     }
 
@@ -74,6 +101,20 @@ impl Endpoint {
     #[inline(always)]
     pub const fn mac(&self) -> [u8; 6] {
         self.mac
+    }
+
+    /// The IPv4 address that the port is told of errors from.
+    #[must_use]
+    #[inline(always)]
+    pub const fn gateway_ipv4(&self) -> [u8; 4] {
+        self.gateway_ipv4
+    }
+
+    /// The IPv6 address that the port is told of errors from.
+    #[must_use]
+    #[inline(always)]
+    pub const fn gateway_ipv6(&self) -> [u8; 16] {
+        self.gateway_ipv6
     }
 
     /// Whether the port may send from this IPv4 address.

@@ -11,6 +11,7 @@ mod address;
 mod counters;
 mod drop_reason;
 mod endpoint;
+mod flood;
 mod host;
 mod limit;
 mod next_hop;
@@ -20,7 +21,8 @@ mod vtep;
 pub use address::{IpKey, MacKey, family};
 pub use counters::{PortCounters, Traffic};
 pub use drop_reason::DropReason;
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, Gateways};
+pub use flood::{FloodKey, FloodMember, MOST_FLOOD_VTEPS, flood_group};
 pub use host::HostConfig;
 pub use limit::{Limits, PortLimits, Rate};
 pub use next_hop::{HostRoute, NextHop, kind};
@@ -53,6 +55,9 @@ pub mod maps {
     pub const VTEP_VNIS: &str = "VTEP_VNIS";
     /// Hash from [`VtepAddr`](crate::VtepAddr) to [`VtepEntry`](crate::VtepEntry): how to reach a VTEP.
     pub const VTEPS: &str = "VTEPS";
+    /// Hash from [`FloodKey`](crate::FloodKey) to [`FloodMember`](crate::FloodMember): who gets a copy of what is for
+    /// a whole subnet.
+    pub const FLOOD: &str = "FLOOD";
     /// Per-CPU array from a port's slot to [`PortCounters`](crate::PortCounters); slot 0 counts what belongs to
     /// no port.
     pub const COUNTERS: &str = "COUNTERS";
@@ -60,8 +65,8 @@ pub mod maps {
     pub const LIMITS: &str = "LIMITS";
 
     /// All of them.
-    pub const ALL: [&str; 11] =
-        [ABI, HOST, ENDPOINTS, HOSTS, PREFIXES, FDB, VNIS, VTEP_VNIS, VTEPS, COUNTERS, LIMITS];
+    pub const ALL: [&str; 12] =
+        [ABI, HOST, ENDPOINTS, HOSTS, PREFIXES, FDB, VNIS, VTEP_VNIS, VTEPS, FLOOD, COUNTERS, LIMITS];
 }
 
 /// Names of the programs, as in the object file.

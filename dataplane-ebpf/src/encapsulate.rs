@@ -5,11 +5,12 @@ use weft_dataplane_abi::{DropReason, HostConfig, NextHop, VtepEntry};
 use weft_vxlan::{HEADER_LEN, source_port};
 
 use crate::headers::{ETHERNET_LEN, Ethernet, IPV4_LEN, Ipv4, OUTER_IPV4_LEN, Udp, ethertype, protocol};
+use crate::icmp_error::Refusal;
 use crate::ip::{Version, set_macs};
-use crate::maps;
 use crate::packet::Wire;
 use crate::skb::{GrowError, Skb};
 use crate::verdict::{Action, Verdict};
+use crate::{maps, path_mtu, ttl};
 
 /// Everything in front of the inner network header.
 #[repr(C)]
@@ -24,10 +25,12 @@ struct Outer {
 unsafe impl Wire for Outer {}
 const _: () = assert!(size_of::<Outer>() == OUTER_IPV4_LEN + ETHERNET_LEN);
 
+/// Bytes that an IP packet gains.
+const OVERHEAD: u32 = OUTER_IPV4_LEN as u32;
 const DONT_FRAGMENT: [u8; 2] = [0x40, 0];
 const TTL: u8 = 64;
 
-/// Sends the frame to the next hop's VTEP, with these inner MACs.
+/// Sends the frame to the next hop's VTEP, with these inner MACs, and with one hop less if it is `routed`.
 #[inline(always)]
 pub fn encapsulate(
     skb: &mut Skb,
@@ -36,16 +39,20 @@ pub fn encapsulate(
     version: Version,
     destination: [u8; 6],
     source: [u8; 6],
+    routed: bool,
 ) -> Verdict {
     let entry = maps::vtep(next_hop.vtep()).ok_or(DropReason::NoVtep)?;
     let frame = skb.len();
     let outer_ip = frame + (OUTER_IPV4_LEN - ETHERNET_LEN) as u32;
-    // A super-packet is cut to the sender's segment size later, which its MTU bounds.
-    let limit = if skb.is_gso() { u16::MAX as u32 } else { entry.mtu() as u32 };
-    if outer_ip > limit {
-        return Err(DropReason::TooBig);
+    let mtu = (entry.mtu() as u32).saturating_sub(OVERHEAD);
+    if !path_mtu::fits(skb, version, mtu)? {
+        return Ok(Action::Refuse(Refusal::TooBig { mtu }));
     }
-    if !entry.is_resolved() {
+    if routed {
+        ttl::decrement(skb, version)?;
+    }
+    // A super-packet that is longer than its outer header could say is cut by the kernel's device first.
+    if !entry.is_resolved() || outer_ip > u16::MAX as u32 {
         return through_kernel(skb, host, next_hop, destination, source);
     }
     let port = source_port(skb.flow_hash());

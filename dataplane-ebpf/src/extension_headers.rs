@@ -25,15 +25,24 @@ pub fn follow(packet: &Packet<'_>, frame: usize) -> bool {
     }
 }
 
-/// Offset of the ICMPv6 message behind the extension headers, if that is what they lead to. Of a fragmented packet
-/// only the first fragment says so, and must say so (RFC 7112).
+/// Offset of the ICMPv6 message behind the extension headers, if that is what they lead to.
 #[inline(always)]
 pub fn icmpv6_behind(packet: &Packet<'_>, frame: usize) -> Result<Option<usize>, DropReason> {
+    match transport(packet, frame)? {
+        Some((protocol::ICMPV6, at)) => Ok(Some(at)),
+        _ => Ok(None),
+    }
+}
+
+/// What the extension headers, if any, lead to, and its offset. Of a fragmented packet only the first fragment says so,
+/// and must say so (RFC 7112); `None` for the others.
+#[inline(always)]
+pub fn transport(packet: &Packet<'_>, frame: usize) -> Result<Option<(u8, usize)>, DropReason> {
     let mut next = packet.get::<Ipv6>(frame + ETHERNET_LEN)?.next_header;
     let mut at = frame + ETHERNET_LEN + IPV6_LEN;
     for _ in 0..MOST {
         if !is_extension(next) {
-            return Ok((next == protocol::ICMPV6).then_some(at));
+            return Ok(Some((next, at)));
         }
         if at > REACH as usize {
             break;

@@ -1,14 +1,16 @@
 //! What a workload sends, from the host end of its veth: endpoint, neighbours, anti-spoofing, then routed or
-//! switched, and into another port or the tunnel.
+//! switched, and into another port or the tunnel; or copied, if it is for the whole subnet.
 
-use weft_dataplane_abi::{DropReason, Endpoint, HostConfig, MacKey, kind};
+use weft_dataplane_abi::{DropReason, Endpoint, HostConfig, IpKey, MacKey, NextHop, kind};
 
 use crate::encapsulate::encapsulate;
+use crate::flood::{self, Reach};
 use crate::headers::{ETHERNET_LEN, Ethernet, IPV6_LEN, ethertype};
+use crate::icmp_error::Refusal;
 use crate::ip::{self, Version};
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict, execute};
-use crate::{arp, endpoint, gateway, maps, neighbour_discovery, route, ttl};
+use crate::{arp, bridge, endpoint, gateway, icmp_error, maps, neighbour_discovery, route, ttl};
 
 /// All headers that any stage here looks at: up to the end of a neighbour solicitation with one option.
 const HEADERS: u32 = (ETHERNET_LEN + IPV6_LEN + 32) as u32;
@@ -19,7 +21,10 @@ pub fn run(skb: &mut Skb) -> i32 {
     let len = skb.len();
     match maps::endpoint(skb.ifindex()) {
         Some(endpoint) => {
-            let verdict = packet(skb, endpoint);
+            let verdict = match (packet(skb, endpoint), maps::host()) {
+                (Ok(Action::Refuse(refusal)), Ok(host)) => icmp_error::answer(skb, host, endpoint, refusal),
+                (verdict, _) => verdict,
+            };
             execute(skb, endpoint.slot(), len, verdict)
         }
         None => execute(skb, 0, len, Err(DropReason::UnknownEndpoint)),
@@ -37,27 +42,48 @@ fn packet(skb: &mut Skb, endpoint: &Endpoint) -> Verdict {
     let packet = skb.packet();
     let ethernet = packet.get::<Ethernet>(0)?;
     endpoint::check_mac(ethernet, endpoint)?;
+    let mac = ethernet.destination;
     if ethernet.ethertype == ethertype::ARP {
-        return arp::answer(skb, endpoint);
+        let neighbours = arp::answer(skb, endpoint, mac)?;
+        return bridge::send(skb, host, endpoint, mac, neighbours);
     }
     let version = Version::of(ethernet.ethertype)?;
-    let mac = ethernet.destination;
     if version == Version::V6 && neighbour_discovery::is_message(skb, 0)? {
-        return neighbour_discovery::answer(skb, endpoint);
+        let neighbours = neighbour_discovery::answer(skb, endpoint, mac)?;
+        return bridge::send(skb, host, endpoint, mac, neighbours);
     }
     let len = skb.len();
     let packet = skb.packet();
-    // Before the source is looked at: group reports and DHCP have none yet, which is no spoofing.
-    if mac[0] & 1 != 0 {
-        return Err(DropReason::Multicast);
-    }
     let destination = ip::destination(&packet, 0, len, version, endpoint.network())?;
-    endpoint::check_ip(&packet, version, endpoint)?;
-    if mac == host.gateway_mac() {
-        routed(skb, host, endpoint, version, destination)
-    } else {
-        switched(skb, host, endpoint, mac)
+    let multicast = mac[0] & 1 != 0;
+    // Before the source is looked at: group reports and DHCP have none yet, which is no spoofing.
+    if multicast {
+        bridge::check_group(&packet, version)?;
     }
+    endpoint::check_ip(&packet, version, endpoint)?;
+    if multicast {
+        return flood::from_port(skb, endpoint, Reach::All, DropReason::Multicast);
+    }
+    let onward = if mac == host.gateway_mac() {
+        routed(skb, host, endpoint, version, destination)?
+    } else {
+        switched(skb, endpoint, mac)?
+    };
+    match onward {
+        Onward::Here(action) => Ok(action),
+        // In one place for both: what is inlined twice needs the stack twice.
+        Onward::Tunnel { next_hop, destination, source, routed } => {
+            encapsulate(skb, host, next_hop, version, destination, source, routed)
+        }
+    }
+}
+
+/// Where a packet for one receiver goes.
+enum Onward {
+    /// Nowhere beyond this host.
+    Here(Action),
+    /// To another host, with these inner MACs, and with one hop less if it is routed.
+    Tunnel { next_hop: &'static NextHop, destination: [u8; 6], source: [u8; 6], routed: bool },
 }
 
 /// To the gateway's MAC: by destination address, within the network.
@@ -67,35 +93,41 @@ fn routed(
     host: &HostConfig,
     endpoint: &Endpoint,
     version: Version,
-    destination: weft_dataplane_abi::IpKey,
-) -> Verdict {
+    destination: IpKey,
+) -> Result<Onward, DropReason> {
     let next_hop = route::lookup(destination)?;
     if next_hop.kind() == kind::GATEWAY {
-        return gateway::answer(skb, host, version);
+        return gateway::answer(skb, host, version).map(Onward::Here);
     }
     if version == Version::V6 && endpoint.is_link_local(ip::ipv6(&skb.packet(), 0)?.source) {
         return Err(DropReason::LinkLocal);
     }
-    ttl::check(&skb.packet(), 0, version)?;
-    ttl::decrement(skb, version)?;
-    if next_hop.kind() == kind::LOCAL {
-        ip::set_macs(&mut skb.packet(), next_hop.mac(), host.gateway_mac())?;
-        skb.accept()?;
-        Ok(Action::Deliver { ifindex: next_hop.ifindex(), slot: next_hop.slot() })
-    } else {
-        encapsulate(skb, host, next_hop, version, next_hop.mac(), host.router_mac())
+    if ttl::is_spent(&skb.packet(), 0, version)? {
+        return Ok(Onward::Here(Action::Refuse(Refusal::TimeExceeded)));
     }
+    if next_hop.kind() == kind::LOCAL {
+        ttl::decrement(skb, version)?;
+        ip::set_macs(&mut skb.packet(), next_hop.mac(), host.gateway_mac())?;
+        return deliver(skb, next_hop);
+    }
+    let (destination, source) = (next_hop.mac(), host.router_mac());
+    Ok(Onward::Tunnel { next_hop, destination, source, routed: true })
 }
 
 /// To another MAC: within the subnet, as it is.
 #[inline(always)]
-fn switched(skb: &mut Skb, host: &HostConfig, endpoint: &Endpoint, mac: [u8; 6]) -> Verdict {
-    let next_hop = maps::switch(&MacKey::raw(endpoint.subnet(), mac)).ok_or(DropReason::UnknownMac)?;
+fn switched(skb: &mut Skb, endpoint: &Endpoint, mac: [u8; 6]) -> Result<Onward, DropReason> {
+    let Some(next_hop) = maps::switch(&MacKey::raw(endpoint.subnet(), mac)) else {
+        return flood::from_port(skb, endpoint, Reach::OtherHosts, DropReason::UnknownMac).map(Onward::Here);
+    };
     if next_hop.kind() == kind::LOCAL {
-        skb.accept()?;
-        Ok(Action::Deliver { ifindex: next_hop.ifindex(), slot: next_hop.slot() })
-    } else {
-        let version = Version::of(skb.packet().get::<Ethernet>(0)?.ethertype)?;
-        encapsulate(skb, host, next_hop, version, mac, endpoint.mac())
+        return deliver(skb, next_hop);
     }
+    Ok(Onward::Tunnel { next_hop, destination: mac, source: endpoint.mac(), routed: false })
+}
+
+#[inline(always)]
+fn deliver(skb: &mut Skb, next_hop: &NextHop) -> Result<Onward, DropReason> {
+    skb.accept()?;
+    Ok(Onward::Here(Action::Deliver { ifindex: next_hop.ifindex(), slot: next_hop.slot() }))
 }

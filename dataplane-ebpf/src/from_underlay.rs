@@ -1,8 +1,9 @@
 //! What other hosts send, from the underlay device: VXLAN for our VTEP is judged, decapsulated and delivered;
-//! super-packets of it go to the kernel's vxlan device; all else is not ours.
+//! super-packets of it, and what is for more than one port, go to the kernel's vxlan device; all else is not ours.
 
 use crate::decapsulate::{self, Tunnelled};
 use crate::headers::{ETHERNET_LEN, IPV6_LEN, OUTER_IPV4_LEN};
+use crate::receive::Judged;
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict, execute};
 use crate::{maps, receive};
@@ -36,11 +37,15 @@ fn packet(skb: &mut Skb) -> Verdict {
     skb.pull(HEADERS)?;
     let frame = skb.len();
     let Tunnelled { len, remote, vni } = decapsulate::tunnelled(&skb.packet(), frame)?;
-    let received = receive::judge(skb, OUTER_IPV4_LEN, len, host, remote, vni)?;
+    let received = match receive::judge(skb, OUTER_IPV4_LEN, len, host, remote, vni)? {
+        Judged::Packet(received) => received,
+        // Rare, and of any EtherType: the kernel takes the outer headers off, and it comes back in from_vxlan.
+        Judged::Bridged(_) => return Ok(Action::Pass),
+    };
     if skb.shrink(received.is_ipv6()).is_err() {
         // Refused before anything was changed: kernels before 6.3 take outer IPv4 off inner IPv4 only. Their vxlan device
         // does it, and from_vxlan judges again.
         return Ok(Action::Pass);
     }
-    receive::deliver(skb, &received)
+    receive::deliver(skb, host, &received)
 }

@@ -1,15 +1,16 @@
-//! What the kernel's vxlan device decapsulated for us: super-packets and reassembled fragments. They pass the same
-//! checks as the rest, and nothing goes on from here to the host's stack.
+//! What the kernel's vxlan device decapsulated for us: super-packets, reassembled fragments, and what is for more than
+//! one port. They pass the same checks as the rest, and nothing goes on from here to the host's stack.
 
 use weft_dataplane_abi::DropReason;
 
 use crate::headers::{ETHERNET_LEN, IPV6_LEN};
+use crate::receive::Judged;
 use crate::skb::Skb;
 use crate::verdict::{Verdict, execute};
-use crate::{maps, receive};
+use crate::{bridge, maps, receive};
 
-/// All headers that any stage here looks at.
-const HEADERS: u32 = (ETHERNET_LEN + IPV6_LEN) as u32;
+/// All headers that any stage here looks at: up to the end of a neighbour solicitation with one option.
+const HEADERS: u32 = (ETHERNET_LEN + IPV6_LEN + 32) as u32;
 
 /// The program.
 #[inline(always)]
@@ -27,8 +28,13 @@ fn packet(skb: &mut Skb) -> Verdict {
     if local != *host.vtep() {
         return Err(DropReason::UnknownVtep);
     }
+    if skb.has_vlan() {
+        return Err(DropReason::UnsupportedEthertype);
+    }
     skb.pull(HEADERS)?;
     let len = skb.len();
-    let received = receive::judge(skb, 0, len, host, remote, vni)?;
-    receive::deliver(skb, &received)
+    match receive::judge(skb, 0, len, host, remote, vni)? {
+        Judged::Packet(received) => receive::deliver(skb, host, &received),
+        Judged::Bridged(subnet) => bridge::receive(skb, &subnet),
+    }
 }

@@ -2,7 +2,9 @@
 
 use weft_dataplane_abi::{DropReason, HostConfig};
 
+use crate::checksum::updated;
 use crate::headers::{ETHERNET_LEN, Ethernet, IPV4_LEN, IPV6_LEN, Icmp, Ipv4, Ipv6, protocol};
+use crate::icmp_error::Refusal;
 use crate::ip::Version;
 use crate::packet::Packet;
 use crate::skb::Skb;
@@ -16,10 +18,18 @@ const ECHO_REPLY_V6: u8 = 129;
 /// What the gateway's answers start with.
 const TTL: u8 = 64;
 
-/// Turns an echo request into its reply; everything else for the gateway is refused.
+/// Turns an echo request into its reply; everything else for the gateway is refused. Who tries a UDP or TCP port is told:
+/// traceroute to the gateway ends by that.
 #[inline(always)]
 pub fn answer(skb: &mut Skb, host: &HostConfig, version: Version) -> Verdict {
     let mut packet = skb.packet();
+    let transport = match version {
+        Version::V4 => packet.get::<Ipv4>(ETHERNET_LEN)?.protocol,
+        Version::V6 => packet.get::<Ipv6>(ETHERNET_LEN)?.next_header,
+    };
+    if matches!(transport, protocol::UDP | protocol::TCP) {
+        return Ok(Action::Refuse(Refusal::PortUnreachable));
+    }
     match version {
         Version::V4 => answer_ipv4(&mut packet)?,
         Version::V6 => answer_ipv6(&mut packet)?,
@@ -69,14 +79,4 @@ fn answer_ipv6(packet: &mut Packet<'_>) -> Result<(), DropReason> {
     core::mem::swap(&mut ip.source, &mut ip.destination);
     ip.hop_limit = TTL;
     Ok(())
-}
-
-/// The checksum after one word under it changed (RFC 1624 section 3, equation 3).
-#[inline(always)]
-fn updated(checksum: [u8; 2], old: u16, new: u16) -> [u8; 2] {
-    let mut sum = !u16::from_be_bytes(checksum) as u32 & 0xffff;
-    sum += (!old as u32 & 0xffff) + new as u32;
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    (!(sum as u16)).to_be_bytes()
 }

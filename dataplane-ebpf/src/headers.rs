@@ -21,6 +21,7 @@ pub mod ethertype {
 /// IP protocol numbers.
 pub mod protocol {
     pub const ICMP: u8 = 1;
+    pub const TCP: u8 = 6;
     pub const UDP: u8 = 17;
     pub const ICMPV6: u8 = 58;
 }
@@ -57,6 +58,18 @@ impl Ipv4 {
     #[inline(always)]
     pub fn is_fragment(&self) -> bool {
         u16::from_be_bytes(self.flags_fragment) & 0x3fff != 0
+    }
+
+    /// Whether it is a later part of a fragmented packet, without the transport header.
+    #[inline(always)]
+    pub fn is_later_fragment(&self) -> bool {
+        u16::from_be_bytes(self.flags_fragment) & 0x1fff != 0
+    }
+
+    /// Bytes of the header, options included.
+    #[inline(always)]
+    pub fn header_len(&self) -> usize {
+        (self.version_ihl & 0xf) as usize * 4
     }
 }
 

@@ -63,6 +63,20 @@ pub fn destination(
     }
 }
 
+/// The source of the packet behind the Ethernet header at `frame`, within `network`.
+#[inline(always)]
+pub fn source(
+    packet: &Packet<'_>,
+    frame: usize,
+    version: Version,
+    network: u32,
+) -> Result<IpKey, DropReason> {
+    Ok(match version {
+        Version::V4 => IpKey::ipv4(network, ipv4(packet, frame)?.source),
+        Version::V6 => IpKey::ipv6(network, ipv6(packet, frame)?.source),
+    })
+}
+
 /// The IPv4 header behind the Ethernet header at `frame`.
 #[inline(always)]
 pub fn ipv4<'a>(packet: &'a Packet<'_>, frame: usize) -> Result<&'a Ipv4, DropReason> {

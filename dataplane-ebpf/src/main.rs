@@ -8,22 +8,27 @@
 #![no_main]
 
 mod arp;
+mod bridge;
+mod checksum;
 mod counters;
 mod decapsulate;
 mod encapsulate;
 mod endpoint;
 mod extension_headers;
+mod flood;
 mod from_pod;
 mod from_underlay;
 mod from_vxlan;
 mod gateway;
 mod guard;
 mod headers;
+mod icmp_error;
 mod ip;
 mod limit;
 mod maps;
 mod neighbour_discovery;
 mod packet;
+mod path_mtu;
 mod receive;
 mod route;
 mod skb;

@@ -8,9 +8,11 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray};
 use weft_dataplane_abi::{
-    DropReason, Endpoint, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, PortLimits, VniEntry, VtepAddr,
-    VtepEntry, VtepVniKey,
+    DropReason, Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters,
+    PortLimits, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
 };
+
+use crate::icmp_error::{MessageV4, MessageV6};
 
 /// Sizes that the object declares; the daemon overrides each of them.
 const SIZE: u32 = 1024;
@@ -34,9 +36,17 @@ static VTEP_VNIS: HashMap<VtepVniKey, u8> = HashMap::with_max_entries(SIZE, BPF_
 #[map]
 static VTEPS: HashMap<VtepAddr, VtepEntry> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
 #[map]
+static FLOOD: HashMap<FloodKey, FloodMember> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
+#[map]
 static COUNTERS: PerCpuArray<PortCounters> = PerCpuArray::with_max_entries(SIZE, 0);
 #[map]
 static LIMITS: Array<PortLimits> = Array::with_max_entries(SIZE, 0);
+
+/// Where a CPU builds its ICMP errors; of no meaning to the daemon, and not pinned.
+#[map]
+static MESSAGE_V4: PerCpuArray<MessageV4> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+static MESSAGE_V6: PerCpuArray<MessageV6> = PerCpuArray::with_max_entries(1, 0);
 
 /// This host, once the daemon has written it.
 #[inline(always)]
@@ -95,6 +105,13 @@ pub fn vtep(address: &VtepAddr) -> Option<&'static VtepEntry> {
     unsafe { VTEPS.get(address) }
 }
 
+/// Who is at a place in one of a subnet's lists of those who get copies.
+#[inline(always)]
+pub fn flood(key: &FloodKey) -> Option<&'static FloodMember> {
+    // SAFETY: as for `endpoint`.
+    unsafe { FLOOD.get(key) }
+}
+
 /// This CPU's counters of a port.
 #[inline(always)]
 pub fn counters(slot: u32) -> Option<&'static mut PortCounters> {
@@ -111,4 +128,20 @@ pub fn limits(slot: u32) -> Option<&'static mut PortLimits> {
     // SAFETY: the pointer is a value of a map that never goes away while the program runs. Other CPUs may write the
     // same words, which are whole each and mean something whatever they hold.
     Some(unsafe { &mut *limits })
+}
+
+/// This CPU's place to build an ICMP error.
+#[inline(always)]
+pub fn message_v4() -> Option<&'static mut MessageV4> {
+    let message = MESSAGE_V4.get_ptr_mut(0)?;
+    // SAFETY: as for `counters`.
+    Some(unsafe { &mut *message })
+}
+
+/// This CPU's place to build an ICMPv6 error.
+#[inline(always)]
+pub fn message_v6() -> Option<&'static mut MessageV6> {
+    let message = MESSAGE_V6.get_ptr_mut(0)?;
+    // SAFETY: as for `counters`.
+    Some(unsafe { &mut *message })
 }

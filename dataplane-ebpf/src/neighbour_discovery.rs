@@ -1,14 +1,18 @@
-//! IPv6 neighbour discovery (RFC 4861): solicitations are answered in place, as ARP is.
+//! IPv6 neighbour discovery (RFC 4861): as ARP, answered in place, or let out and in where the control plane does not
+//! know the answer.
+
+use core::hint::black_box;
 
 use weft_dataplane_abi::{DropReason, Endpoint, HostRoute, IpKey, kind};
 
+use crate::bridge::{self, Neighbours, Receivers, Subnet};
+use crate::checksum;
 use crate::extension_headers;
-use crate::headers::{ETHERNET_LEN, IPV6_LEN, Icmp, Ipv6, protocol};
+use crate::headers::{ETHERNET_LEN, Ethernet, IPV6_LEN, Icmp, Ipv6, protocol};
 use crate::ip::set_macs;
 use crate::maps;
 use crate::packet::{Packet, Wire};
-use crate::skb::Skb;
-use crate::verdict::{Action, Verdict};
+use crate::skb::{self, Skb};
 
 const ROUTER_SOLICITATION: u8 = 133;
 const REDIRECT: u8 = 137;
@@ -84,10 +88,18 @@ fn is_kind(packet: &Packet<'_>, message: usize) -> bool {
     }
 }
 
-/// Answers a solicitation for an address of the port's subnet.
+/// Answers a solicitation for an address of the port's subnet, and lets out what other hosts should hear.
 #[inline(always)]
-pub fn answer(skb: &mut Skb, endpoint: &Endpoint) -> Verdict {
-    let (source, target, route) = solicited(&skb.packet(), endpoint)?;
+pub fn answer(skb: &mut Skb, endpoint: &Endpoint, to: [u8; 6]) -> Result<Neighbours, DropReason> {
+    let (source, target, route) = match solicited(&skb.packet(), endpoint, to)? {
+        Asked::Known(source, target, route) => (source, target, route),
+        Asked::Elsewhere(reason) => {
+            if claimed(&skb.packet())?.is_none() {
+                return Err(DropReason::NeighbourNoise);
+            }
+            return Ok(Neighbours::Elsewhere(reason));
+        }
+    };
     let mac = route.neighbour_mac(endpoint.subnet()).ok_or(DropReason::UnknownNeighbour)?;
     let mut flags = FLAG_OVERRIDE;
     if route.next_hop().kind() == kind::GATEWAY {
@@ -106,15 +118,20 @@ pub fn answer(skb: &mut Skb, endpoint: &Endpoint) -> Verdict {
     let mut packet = skb.packet();
     set_macs(&mut packet, to_mac, mac)?;
     write(&mut packet, target, to, mac, flags)?;
-    Ok(Action::Reply)
+    Ok(Neighbours::Answered)
 }
 
-/// Checks a solicitation (RFC 4861 section 7.1.1) and its sender, and finds the target: (source, target, route).
+/// What a port's message asks for.
+enum Asked {
+    /// An address that the control plane knows: source, target, route.
+    Known([u8; 16], [u8; 16], &'static HostRoute),
+    /// Something that only other hosts may know, or should hear. Otherwise it is dropped for the reason.
+    Elsewhere(DropReason),
+}
+
+/// Checks a message to the MAC `to` (RFC 4861 section 7.1) and its sender, and finds the target.
 #[inline(always)]
-fn solicited(
-    packet: &Packet<'_>,
-    endpoint: &Endpoint,
-) -> Result<([u8; 16], [u8; 16], &'static HostRoute), DropReason> {
+fn solicited(packet: &Packet<'_>, endpoint: &Endpoint, to: [u8; 6]) -> Result<Asked, DropReason> {
     let ip = packet.get::<Ipv6>(ETHERNET_LEN)?;
     let detecting = ip.source == [0; 16];
     if !detecting && !endpoint.owns_ipv6(ip.source) {
@@ -134,15 +151,62 @@ fn solicited(
             return Err(DropReason::SpoofedMac);
         }
     }
+    if message.kind == ADVERTISEMENT && to[0] & 1 == 0 {
+        return Ok(Asked::Elsewhere(DropReason::NeighbourNoise));
+    }
     if message.kind != SOLICITATION || endpoint.owns_ipv6(message.target) {
         return Err(DropReason::NeighbourNoise);
     }
     if ip.hop_limit != 255 || message.code != 0 {
         return Err(DropReason::Malformed);
     }
-    let route = maps::host_route(&IpKey::ipv6(endpoint.network(), message.target))
-        .ok_or(DropReason::UnknownNeighbour)?;
-    Ok((ip.source, message.target, route))
+    match maps::host_route(&IpKey::ipv6(endpoint.network(), message.target)) {
+        // In memory: the compiler would keep each byte in a register, and those on the stack, which has 512 bytes.
+        Some(route) => Ok(Asked::Known(black_box(ip.source), black_box(message.target), route)),
+        // The port looks for an address that it could not use.
+        None if detecting => Err(DropReason::UnknownNeighbour),
+        None => Ok(Asked::Elsewhere(DropReason::UnknownNeighbour)),
+    }
+}
+
+/// The link-layer address that a message's one option claims; the frame's source MAC if it has no option; `None` if it
+/// has others, in which a second claim could hide.
+#[inline(always)]
+fn claimed(packet: &Packet<'_>) -> Result<Option<[u8; 6]>, DropReason> {
+    const BARE: u16 = size_of::<Message>() as u16;
+    const WITH_OPTION: u16 = BARE + size_of::<LinkLayerOption>() as u16;
+    match u16::from_be_bytes(packet.get::<Ipv6>(ETHERNET_LEN)?.payload_length) {
+        BARE => Ok(Some(packet.get::<Ethernet>(0)?.source)),
+        WITH_OPTION => {
+            let option = packet.get::<LinkLayerOption>(OPTION)?;
+            let link_layer = option.kind == SOURCE_LINK_LAYER || option.kind == TARGET_LINK_LAYER;
+            Ok((link_layer && option.length == 1).then_some(option.mac))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What another host sends into a subnet, to the MAC `to`. Routers and redirects are the control plane's matter: those
+/// of others are not heard.
+#[inline(always)]
+pub fn receive(skb: &mut Skb, subnet: &Subnet, to: [u8; 6]) -> Result<Receivers, DropReason> {
+    let packet = skb.packet();
+    let source = packet.get::<Ipv6>(ETHERNET_LEN)?.source;
+    let Ok(message) = packet.get::<Message>(ICMP) else { return Err(DropReason::NeighbourNoise) };
+    let Some(mac) = claimed(&packet)? else { return Err(DropReason::NeighbourNoise) };
+    bridge::check_mac(subnet, mac)?;
+    if source != [0; 16] {
+        bridge::check_claim(subnet, &IpKey::ipv6(subnet.network, source), mac)?;
+    }
+    let target = IpKey::ipv6(subnet.network, message.target);
+    match message.kind {
+        SOLICITATION => Ok(Receivers::Owner(target)),
+        ADVERTISEMENT => {
+            bridge::check_claim(subnet, &target, mac)?;
+            Ok(Receivers::of(to))
+        }
+        _ => Err(DropReason::NeighbourNoise),
+    }
 }
 
 /// Writes the advertisement over the solicitation.
@@ -155,6 +219,7 @@ fn write(
     flags: u8,
 ) -> Result<(), DropReason> {
     const LENGTH: u16 = (size_of::<Message>() + size_of::<LinkLayerOption>()) as u16;
+    const SUMMED: usize = 32 + LENGTH as usize;
     let ip = packet.get_mut::<Ipv6>(ETHERNET_LEN)?;
     ip.payload_length = LENGTH.to_be_bytes();
     ip.hop_limit = 255;
@@ -171,25 +236,10 @@ fn write(
     message.flags = flags;
     message.reserved = [0; 3];
     message.target = target;
-    // Target twice: in the message, and in the pseudo-header as the source (RFC 8200 section 8.1).
-    let mut sum = 2 * words(&target) + words(&to) + words(&mac);
-    sum += LENGTH as u32 + protocol::ICMPV6 as u32;
-    sum += u16::from_be_bytes([ADVERTISEMENT, 0]) as u32 + u16::from_be_bytes([flags, 0]) as u32;
-    sum += u16::from_be_bytes([TARGET_LINK_LAYER, 1]) as u32;
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    message.checksum = (!(sum as u16)).to_be_bytes();
+    // The pseudo-header (RFC 8200 section 8.1): both addresses, which lie in front of the message, and these two.
+    let summed = packet.get::<[u8; SUMMED]>(ETHERNET_LEN + IPV6_LEN - 32)?;
+    let sum = u16::from_be_bytes(checksum::fold(skb::checksum(summed, SUMMED, 0)?).to_ne_bytes());
+    let sum = sum as u32 + LENGTH as u32 + protocol::ICMPV6 as u32;
+    packet.get_mut::<Message>(ICMP)?.checksum = checksum::complement(sum);
     Ok(())
-}
-
-/// Sum of the big-endian words.
-#[inline(always)]
-fn words<const N: usize>(bytes: &[u8; N]) -> u32 {
-    let mut sum = 0;
-    let mut at = 0;
-    while at + 1 < N {
-        sum += u16::from_be_bytes([bytes[at], bytes[at + 1]]) as u32;
-        at += 2;
-    }
-    sum
 }

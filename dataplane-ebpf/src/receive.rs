@@ -3,16 +3,28 @@
 
 use weft_dataplane_abi::{DropReason, HostConfig, MacKey, NextHop, VtepAddr, VtepVniKey, kind, vni_kind};
 
-use crate::headers::Ethernet;
+use crate::bridge::Subnet;
+use crate::encapsulate::encapsulate;
+use crate::headers::{Ethernet, ethertype};
+use crate::icmp_error::{self, Macs, Refusal};
 use crate::ip::{self, Version};
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict};
 use crate::{maps, neighbour_discovery, route, ttl};
 
-/// A frame that passed all checks.
+/// What a frame from another host is.
+pub enum Judged {
+    /// A packet for one port, all checks passed.
+    Packet(Received),
+    /// ARP, neighbour discovery, broadcast or multicast of the subnet.
+    Bridged(Subnet),
+}
+
+/// A packet for one port.
 pub struct Received {
     next_hop: &'static NextHop,
     routed: bool,
+    spent: bool,
     version: Version,
     destination: [u8; 6],
     source: [u8; 6],
@@ -32,20 +44,28 @@ pub fn judge(
     skb: &mut Skb,
     frame: usize,
     len: u32,
-    host: &HostConfig,
+    host: &'static HostConfig,
     remote: VtepAddr,
     vni: u32,
-) -> Result<Received, DropReason> {
+) -> Result<Judged, DropReason> {
     let entry = maps::vni(vni).ok_or(DropReason::UnknownVni)?;
     if !maps::may_send(&VtepVniKey::raw(vni, remote)) {
         return Err(DropReason::UnknownVtep);
     }
-    let version = Version::of(skb.packet().get::<Ethernet>(frame)?.ethertype)?;
     let routed = entry.kind() == vni_kind::NETWORK;
-    // Neighbours are told by the control plane, here as there: nobody needs to hear it from another host. Routed, it
-    // has lost the hop limit of 255 that makes it count.
-    if !routed && version == Version::V6 && neighbour_discovery::is_message(skb, frame)? {
-        return Err(DropReason::NeighbourNoise);
+    let subnet = Subnet { host, network: entry.network(), vni };
+    let packet = skb.packet();
+    let ethernet = packet.get::<Ethernet>(frame)?;
+    let mac = ethernet.destination;
+    if !routed && ethernet.ethertype == ethertype::ARP {
+        return Ok(Judged::Bridged(subnet));
+    }
+    let version = Version::of(ethernet.ethertype)?;
+    // Routed, neighbour discovery has lost the hop limit of 255 that makes it count.
+    if !routed
+        && (mac[0] & 1 != 0 || (version == Version::V6 && neighbour_discovery::is_message(skb, frame)?))
+    {
+        return Ok(Judged::Bridged(subnet));
     }
     let packet = &skb.packet();
     let ethernet = packet.get::<Ethernet>(frame)?;
@@ -54,10 +74,9 @@ pub fn judge(
         if ethernet.destination != host.router_mac() {
             return Err(DropReason::NotRouterMac);
         }
-        ttl::check(packet, frame, version)?;
         route::lookup(destination)?
     } else {
-        switched(vni, ethernet.destination)?
+        maps::switch(&MacKey::raw(vni, ethernet.destination)).ok_or(DropReason::UnknownMac)?
     };
     // Only ever into a port: what another host sends is not sent on.
     if next_hop.kind() != kind::LOCAL {
@@ -65,21 +84,17 @@ pub fn judge(
     }
     let (destination, source) =
         if routed { (next_hop.mac(), host.gateway_mac()) } else { (ethernet.destination, ethernet.source) };
-    Ok(Received { next_hop, routed, version, destination, source })
+    let spent = routed && ttl::is_spent(packet, frame, version)?;
+    Ok(Judged::Packet(Received { next_hop, routed, spent, version, destination, source }))
 }
 
+/// Delivers the packet, or tells its sender that its hops end here. Its Ethernet header is written again in full: where
+/// weft took the outer headers off, the kernel kept the outer one in front.
 #[inline(always)]
-fn switched(subnet: u32, mac: [u8; 6]) -> Result<&'static NextHop, DropReason> {
-    if mac[0] & 1 != 0 {
-        return Err(DropReason::Multicast);
+pub fn deliver(skb: &mut Skb, host: &HostConfig, received: &Received) -> Verdict {
+    if received.spent {
+        return expired(skb, host, received);
     }
-    maps::switch(&MacKey::raw(subnet, mac)).ok_or(DropReason::UnknownMac)
-}
-
-/// Delivers the packet. Its Ethernet header is written again in full: where weft took the outer headers off, the
-/// kernel kept the outer one in front.
-#[inline(always)]
-pub fn deliver(skb: &mut Skb, received: &Received) -> Verdict {
     if received.routed {
         ttl::decrement(skb, received.version)?;
     }
@@ -90,4 +105,23 @@ pub fn deliver(skb: &mut Skb, received: &Received) -> Verdict {
     ethernet.ethertype = received.version.ethertype();
     skb.accept()?;
     Ok(Action::Deliver { ifindex: received.next_hop.ifindex(), slot: received.next_hop.slot() })
+}
+
+/// The second router of a path (symmetric IRB) found no hop left: the gateway of the destination's subnet says so,
+/// through the tunnel to the sender's host. Nothing that came out of a tunnel goes on: what leaves is weft's own message.
+#[inline(always)]
+fn expired(skb: &mut Skb, host: &HostConfig, received: &Received) -> Verdict {
+    let reason = DropReason::TtlExpired;
+    let endpoint = maps::endpoint(received.next_hop.ifindex()).ok_or(reason)?;
+    let sender = ip::source(&skb.packet(), 0, received.version, endpoint.network())?;
+    let back = route::lookup(sender).map_err(|_| reason)?;
+    if back.kind() != kind::REMOTE {
+        return Err(reason);
+    }
+    let macs = Macs { destination: back.mac(), source: host.router_mac() };
+    icmp_error::turn_into(skb, host, endpoint, received.version, macs, Refusal::TimeExceeded)?;
+    match encapsulate(skb, host, back, received.version, back.mac(), host.router_mac(), false)? {
+        Action::Transmit { ifindex } => Ok(Action::Answer { reason, ifindex }),
+        _ => Err(reason),
+    }
 }

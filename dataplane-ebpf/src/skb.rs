@@ -1,6 +1,8 @@
 //! The TC context: what the kernel knows of a packet, and the helpers that change or send it.
 
-use aya_ebpf::bindings::{__sk_buff, bpf_adj_room_mode, bpf_tunnel_key};
+use aya_ebpf::bindings::{
+    __sk_buff, BPF_F_ADJ_ROOM_FIXED_GSO, BPF_F_RECOMPUTE_CSUM, bpf_adj_room_mode, bpf_tunnel_key,
+};
 use aya_ebpf::helpers::generated as helper;
 use aya_ebpf::programs::TcContext;
 use weft_dataplane_abi::{DropReason, VtepAddr};
@@ -12,6 +14,13 @@ use crate::packet::Packet;
 const ALREADY: i64 = -114;
 /// `skb->pkt_type`: for this host.
 const PACKET_HOST: u32 = 0;
+
+/// Bytes that [`Skb::make_room`] takes from the front of a packet: more than lie before any checksum to be filled in.
+const LEFT_BEHIND: u32 = 1024;
+/// What the kernel takes from a packet's front at once.
+const MOST_ADJUSTED: u32 = 0xfff;
+/// So many times are enough for the largest packet.
+const MOST_CUTS: u32 = 17;
 
 /// How room for the outer headers could not be made.
 pub enum GrowError {
@@ -32,6 +41,12 @@ impl Skb {
     #[inline(always)]
     pub fn new(ctx: &TcContext) -> Self {
         Self { ctx: ctx.skb.skb }
+    }
+
+    /// The same packet, for a function that is not inlined: it gets the context in a register.
+    #[inline(always)]
+    pub fn again(&mut self) -> Self {
+        Self { ctx: self.ctx }
     }
 
     /// The linear bytes.
@@ -55,11 +70,17 @@ impl Skb {
         unsafe { (*self.ctx).ifindex }
     }
 
-    /// Whether it is a super-packet that is segmented later (GSO).
+    /// Payload of each segment of a super-packet that is segmented later (GSO), in bytes; 0: it is none.
+    #[inline(always)]
+    pub fn gso_size(&self) -> u32 {
+        // SAFETY: the context is the kernel's.
+        unsafe { (*self.ctx).gso_size }
+    }
+
+    /// Whether it is a super-packet.
     #[inline(always)]
     pub fn is_gso(&self) -> bool {
-        // SAFETY: the context is the kernel's.
-        unsafe { (*self.ctx).gso_size != 0 }
+        self.gso_size() != 0
     }
 
     /// Whether a VLAN tag was taken off and lies in the metadata.
@@ -129,6 +150,65 @@ impl Skb {
         accepted(unsafe { helper::bpf_skb_change_tail(self.ctx, len, 0) })
     }
 
+    /// Copies `len` bytes from `offset` on, linear or not, to the start of `to`; at least one.
+    #[inline(always)]
+    pub fn read(&mut self, offset: u32, to: &mut [u8], len: usize) -> Result<(), DropReason> {
+        let len = within(len, to.len())?;
+        // SAFETY: the context is the kernel's, and `to` has `len` bytes.
+        accepted(unsafe { helper::bpf_skb_load_bytes(self.ctx.cast(), offset, to.as_mut_ptr().cast(), len) })
+    }
+
+    /// Makes room for `len` other bytes: no super-packet any more, and no checksum that the kernel is yet to fill in.
+    /// Whether the latter is certain: it is not if the packet has been encapsulated before.
+    #[inline(always)]
+    pub fn make_room(&mut self, len: u32) -> Result<bool, DropReason> {
+        // Setting the length also drops the GSO marks. Taking a stretch from the front then leaves behind where a
+        // checksum was to be filled in (`csum_start`), and with that the wish for it.
+        if self.resize(len + LEFT_BEHIND).is_ok() && self.take_off(LEFT_BEHIND).is_ok() {
+            return Ok(true);
+        }
+        // The length of a packet that has been encapsulated before changes at its front only.
+        self.cut(len)?;
+        Ok(false)
+    }
+
+    /// Writes the first `len` bytes of `frame` over the packet's; at least one.
+    #[inline(always)]
+    pub fn write(&mut self, frame: &[u8], len: usize) -> Result<(), DropReason> {
+        let len = within(len, frame.len())?;
+        let (from, flags) = (frame.as_ptr().cast(), BPF_F_RECOMPUTE_CSUM as u64);
+        // SAFETY: the context is the kernel's, and `frame` has `len` bytes.
+        accepted(unsafe { helper::bpf_skb_store_bytes(self.ctx, 0, from, len, flags) })
+    }
+
+    /// Sets the packet's length by cutting or growing it behind the Ethernet header.
+    #[inline(always)]
+    fn cut(&mut self, len: u32) -> Result<(), DropReason> {
+        if self.len() < len {
+            return self.adjust((len - self.len()) as i32);
+        }
+        for _ in 0..MOST_CUTS {
+            let excess = self.len() - len;
+            if excess == 0 {
+                return Ok(());
+            }
+            self.take_off(if excess < MOST_ADJUSTED { excess } else { MOST_ADJUSTED })?;
+        }
+        Err(DropReason::KernelRefused)
+    }
+
+    #[inline(always)]
+    fn take_off(&mut self, bytes: u32) -> Result<(), DropReason> {
+        self.adjust(-(bytes as i32))
+    }
+
+    #[inline(always)]
+    fn adjust(&mut self, difference: i32) -> Result<(), DropReason> {
+        let (mode, flags) = (bpf_adj_room_mode::BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO as u64);
+        // SAFETY: the context is the kernel's.
+        accepted(unsafe { helper::bpf_skb_adjust_room(self.ctx, difference, mode, flags) })
+    }
+
     /// Tells the kernel that a byte which its checksum of the whole packet covers has changed; `difference` is
     /// the change of the one's complement sum. Nothing happens if the kernel holds no such checksum.
     #[inline(always)]
@@ -154,8 +234,8 @@ impl Skb {
         accepted(unsafe { helper::bpf_skb_change_type(self.ctx, PACKET_HOST) })
     }
 
-    /// Tells the kernel's vxlan device where to send the packet.
-    #[inline(always)]
+    /// Tells the kernel's vxlan device where to send the packet. On its own, as its callers have little stack left.
+    #[inline(never)]
     pub fn set_tunnel(&mut self, local: &VtepAddr, remote: &VtepAddr, vni: u32) -> Result<(), DropReason> {
         use aya_ebpf::bindings as b;
         // SAFETY: all zero is a valid key.
@@ -183,6 +263,13 @@ impl Skb {
         Ok((VtepAddr::ipv4(local.to_be_bytes()), VtepAddr::ipv4(remote.to_be_bytes()), key.tunnel_id))
     }
 
+    /// Sends a copy out of a device; whether the device took it.
+    #[inline(always)]
+    pub fn send_copy(&mut self, ifindex: u32) -> bool {
+        // SAFETY: the context is the kernel's.
+        unsafe { helper::bpf_clone_redirect(self.ctx, ifindex, 0) == 0 }
+    }
+
     /// Verdict: sends the packet out of a device.
     #[inline(always)]
     pub fn redirect(&self, ifindex: u32) -> i32 {
@@ -201,4 +288,22 @@ impl Skb {
 #[inline(always)]
 fn accepted(answer: i64) -> Result<(), DropReason> {
     if answer == 0 { Ok(()) } else { Err(DropReason::KernelRefused) }
+}
+
+/// `len` if it is at least one and at most `most`, where the verifier sees that it is: without the black box the compiler
+/// knows a narrower range from before, and drops the part of the test that the verifier needs.
+#[inline(always)]
+fn within(len: usize, most: usize) -> Result<u32, DropReason> {
+    let len = core::hint::black_box(len);
+    if len == 0 || len > most { Err(DropReason::Malformed) } else { Ok(len as u32) }
+}
+
+/// One's complement sum, in the machine's byte order, of the first `len` bytes, at least one, and of `seed`. `len` is a
+/// multiple of four, and at most 512 before Linux 6.13.
+#[inline(always)]
+pub fn checksum(bytes: &[u8], len: usize, seed: u32) -> Result<u32, DropReason> {
+    let len = within(len, bytes.len())?;
+    let start = bytes.as_ptr().cast_mut().cast();
+    // SAFETY: `bytes` has `len` bytes. The helper fails for lengths other than said above only.
+    Ok(unsafe { helper::bpf_csum_diff(core::ptr::null_mut(), 0, start, len, seed) as u32 })
 }

@@ -7,17 +7,17 @@ use crate::ip::Version;
 use crate::packet::Packet;
 use crate::skb::Skb;
 
-/// Whether a router may pass on the packet whose Ethernet header is at `frame`.
+/// Whether no router may pass the packet on whose Ethernet header is at `frame`.
 #[inline(always)]
-pub fn check(packet: &Packet<'_>, frame: usize, version: Version) -> Result<(), DropReason> {
+pub fn is_spent(packet: &Packet<'_>, frame: usize, version: Version) -> Result<bool, DropReason> {
     let left = match version {
         Version::V4 => packet.get::<Ipv4>(frame + ETHERNET_LEN)?.ttl,
         Version::V6 => packet.get::<Ipv6>(frame + ETHERNET_LEN)?.hop_limit,
     };
-    if left > 1 { Ok(()) } else { Err(DropReason::TtlExpired) }
+    Ok(left <= 1)
 }
 
-/// Takes one off. [`check`] has seen that something is left.
+/// Takes one off. [`is_spent`] has seen that something is left.
 #[inline(always)]
 pub fn decrement(skb: &mut Skb, version: Version) -> Result<(), DropReason> {
     let mut packet = skb.packet();

@@ -4,6 +4,7 @@ use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC};
 use weft_dataplane_abi::DropReason;
 
 use crate::counters;
+use crate::icmp_error::Refusal;
 use crate::skb::Skb;
 
 /// Where a packet goes.
@@ -16,6 +17,12 @@ pub enum Action {
     Deliver { ifindex: u32, slot: u32 },
     /// Out of a device, encapsulated or with a tunnel key for the kernel's vxlan device.
     Transmit { ifindex: u32 },
+    /// Dropped, and its sender may be told: `icmp_error` makes an [`Action::Answer`] of it where that is so.
+    Refuse(Refusal),
+    /// Dropped; what the packet now holds tells its sender, and leaves by this device.
+    Answer { reason: DropReason, ifindex: u32 },
+    /// Copies of it are on their way; it ends here itself.
+    Copied,
 }
 
 /// What a stage decides.
@@ -39,6 +46,21 @@ pub fn execute(skb: &Skb, slot: u32, len: u32, verdict: Verdict) -> i32 {
         Ok(Action::Transmit { ifindex }) => {
             counters::from_port(slot, len);
             skb.redirect(ifindex)
+        }
+        Ok(Action::Answer { reason, ifindex }) => {
+            counters::drop(slot, reason);
+            if ifindex == skb.ifindex() {
+                counters::to_port(slot, skb.len());
+            }
+            skb.redirect(ifindex)
+        }
+        Ok(Action::Refuse(refusal)) => {
+            counters::drop(slot, refusal.reason());
+            TC_ACT_SHOT
+        }
+        Ok(Action::Copied) => {
+            counters::from_port(slot, len);
+            TC_ACT_SHOT
         }
         Err(reason) => {
             counters::drop(slot, reason);

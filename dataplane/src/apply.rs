@@ -16,7 +16,7 @@ use crate::names::{self, GROUP, PROTOCOL};
 use crate::netlink::{Netlink, NetlinkError, NewVeth};
 use crate::netns::Netns;
 
-pub(crate) use tables::pending;
+pub(crate) use tables::{pending, pending_routes, unread};
 
 /// MTU that the vxlan device is made with; it is set when it is observed.
 const INITIAL_VXLAN_MTU: u32 = 1500;
@@ -66,7 +66,7 @@ impl<'a> Hands<'a> {
                 gone_is_removed(self.netlink.delete_neighbour(*ifindex, *address), libc::ENOENT)
             }
             // Maps are written by `Pending`, which has their values.
-            Change::Table { .. } => Ok(()),
+            Change::Table { .. } | Change::Entries { .. } => Ok(()),
         }
     }
 

@@ -104,6 +104,15 @@ pub enum Change {
         /// The entry's key in words.
         entry: String,
     },
+    /// Change many entries of a map.
+    Entries {
+        /// The map.
+        map: &'static str,
+        /// What to do.
+        operation: Operation,
+        /// With how many entries.
+        count: usize,
+    },
 }
 
 /// A property of a device on the host's side.
@@ -177,7 +186,8 @@ impl Change {
             | Self::Detach { .. }
             | Self::AddNeighbour { .. }
             | Self::RemoveNeighbour { .. }
-            | Self::Table { .. } => None,
+            | Self::Table { .. }
+            | Self::Entries { .. } => None,
         }
     }
 
@@ -198,6 +208,7 @@ impl Change {
                 format!("next hop {address}")
             }
             Self::Table { map, entry, .. } => format!("{entry} in map {map}"),
+            Self::Entries { map, .. } => format!("map {map}"),
         }
     }
 }
@@ -223,6 +234,7 @@ impl fmt::Display for Change {
             Self::AddNeighbour { address, .. } => write!(f, "keep next hop {address} resolved"),
             Self::RemoveNeighbour { address, .. } => write!(f, "no longer keep next hop {address} resolved"),
             Self::Table { map, operation, entry } => write!(f, "map {map}: {operation} {entry}"),
+            Self::Entries { map, operation, count } => write!(f, "map {map}: {operation} {count} entries"),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use aya::maps::MapError;
 use weft_dataplane_abi::{Endpoint, PortCounters, maps};
 
-use crate::bpf::{Counters, HashTable, Table};
+use crate::bpf::{Counters, EntryTable, Table};
 use crate::error::{ObserveError, chain};
 use crate::names::{self, Owned};
 use crate::netlink::Netlink;
@@ -17,7 +17,7 @@ const NO_PORT: u32 = 0;
 
 /// Handles of its own on the maps.
 pub(crate) struct CounterReader {
-    endpoints: HashTable<u32, Endpoint>,
+    endpoints: EntryTable<u32, Endpoint>,
     counters: Counters,
     netlink: Mutex<Netlink>,
 }
@@ -27,7 +27,7 @@ impl CounterReader {
     pub(crate) fn open(root: &Path) -> Result<Self, ObserveError> {
         let folder = root.join(names::MAPS);
         Ok(Self {
-            endpoints: HashTable::at(&folder.join(maps::ENDPOINTS), maps::ENDPOINTS)
+            endpoints: EntryTable::at(&folder.join(maps::ENDPOINTS), maps::ENDPOINTS)
                 .map_err(|error| failed(maps::ENDPOINTS, &error))?,
             counters: Counters::at(&folder.join(maps::COUNTERS))
                 .map_err(|error| failed(maps::COUNTERS, &error))?,

@@ -1,19 +1,20 @@
 //! The handle that the daemon holds.
 //!
-//! One thread does the work ([`Kernel`]). It takes commands over a channel of depth 1: a caller holds the handle
-//! exclusively, so at most one command waits. The thread ends when the handle is dropped, after the command that
-//! it is at; a caller that stops waiting therefore leaves nothing half done.
+//! One thread does the work ([`Kernel`]), command after command, in the order in which they were given. Giving one does
+//! not wait: the future is the answer, and who drops it stops waiting, not the work. The thread ends when the handle is
+//! dropped, after the commands that it was given; nothing is left half done.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc;
 use std::thread::{Builder, JoinHandle};
 use std::{fmt, io};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use weft_dataplane_abi::PortCounters;
 
 use crate::change::Change;
 use crate::counters::CounterReader;
-use crate::desired::Desired;
+use crate::desired::{Desired, Update};
 use crate::error::{ObserveError, OpenError, chain};
 use crate::kernel::Kernel;
 use crate::watch::Watch;
@@ -28,10 +29,15 @@ pub struct Dataplane {
     hook: Hook,
 }
 
+type Planned = Result<Vec<Change>, ObserveError>;
+
 /// What the thread is asked to do, and where the answer goes.
 enum Command {
     Reconcile(Box<Desired>, oneshot::Sender<Report>),
-    Plan(Box<Desired>, oneshot::Sender<Result<Vec<Change>, ObserveError>>),
+    Update(Update, oneshot::Sender<Report>),
+    Resync(oneshot::Sender<Report>),
+    Plan(Box<Desired>, oneshot::Sender<Planned>),
+    Preview(Update, oneshot::Sender<Planned>),
 }
 
 impl Dataplane {
@@ -43,7 +49,7 @@ impl Dataplane {
     /// [`OpenError`]; the kernel is then as it was.
     pub async fn open(options: Options, owner: Owner) -> Result<Self, OpenError> {
         let watch = Watch::open().map_err(socket)?;
-        let (commands, inbox) = mpsc::channel(1);
+        let (commands, inbox) = mpsc::channel();
         let (opened, answer) = oneshot::channel();
         let folder = options.pin_folder.clone();
         let thread = Builder::new()
@@ -72,23 +78,37 @@ impl Dataplane {
 
     /// Makes the kernel as `desired`. Goes on past failures and reports them all; doing it again repairs. Runs to
     /// its end even if the future is dropped.
-    pub async fn reconcile(&mut self, desired: &Desired) -> Report {
-        let (sender, answer) = oneshot::channel();
-        self.send(Command::Reconcile(Box::new(desired.clone()), sender)).await;
-        answer.await.unwrap_or_else(|_| {
-            let gone = Failure::new("data plane".to_owned(), ObserveError::Gone.to_string());
-            Report { failures: vec![gone], ..Report::default() }
-        })
+    pub fn reconcile(&mut self, desired: &Desired) -> impl Future<Output = Report> + Send + use<> {
+        let desired = Box::new(desired.clone());
+        report(self.ask(|answer| Command::Reconcile(desired, answer)))
+    }
+
+    /// Makes the kernel as it was desired before, with `update`. Where routes alone change, nothing but these is looked
+    /// at. In all else as [`Dataplane::reconcile`].
+    pub fn update(&mut self, update: Update) -> impl Future<Output = Report> + Send + use<> {
+        report(self.ask(|answer| Command::Update(update, answer)))
+    }
+
+    /// Makes the kernel as it was desired before, as [`Dataplane::reconcile`] does.
+    pub fn resync(&mut self) -> impl Future<Output = Report> + Send + use<> {
+        report(self.ask(Command::Resync))
     }
 
     /// What [`Dataplane::reconcile`] would change. The next hops of VTEPs that are not resolved yet count as such.
     ///
     /// # Errors
     /// [`ObserveError`] if the kernel does not answer.
-    pub async fn plan(&mut self, desired: &Desired) -> Result<Vec<Change>, ObserveError> {
-        let (sender, answer) = oneshot::channel();
-        self.send(Command::Plan(Box::new(desired.clone()), sender)).await;
-        answer.await.map_err(|_| ObserveError::Gone)?
+    pub fn plan(&mut self, desired: &Desired) -> impl Future<Output = Planned> + Send + use<> {
+        let desired = Box::new(desired.clone());
+        planned(self.ask(|answer| Command::Plan(desired, answer)))
+    }
+
+    /// What [`Dataplane::update`] would change, as [`Dataplane::plan`].
+    ///
+    /// # Errors
+    /// [`ObserveError`] if the kernel does not answer.
+    pub fn preview(&mut self, update: Update) -> impl Future<Output = Planned> + Send + use<> {
+        planned(self.ask(|answer| Command::Preview(update, answer)))
     }
 
     /// Counters of each port by its name, summed over CPUs; those of no port under the empty name.
@@ -125,11 +145,24 @@ impl Dataplane {
     }
 
     /// If the thread has gone, the command is dropped, and with it the sender that its caller waits on.
-    async fn send(&self, command: Command) {
+    fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> oneshot::Receiver<T> {
+        let (sender, answer) = oneshot::channel();
         if let Some(commands) = &self.commands {
-            let _ = commands.send(command).await;
+            let _ = commands.send(command(sender));
         }
+        answer
     }
+}
+
+async fn report(answer: oneshot::Receiver<Report>) -> Report {
+    answer.await.unwrap_or_else(|_| {
+        let gone = Failure::new("data plane".to_owned(), ObserveError::Gone.to_string());
+        Report { failures: vec![gone], ..Report::default() }
+    })
+}
+
+async fn planned(answer: oneshot::Receiver<Planned>) -> Planned {
+    answer.await.map_err(|_| ObserveError::Gone)?
 }
 
 impl fmt::Debug for Dataplane {
@@ -150,15 +183,24 @@ impl Drop for Dataplane {
     }
 }
 
-fn serve(mut kernel: Kernel, mut inbox: mpsc::Receiver<Command>) {
-    while let Some(command) = inbox.blocking_recv() {
+fn serve(mut kernel: Kernel, inbox: mpsc::Receiver<Command>) {
+    while let Ok(command) = inbox.recv() {
         // An answer that nobody waits for any more is dropped.
         match command {
             Command::Reconcile(desired, answer) => {
-                let _ = answer.send(kernel.reconcile(&desired));
+                let _ = answer.send(kernel.reconcile(*desired));
+            }
+            Command::Update(update, answer) => {
+                let _ = answer.send(kernel.update(update));
+            }
+            Command::Resync(answer) => {
+                let _ = answer.send(kernel.resync());
             }
             Command::Plan(desired, answer) => {
-                let _ = answer.send(kernel.plan(&desired));
+                let _ = answer.send(kernel.plan(*desired));
+            }
+            Command::Preview(update, answer) => {
+                let _ = answer.send(kernel.preview(update));
             }
         }
     }

@@ -21,6 +21,9 @@ pub struct Desired {
     pub networks: BTreeMap<Vni, Network>,
     /// Ports of this host, by the name that they have in the API.
     pub ports: BTreeMap<String, Port>,
+    /// VTEPs that take part in a subnet, by L2 VNI: each with the VNI that it wants for what is copied to all of them
+    /// (the routes of type 3 of RFC 7432). At most [`MOST_FLOOD_VTEPS`](weft_dataplane_abi::MOST_FLOOD_VTEPS) in each.
+    pub flood: BTreeMap<Vni, BTreeMap<Vtep, Vni>>,
     /// Addresses on other hosts, by network (L3 VNI) and address.
     pub remote_hosts: BTreeMap<(Vni, IpAddr), RemoteHost>,
     /// Prefixes behind other hosts, by network (L3 VNI) and prefix.
@@ -131,4 +134,22 @@ pub struct RemotePrefix {
     pub router_mac: MacAddr,
     /// VNI that the host wants for packets to the prefix.
     pub vni: Vni,
+}
+
+/// Changes of routes to other hosts. Each route is so from now on, or goes if there is `None`; the others stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RouteDelta {
+    /// Addresses on other hosts, as in [`Desired::remote_hosts`].
+    pub hosts: Vec<((Vni, IpAddr), Option<RemoteHost>)>,
+    /// Prefixes behind other hosts, as in [`Desired::remote_prefixes`].
+    pub prefixes: Vec<((Vni, IpNet), Option<RemotePrefix>)>,
+}
+
+/// A change of what this host's data plane should do.
+#[derive(Debug, Clone, Default)]
+pub struct Update {
+    /// All but the routes to other hosts; `None` if that stays as it is. Its routes count for nothing.
+    pub local: Option<Box<Desired>>,
+    /// The routes to other hosts that change.
+    pub routes: RouteDelta,
 }

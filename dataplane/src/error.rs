@@ -90,6 +90,28 @@ pub enum OpenError {
         /// How many there are, or the highest slot in use.
         needed: u32,
     },
+    /// The maps of the configured sizes do not fit into memory.
+    #[error(
+        "the maps of the configured sizes need {at_once} MiB at once and {full} MiB when they are full, but of {total} \
+         MiB of memory (the machine's, or the control group's) {available} MiB are available. Most of it is for the map \
+         {map}, {largest} MiB: lower {key} in weftd.toml. The kernel goes on forwarding as it is"
+    )]
+    Memory {
+        /// MiB when they are made.
+        at_once: u64,
+        /// MiB when they are full.
+        full: u64,
+        /// MiB that are free.
+        available: u64,
+        /// MiB that there are.
+        total: u64,
+        /// The map that takes most.
+        map: &'static str,
+        /// MiB of that map when it is full.
+        largest: u64,
+        /// Key of the configuration.
+        key: &'static str,
+    },
     /// A map's entries could not be copied to one of another size.
     #[error(
         "cannot copy the map {map} to one of the configured size: {cause}. The kernel goes on forwarding as it is"

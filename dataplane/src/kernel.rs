@@ -1,29 +1,43 @@
 //! The data plane itself, on a thread of its own: it blocks in system calls, belongs to one network namespace, and
 //! finishes what it began, whoever stops waiting for it.
 
+mod audit;
+mod routes;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use weft_dataplane_abi::{Endpoint, HostConfig, maps};
+use weft_dataplane_abi::{Endpoint, FloodKey, FloodMember, HostConfig, maps};
+use weft_vxlan::Vtep;
 
 use crate::apply::{Hands, pending};
 use crate::bpf::{Maps, PinFolder, Programs, Table};
 use crate::change::{Change, Operation};
-use crate::desired::Desired;
+use crate::desired::{Desired, Host, Update};
 use crate::diff::{Stage, devices};
 use crate::error::{ObserveError, OpenError, chain};
 use crate::names::{self, Owned};
 use crate::netlink::Netlink;
 use crate::observe::{Namespaces, Observed, asking};
-use crate::plan::{self, Devices, LocalPort, NextHops, Slots, Tables};
+use crate::plan::{self, Devices, Flood, LocalPort, NextHops, RouteTables, Slots, Tables};
 use crate::tenure::Tenure;
-use crate::{Failure, Hook, Options, Owner, PortState, Report};
+use crate::{Failure, Hook, Options, Owner, PortState, Report, TableFill};
+use audit::Turns;
 
 /// The kernel, with weft's programs in it.
 pub(crate) struct Kernel {
     netlink: Netlink,
     programs: Programs,
     maps: Maps,
+    /// What the maps should hold that grow with the routes.
+    routes: RouteTables,
+    /// What else is desired, without routes; `None` until it was told.
+    local: Option<Desired>,
+    /// The host as it can work, and the kernel, as the last reconciliation left them.
+    last: Option<(Host, Observed)>,
+    turns: Turns,
+    /// How full the small maps were made.
+    small: Vec<TableFill>,
     /// Second to last, so that the lock goes when all else has gone.
     folder: PinFolder,
     _tenure: Tenure,
@@ -51,7 +65,18 @@ impl Kernel {
         let checked = checked.and_then(|()| folder.mark_namespace(tenure.namespace()));
         let loaded = checked.and_then(|()| Programs::load(&mut folder, options, owner));
         let (programs, maps) = loaded.inspect_err(|_| folder.remove_if_empty())?;
-        Ok(Self { netlink, programs, maps, folder, _tenure: tenure })
+        Ok(Self {
+            netlink,
+            programs,
+            maps,
+            routes: RouteTables::new(),
+            local: None,
+            last: None,
+            turns: Turns::default(),
+            small: Vec::new(),
+            folder,
+            _tenure: tenure,
+        })
     }
 
     /// How programs are attached.
@@ -60,12 +85,40 @@ impl Kernel {
     }
 
     /// As [`Dataplane::reconcile`](crate::Dataplane::reconcile).
-    pub(crate) fn reconcile(&mut self, desired: &Desired) -> Report {
-        let mut report = Report::default();
-        if let Err(error) = self.run(desired, &mut report) {
-            report.failures.push(Failure::new("kernel".to_owned(), error.to_string()));
+    pub(crate) fn reconcile(&mut self, desired: Desired) -> Report {
+        let update = self.update_to(desired);
+        self.update(update)
+    }
+
+    /// As [`Dataplane::update`](crate::Dataplane::update).
+    pub(crate) fn update(&mut self, update: Update) -> Report {
+        self.routes.change(update.routes);
+        match (update.local, self.last.is_some()) {
+            (None, true) => return self.update_routes(),
+            (Some(local), _) => self.local = Some(*local),
+            (None, false) => {}
         }
+        self.resync()
+    }
+
+    /// As [`Dataplane::resync`](crate::Dataplane::resync).
+    pub(crate) fn resync(&mut self) -> Report {
+        let mut report = Report { is_whole: true, ..Report::default() };
+        // Taken out for a while: it is read while the rest of the kernel is written.
+        if let Some(local) = self.local.take() {
+            if let Err(error) = self.run(&local, &mut report) {
+                report.failures.push(Failure::new("kernel".to_owned(), error.to_string()));
+            }
+            self.local = Some(local);
+        }
+        report.tables = self.fills();
         report
+    }
+
+    fn update_to(&self, desired: Desired) -> Update {
+        let routes = self.routes.delta_to(&desired);
+        let (remote_hosts, remote_prefixes) = (BTreeMap::new(), BTreeMap::new());
+        Update { local: Some(Box::new(Desired { remote_hosts, remote_prefixes, ..desired })), routes }
     }
 
     fn run(&mut self, desired: &Desired, report: &mut Report) -> Result<(), ObserveError> {
@@ -85,11 +138,23 @@ impl Kernel {
         }
         report.ports = port_states(desired, &observed);
         report.vteps = NextHops::plan(&desired.host, &observed).0.states();
+        self.last = Some((desired.host.clone(), observed));
         Ok(())
     }
 
     fn observe(&mut self, desired: &Desired) -> Result<Observed, ObserveError> {
-        Observed::observe(&mut self.netlink, &self.folder, desired, Namespaces::new())
+        self.observe_again(desired, Namespaces::new())
+    }
+
+    fn observe_again(&mut self, desired: &Desired, known: Namespaces) -> Result<Observed, ObserveError> {
+        let vteps = self.vteps(desired);
+        Observed::observe(&mut self.netlink, &self.folder, desired, &vteps, known)
+    }
+
+    /// Every VTEP that a route leads to, or that gets copies of what is for a whole subnet.
+    fn vteps(&self, local: &Desired) -> BTreeSet<Vtep> {
+        let members = local.flood.values().flat_map(|members| members.keys().copied());
+        self.routes.vteps().into_iter().chain(members).collect()
     }
 
     /// Makes the changes of one stage. What was observed holds until something is changed.
@@ -112,7 +177,7 @@ impl Kernel {
             let done = hands.apply(&change);
             report.record(change, done);
         }
-        Observed::observe(&mut self.netlink, &self.folder, desired, known)
+        self.observe_again(desired, known)
     }
 
     fn write_maps(
@@ -121,8 +186,9 @@ impl Kernel {
         observed: &Observed,
         report: &mut Report,
     ) -> Result<(), ObserveError> {
-        let endpoints = self.endpoints()?;
-        let (slots, wanted) = tables(desired, observed, &endpoints, self.maps.endpoints.capacity());
+        let held = self.held()?;
+        let (slots, wanted, unfit) = tables(desired, observed, &held, self.maps.endpoints.capacity());
+        report.failures.extend(unfit);
         for slot in slots.fresh {
             // A slot beyond the map has no counters; the endpoint will not fit either.
             if let Err(error) = self.maps.counters.clear(slot) {
@@ -133,23 +199,21 @@ impl Kernel {
             let done = self.maps.host.write(&wanted.host).map_err(|error| chain(&error));
             report.record(change, done);
         }
-        let (mut pending, failures) = pending(&mut self.maps, &wanted, &port_names(desired, observed));
-        report.failures.extend(failures);
-        for update in &mut pending {
-            if update.is_tight() {
-                update.remove(report);
-            }
-            update.write(report);
-        }
-        for update in pending.iter_mut().rev() {
-            update.remove(report);
-        }
+        self.routes.set_local(&wanted);
+        self.small = vec![
+            fill(&self.maps.endpoints, wanted.endpoints.len()),
+            fill(&self.maps.vnis, wanted.vnis.len()),
+            fill(&self.maps.vteps, wanted.vteps.len()),
+            fill(&self.maps.flood, wanted.flood.len()),
+        ];
+        report.failures.extend(self.audit());
+        let ports = port_names(desired, observed);
+        pending(&mut self.maps, &wanted, &mut self.routes, &ports).carry_out(report);
         Ok(())
     }
 
-    fn endpoints(&self) -> Result<BTreeMap<u32, Endpoint>, ObserveError> {
-        let map = self.maps.endpoints.name();
-        self.maps.endpoints.read().map_err(|error| ObserveError::Map { map, cause: chain(&error) })
+    fn held(&self) -> Result<Held, ObserveError> {
+        Ok(Held { endpoints: read(&self.maps.endpoints)?, flood: read(&self.maps.flood)? })
     }
 
     fn host_change(&self, wanted: &Tables) -> Result<Option<Change>, ObserveError> {
@@ -179,7 +243,25 @@ impl Kernel {
     }
 
     /// As [`Dataplane::plan`](crate::Dataplane::plan).
-    pub(crate) fn plan(&mut self, desired: &Desired) -> Result<Vec<Change>, ObserveError> {
+    pub(crate) fn plan(&mut self, desired: Desired) -> Result<Vec<Change>, ObserveError> {
+        let update = self.update_to(desired);
+        self.preview(update)
+    }
+
+    /// As [`Dataplane::preview`](crate::Dataplane::preview).
+    pub(crate) fn preview(&mut self, update: Update) -> Result<Vec<Change>, ObserveError> {
+        let Some(local) = update.local.map(|local| *local).or_else(|| self.local.clone()) else {
+            return Ok(Vec::new());
+        };
+        let before = self.routes.mark();
+        let undo = self.routes.change(update.routes);
+        let changes = self.preview_all(&local);
+        self.routes.change(undo);
+        self.routes.back_to(before);
+        changes
+    }
+
+    fn preview_all(&mut self, desired: &Desired) -> Result<Vec<Change>, ObserveError> {
         let mut observed = self.observe(desired)?;
         let desired = self.workable(desired, &observed)?;
         let desired = desired.as_ref();
@@ -187,11 +269,15 @@ impl Kernel {
         for stage in BEFORE_MAPS {
             changes.extend(preview(stage, desired, &mut observed));
         }
-        let endpoints = self.endpoints()?;
-        let (_, wanted) = tables(desired, &observed, &endpoints, self.maps.endpoints.capacity());
+        let held = self.held()?;
+        let (_, wanted, _) = tables(desired, &observed, &held, self.maps.endpoints.capacity());
         changes.extend(self.host_change(&wanted)?);
-        let (pending, _) = pending(&mut self.maps, &wanted, &port_names(desired, &observed));
-        changes.extend(pending.iter().flat_map(|update| update.changes()));
+        self.routes.set_local(&wanted);
+        // What a map cannot take is told when it is tried.
+        let _ = self.audit();
+        let ports = port_names(desired, &observed);
+        let waiting = pending(&mut self.maps, &wanted, &mut self.routes, &ports);
+        changes.extend(waiting.updates.iter().flat_map(|update| update.changes()));
         for stage in AFTER_MAPS {
             for change in preview(stage, desired, &mut observed) {
                 if !changes.contains(&change) {
@@ -201,6 +287,17 @@ impl Kernel {
         }
         Ok(changes)
     }
+}
+
+/// What the maps hold that what they should hold depends on: numbers that were given stay.
+struct Held {
+    endpoints: BTreeMap<u32, Endpoint>,
+    flood: BTreeMap<FloodKey, FloodMember>,
+}
+
+fn read<T: Table>(table: &T) -> Result<BTreeMap<T::Key, T::Value>, ObserveError> {
+    let map = table.name();
+    table.read().map_err(|error| ObserveError::Map { map, cause: chain(&error) })
 }
 
 /// The changes of one stage, which are then assumed to be made.
@@ -221,24 +318,30 @@ fn plan(desired: &Desired, observed: &Observed) -> (Devices, Vec<Failure>) {
 fn tables(
     desired: &Desired,
     observed: &Observed,
-    endpoints: &BTreeMap<u32, Endpoint>,
+    held: &Held,
     capacity: usize,
-) -> (Slots, Tables) {
+) -> (Slots, Tables, Vec<Failure>) {
     let ifindexes: BTreeMap<&str, u32> = desired
         .ports
         .keys()
         .filter_map(|port| Some((port.as_str(), observed.host_end(port)?.index)))
         .collect();
     let capacity = u32::try_from(capacity).unwrap_or(u32::MAX);
-    let slots = Slots::plan(&ifindexes.values().copied().collect::<BTreeSet<_>>(), endpoints, capacity);
+    let slots = Slots::plan(&ifindexes.values().copied().collect::<BTreeSet<_>>(), &held.endpoints, capacity);
     let ports = ifindexes.into_iter().filter_map(|(port, ifindex)| {
         let slot = *slots.by_ifindex.get(&ifindex)?;
         Some((port, LocalPort { ifindex, slot }))
     });
+    let ports = ports.collect();
+    let Flood { members, failures } = Flood::plan(desired, &ports, &held.flood);
     let vxlan = observed.vxlan().map_or(0, |link| link.index);
     let (next_hops, _) = NextHops::plan(&desired.host, observed);
-    let tables = Tables::plan(desired, &ports.collect(), vxlan, &next_hops);
-    (slots, tables)
+    let tables = Tables::plan(desired, &ports, vxlan, &next_hops, members);
+    (slots, tables, failures)
+}
+
+fn fill(table: &impl Table, entries: usize) -> TableFill {
+    TableFill { map: table.name(), entries, capacity: table.capacity() }
 }
 
 fn port_names(desired: &Desired, observed: &Observed) -> BTreeMap<u32, String> {

@@ -30,6 +30,7 @@ use std::path::PathBuf;
 pub use change::{Change, DeviceSetting, Operation, PortSetting};
 pub use dataplane::Dataplane;
 pub use error::{ObserveError, OpenError};
+pub use weft_dataplane_abi::MOST_FLOOD_VTEPS;
 
 /// Where weft's pins live and how large its maps are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,10 +98,16 @@ pub struct Failure {
     pub cause: String,
 }
 
-/// What a reconciliation did.
+/// What a reconciliation, or a change of routes, did.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Changes made, in order.
+    /// Whether all was compared with the kernel. If not, only routes changed, and `ports` and `vteps` are empty.
+    pub is_whole: bool,
+    /// A reconciliation is due: routes lead to other VTEPs than before.
+    pub is_unsettled: bool,
+    /// How full the maps are.
+    pub tables: Vec<TableFill>,
+    /// Changes made, in order. Of a map of which many entries changed, only how many.
     pub changes: Vec<Change>,
     /// Changes that failed.
     pub failures: Vec<Failure>,
@@ -108,6 +115,17 @@ pub struct Report {
     pub ports: BTreeMap<String, PortState>,
     /// State of the host's VTEPs: address and whether the next hop is resolved.
     pub vteps: BTreeMap<weft_vxlan::Vtep, VtepState>,
+}
+
+/// How full a map is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableFill {
+    /// The map.
+    pub map: &'static str,
+    /// How many entries are wanted.
+    pub entries: usize,
+    /// How many fit.
+    pub capacity: usize,
 }
 
 /// A port as the kernel has it.

@@ -82,21 +82,30 @@ impl Netlink {
     /// Has the kernel carry out `message`.
     fn execute(&mut self, message: RouteNetlinkMessage, flags: u16) -> Result<(), NetlinkError> {
         self.send(message, flags | NLM_F_ACK)?;
-        self.collect().map(drop)
+        self.collect(|_| true).map(drop)
     }
 
     /// The one answer to `message`.
     fn get(&mut self, message: RouteNetlinkMessage) -> Result<RouteNetlinkMessage, NetlinkError> {
         self.send(message, NLM_F_ACK)?;
-        let (mut answers, _) = self.collect()?;
+        let (mut answers, _) = self.collect(|_| true)?;
         answers.pop().ok_or_else(|| NetlinkError::Malformed("no answer".to_owned()))
     }
 
     /// All the objects that `message` asks for, in a consistent state.
     fn dump(&mut self, message: &RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, NetlinkError> {
+        self.dump_some(message, |_| true)
+    }
+
+    /// The same, but for those objects whose bytes are not to be `kept`: a workload may have any number of them.
+    fn dump_some(
+        &mut self,
+        message: &RouteNetlinkMessage,
+        kept: fn(&[u8]) -> bool,
+    ) -> Result<Vec<RouteNetlinkMessage>, NetlinkError> {
         for _ in 0..DUMP_ATTEMPTS {
             self.send(message.clone(), NLM_F_DUMP)?;
-            let (answers, interrupted) = self.collect()?;
+            let (answers, interrupted) = self.collect(kept)?;
             if !interrupted {
                 return Ok(answers);
             }
@@ -118,12 +127,12 @@ impl Netlink {
     }
 
     /// Reads answers up to the acknowledgement or the end of the dump, and whether the dump was interrupted.
-    fn collect(&mut self) -> Result<(Vec<RouteNetlinkMessage>, bool), NetlinkError> {
+    fn collect(&mut self, kept: fn(&[u8]) -> bool) -> Result<(Vec<RouteNetlinkMessage>, bool), NetlinkError> {
         let mut answers = Vec::new();
         let mut interrupted = false;
         loop {
             let bytes = self.receive()?;
-            for bytes in split(&bytes) {
+            for bytes in split(&bytes).filter(|bytes| kept(bytes)) {
                 match NetlinkMessage::<RouteNetlinkMessage>::deserialize(bytes) {
                     // An answer to a request that an error made us give up.
                     Ok(message) if message.header.sequence_number != self.sequence => {}

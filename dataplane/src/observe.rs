@@ -50,12 +50,13 @@ pub(crate) struct Namespace {
 }
 
 impl Observed {
-    /// Asks the kernel for all that bears on `desired`. Workloads' namespaces in `known` are not asked again: there may
+    /// Asks the kernel for all that bears on `desired` and the ways to `vteps`. Workloads' namespaces in `known` are not asked again: there may
     /// be hundreds.
     pub(crate) fn observe(
         netlink: &mut Netlink,
         folder: &PinFolder,
         desired: &Desired,
+        vteps: &BTreeSet<Vtep>,
         mut known: Namespaces,
     ) -> Result<Self, ObserveError> {
         let pins = |source| ObserveError::Pins { path: folder.root().to_owned(), source };
@@ -74,7 +75,7 @@ impl Observed {
             },
             attachments: folder.attachments().map_err(pins)?,
             neighbours: netlink.neighbours().map_err(asking("neighbours"))?,
-            ways: ways(netlink, desired)?,
+            ways: ways(netlink, vteps)?,
         })
     }
 
@@ -95,7 +96,8 @@ impl Observed {
                 | Change::Detach { .. }
                 | Change::AddNeighbour { .. }
                 | Change::RemoveNeighbour { .. }
-                | Change::Table { .. } => None,
+                | Change::Table { .. }
+                | Change::Entries { .. } => None,
             };
             if let Some(netns) = touched {
                 self.namespaces.remove(netns);
@@ -166,7 +168,8 @@ impl Observed {
             | Change::Detach { .. }
             | Change::AddNeighbour { .. }
             | Change::RemoveNeighbour { .. }
-            | Change::Table { .. } => {}
+            | Change::Table { .. }
+            | Change::Entries { .. } => {}
         }
     }
 
@@ -203,18 +206,13 @@ impl Namespace {
     }
 }
 
-/// Every VTEP that something remote is behind.
-pub(crate) fn remote_vteps(desired: &Desired) -> BTreeSet<Vtep> {
-    let hosts = desired.remote_hosts.values().map(|host| host.vtep);
-    let prefixes = desired.remote_prefixes.values().map(|prefix| prefix.vtep);
-    hosts.chain(prefixes).collect()
-}
-
-fn ways(netlink: &mut Netlink, desired: &Desired) -> Result<BTreeMap<Vtep, Option<Way>>, ObserveError> {
-    remote_vteps(desired)
-        .into_iter()
-        .map(|vtep| Ok((vtep, netlink.way_to(vtep.address()).map_err(asking("routes"))?)))
-        .collect()
+/// The ways to VTEPs.
+pub(crate) fn ways(
+    netlink: &mut Netlink,
+    vteps: &BTreeSet<Vtep>,
+) -> Result<BTreeMap<Vtep, Option<Way>>, ObserveError> {
+    let way = |vtep: &Vtep| Ok((*vtep, netlink.way_to(vtep.address()).map_err(asking("routes"))?));
+    vteps.iter().map(way).collect()
 }
 
 /// What a failed question becomes.

@@ -1,13 +1,19 @@
 //! Plan: what the kernel should hold for what is desired. Pure: values in, values out.
 
 mod devices;
+mod entries;
+mod flood;
 mod host;
 mod next_hop;
+mod routes;
 mod slots;
 mod tables;
 
 pub(crate) use devices::{Devices, WantedPort};
+pub(crate) use entries::{Entries, Source, Work};
+pub(crate) use flood::Flood;
 pub(crate) use host::workable;
 pub(crate) use next_hop::NextHops;
+pub(crate) use routes::RouteTables;
 pub(crate) use slots::Slots;
 pub(crate) use tables::{LocalPort, Tables};

@@ -1,9 +1,12 @@
 //! Socket options that neither std nor socket2 has.
 
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd as _};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use nix::errno::Errno;
+
+use crate::probe::Hop;
 
 /// Sets an option whose value is an integer.
 pub(crate) fn set(
@@ -29,4 +32,42 @@ pub(crate) fn set(
 /// Makes the kernel's queue in front of a socket hold so many bytes; needs root.
 pub(crate) fn set_queue(socket: &impl AsFd, bytes: libc::c_int) -> Result<()> {
     set(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, bytes)
+}
+
+/// Reads an option whose value is an integer.
+pub(crate) fn get(socket: &impl AsFd, level: libc::c_int, option: libc::c_int) -> Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut length = libc::socklen_t::try_from(size_of_val(&value))?;
+    // SAFETY: the value is an integer of the length that is given.
+    let result = unsafe {
+        libc::getsockopt(socket.as_fd().as_raw_fd(), level, option, (&raw mut value).cast(), &raw mut length)
+    };
+    Errno::result(result).with_context(|| format!("reading option {option} of level {level}"))?;
+    Ok(value)
+}
+
+/// The ICMP error that lies in a socket's error queue (`IP_RECVERR`).
+pub(crate) fn queued_error(socket: &impl AsFd) -> Result<Hop> {
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+    let mut payload = [0; 256];
+    let mut parts = [std::io::IoSliceMut::new(&mut payload)];
+    let mut control = vec![0; 512];
+    let received =
+        recvmsg::<()>(socket.as_fd().as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::MSG_ERRQUEUE)
+            .context("the socket's error queue")?;
+    for message in received.cmsgs()? {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the kernel may add others, such as time stamps")]
+        match message {
+            ControlMessageOwned::Ipv4RecvErr(error, Some(from)) => {
+                let from = u32::from_be(from.sin_addr.s_addr).into();
+                return Ok(Hop { from: IpAddr::V4(from), kind: error.ee_type, code: error.ee_code });
+            }
+            ControlMessageOwned::Ipv6RecvErr(error, Some(from)) => {
+                let from = from.sin6_addr.s6_addr.into();
+                return Ok(Hop { from: IpAddr::V6(from), kind: error.ee_type, code: error.ee_code });
+            }
+            _ => {}
+        }
+    }
+    bail!("nothing in the socket's error queue")
 }

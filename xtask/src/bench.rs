@@ -27,7 +27,7 @@ pub(crate) struct Options {
 
 /// Measures.
 pub(crate) fn bench(options: &Options) -> Result<ExitCode> {
-    setup::ensure(Purpose::Run)?;
+    setup::ensure(Purpose::Bench)?;
     let folder = executables()?;
     let program = folder.join("weft-bench");
     let mut bench = Command::new(&program);

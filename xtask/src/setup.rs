@@ -25,6 +25,8 @@ pub(crate) enum Purpose {
     Build,
     /// Running: tests, demo.
     Run,
+    /// Measuring beside others.
+    Bench,
     /// Running tests on other kernels.
     Vm,
     /// Checking what lands.

@@ -15,7 +15,7 @@ pub(super) fn looks_like(text: &str) -> bool {
 
 /// Reads the values of a file up to its first syntax error.
 pub(super) fn read(text: &str) -> (Vec<Node>, Option<Flaw>) {
-    let mut walk = Walk { text, at: 0, lines: line_starts(text) };
+    let mut walk = Walk { text, at: 0, lines: line_starts(text), counted: (0, 1) };
     let mut nodes = Vec::new();
     let mut stream = Deserializer::from_str(text).into_iter::<IgnoredAny>();
     loop {
@@ -43,6 +43,8 @@ struct Walk<'a> {
     at: usize,
     /// Byte offset of each line.
     lines: Vec<usize>,
+    /// Byte offset and column of a place to count on from: all of a file may be on one line.
+    counted: (usize, usize),
 }
 
 impl Walk<'_> {
@@ -123,10 +125,13 @@ impl Walk<'_> {
         self.text.as_bytes().get(self.at).copied().unwrap_or(0)
     }
 
-    fn place(&self, offset: usize) -> Place {
+    fn place(&mut self, offset: usize) -> Place {
         let line = self.lines.partition_point(|start| *start <= offset).max(1);
         let start = self.lines.get(line - 1).copied().unwrap_or(0);
-        let column = self.text.get(start..offset).map_or(0, |text| text.chars().count()) + 1;
+        let (from, before) =
+            if (start..=offset).contains(&self.counted.0) { self.counted } else { (start, 1) };
+        let column = before + self.text.get(from..offset).map_or(0, |text| text.chars().count());
+        self.counted = (offset, column);
         Place { line, column }
     }
 }

@@ -198,7 +198,15 @@ fn contents(remote: &Remote) -> String {
     for entry in &remote.prefixes {
         prefixes.row([entry.prefix.to_string(), entry.network.clone()]);
     }
-    format!("\n{addresses}\n{prefixes}")
+    let mut text = format!("\n{addresses}\n{prefixes}");
+    if !remote.subnets.is_empty() {
+        let mut subnets = Table::new(["SUBNET"]);
+        for subnet in &remote.subnets {
+            subnets.row([subnet.clone()]);
+        }
+        text = format!("{text}\n{subnets}");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -237,7 +245,7 @@ mod tests {
     #[test]
     fn one_remote_with_all_behind_it() {
         let remote = stored(
-            r#"{"kind":"remote","name":"h2","vtep":"192.0.2.2","addresses":[{"subnet":"red-a","address":"10.0.0.3",
+            r#"{"kind":"remote","name":"h2","vtep":"192.0.2.2","subnets":["red-b"],"addresses":[{"subnet":"red-a","address":"10.0.0.3",
                 "mac":"02:00:00:00:00:03"}],"prefixes":[{"network":"red","prefix":"10.9.0.0/16"}],"revision":4}"#,
         );
         assert_eq!(
@@ -249,7 +257,10 @@ mod tests {
              10.0.0.3  red-a   02:00:00:00:00:03\n\
              \n\
              PREFIX       NETWORK\n\
-             10.9.0.0/16  red\n"
+             10.9.0.0/16  red\n\
+             \n\
+             SUBNET\n\
+             red-b\n"
         );
     }
 }

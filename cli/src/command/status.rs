@@ -13,6 +13,7 @@ const AFTER_HELP: &str = "\
 STATE of a port: `up` (attached, and in the kernel as it should be), `detached` (in no namespace),
 `failed` (attached, but REASON). NEXT HOP of a VTEP: the MAC of the underlay's next hop, once it is
 known; packets to a VTEP without one are dropped.
+FULL of a table: what does not fit into its CAPACITY is refused; [sizes] in weftd.toml sets it.
 The exit status is 0 whenever weftd answers, and with --check 1 if something is not as it should be.
 
 Examples:
@@ -59,6 +60,9 @@ fn render(status: &view::Status) -> String {
     }
     if !status.vteps.is_empty() {
         text.push_str(&format!("\n{}", vteps(&status.vteps)));
+    }
+    if !status.tables.is_empty() {
+        text.push_str(&format!("\n{}", tables(&status.tables)));
     }
     if !status.failures.is_empty() {
         text.push_str("\nFAILURES\n");
@@ -132,6 +136,16 @@ fn vteps(vteps: &[view::VtepStatus]) -> Table<3> {
     table
 }
 
+/// How full the kernel's tables are; a part of a percent does not count.
+fn tables(tables: &[view::TableStatus]) -> Table<4> {
+    let mut table = Table::new(["TABLE", "ENTRIES", "CAPACITY", "FULL"]);
+    for view::TableStatus { name, entries, capacity } in tables {
+        let full = entries.saturating_mul(100) / (*capacity).max(1);
+        table.row([name.clone(), entries.to_string(), capacity.to_string(), format!("{full}%")]);
+    }
+    table
+}
+
 /// The two largest units.
 fn duration(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
@@ -157,6 +171,7 @@ mod tests {
                   {"name":"db","tenant":"acme","network":"red","subnet":"red-a","mac":"02:00:00:00:00:02",
                    "addresses":["10.0.0.3"],"state":"failed","reason":"/run/netns/db: no such namespace"}],
                 "vteps":[{"vtep":"192.0.2.2","device":"eth1","next_hop":"02:aa:00:00:00:01"},{"vtep":"192.0.2.3"}],
+                "tables":[{"name":"HOSTS","entries":786432,"capacity":1048576},{"name":"FDB","entries":3,"capacity":1048576}],
                 "checked_seconds_ago":12,"failures":["port/db: /run/netns/db: no such namespace"]}"#,
         )
         .unwrap()
@@ -180,6 +195,10 @@ mod tests {
              192.0.2.2  eth1    02:aa:00:00:00:01\n\
              192.0.2.3  -       unresolved\n\
              \n\
+             TABLE  ENTRIES  CAPACITY  FULL\n\
+             HOSTS  786432   1048576   75%\n\
+             FDB    3        1048576   0%\n\
+             \n\
              FAILURES\n\
              port/db: /run/netns/db: no such namespace\n"
         );
@@ -191,6 +210,7 @@ mod tests {
             resources: [].into(),
             ports: Vec::new(),
             vteps: Vec::new(),
+            tables: Vec::new(),
             failures: Vec::new(),
             ..status()
         };

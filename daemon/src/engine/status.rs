@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use weft_api::kind::Kind;
-use weft_api::view::{Counters, PortPhase, PortStatus, Route, Status, Traffic, VtepStatus};
-use weft_dataplane::{Failure, PortState, Report, VtepState};
+use weft_api::view::{Counters, PortPhase, PortStatus, Route, Status, TableStatus, Traffic, VtepStatus};
+use weft_dataplane::{Failure, PortState, Report, TableFill, VtepState};
 use weft_dataplane_abi::{DropReason, PortCounters};
 use weft_vxlan::Vtep;
 
@@ -21,6 +21,7 @@ pub(super) struct Observed {
     at: Instant,
     ports: BTreeMap<String, PortState>,
     vteps: BTreeMap<Vtep, VtepState>,
+    tables: Vec<TableFill>,
     failures: Vec<String>,
     /// Why a port is not as desired, by its name.
     reasons: BTreeMap<String, String>,
@@ -33,22 +34,26 @@ impl Observed {
             at: now,
             ports: BTreeMap::new(),
             vteps: BTreeMap::new(),
+            tables: Vec::new(),
             failures: Vec::new(),
             reasons: BTreeMap::new(),
         }
     }
 
-    pub(super) fn of(now: Instant, report: &Report) -> Self {
-        let reasons = report.failures.iter().filter_map(|failure| {
-            let port = failure.port.clone()?;
-            Some((port, failure.cause.clone()))
-        });
-        Self {
-            at: now,
-            ports: report.ports.clone(),
-            vteps: report.vteps.clone(),
-            failures: report.failures.iter().map(ToString::to_string).collect(),
-            reasons: reasons.collect(),
+    /// Takes over what a report tells. One of routes alone adds to what was known.
+    pub(super) fn take(&mut self, now: Instant, report: &Report) {
+        if report.is_whole {
+            *self = Self { ports: report.ports.clone(), vteps: report.vteps.clone(), ..Self::nothing(now) };
+        }
+        self.tables.clone_from(&report.tables);
+        for failure in &report.failures {
+            let told = failure.to_string();
+            if !self.failures.contains(&told) {
+                self.failures.push(told);
+            }
+            if let Some(port) = &failure.port {
+                self.reasons.insert(port.clone(), failure.cause.clone());
+            }
         }
     }
 }
@@ -86,6 +91,7 @@ impl Engine {
             resources: counts.map(|(kind, count)| (kind.plural().to_owned(), count)).into(),
             ports: self.model.ports.iter().map(|(name, port)| self.port_status(name, port)).collect(),
             vteps: self.model.remotes.values().map(|remote| self.vtep_status(remote.vtep)).collect(),
+            tables: self.observed.tables.iter().map(table_status).collect(),
             checked_seconds_ago: self.observed.at.elapsed().as_secs(),
             failures: self.observed.failures.clone(),
         }
@@ -143,6 +149,10 @@ impl Engine {
     }
 }
 
+fn table_status(fill: &TableFill) -> TableStatus {
+    TableStatus { name: fill.map.to_owned(), entries: fill.entries, capacity: fill.capacity }
+}
+
 fn view(port: String, counters: &PortCounters) -> Counters {
     let traffic =
         |traffic: weft_dataplane_abi::Traffic| Traffic { packets: traffic.packets, bytes: traffic.bytes };
@@ -166,13 +176,28 @@ mod tests {
 
     #[test]
     fn the_same_failure_is_no_news() {
-        let mut report = Report { failures: vec![failure("no such namespace")], ..Report::default() };
-        let nothing = Observed::nothing(Instant::now());
-        assert_eq!((nothing.has_failures(), nothing.news(&report).len()), (false, 1));
-        let observed = Observed::of(Instant::now(), &report);
+        let mut report =
+            Report { is_whole: true, failures: vec![failure("no such namespace")], ..Report::default() };
+        let mut observed = Observed::nothing(Instant::now());
+        assert_eq!((observed.has_failures(), observed.news(&report).len()), (false, 1));
+        observed.take(Instant::now(), &report);
         assert_eq!((observed.has_failures(), observed.news(&report).len()), (true, 0));
         report.failures.push(failure("another cause"));
         let causes: Vec<_> = observed.news(&report).iter().map(|failure| failure.cause.as_str()).collect();
         assert_eq!(causes, ["another cause"]);
+    }
+
+    #[test]
+    fn a_change_of_routes_takes_nothing_back() {
+        let whole =
+            Report { is_whole: true, failures: vec![failure("no such namespace")], ..Report::default() };
+        let routes = Report { failures: vec![failure("no memory")], ..Report::default() };
+        let mut observed = Observed::nothing(Instant::now());
+        for report in [&whole, &Report::default(), &routes, &routes] {
+            observed.take(Instant::now(), report);
+        }
+        assert_eq!(observed.failures, ["port web: no such namespace", "port web: no memory"]);
+        observed.take(Instant::now(), &Report { is_whole: true, ..Report::default() });
+        assert!(!observed.has_failures());
     }
 }

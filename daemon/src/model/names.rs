@@ -40,6 +40,15 @@ fn check_references(all: Ordered<'_>, faults: &mut Faults) {
         }
     }
     for remote in all.remotes() {
+        for (index, subnet) in remote.subnets.iter().enumerate() {
+            if !all.intent.subnets.contains_key(subnet) {
+                let field = format!("subnets[{index}]");
+                faults.add_at(Kind::Remote, &remote.name, field, missing(Kind::Subnet, subnet));
+            } else if remote.subnets.iter().take(index).any(|before| before == subnet) {
+                let message = format!("its subnet {subnet:?} is named twice; keep one");
+                faults.add_at(Kind::Remote, &remote.name, format!("subnets[{index}]"), message);
+            }
+        }
         for (index, address) in remote.addresses.iter().enumerate() {
             if !all.intent.subnets.contains_key(&address.subnet) {
                 let message =

@@ -50,6 +50,7 @@ pub(super) fn resolve(all: Ordered<'_>, host: &Host, faults: &mut Faults) -> BTr
         let resolved = Remote {
             vtep,
             router_mac,
+            subnets: remote.subnets.clone(),
             addresses: remote.addresses.clone(),
             prefixes: remote.prefixes.clone(),
         };

@@ -10,10 +10,11 @@ pub(super) fn check(intent: &Intent, host: &Host, faults: &mut Faults) {
     let families: usize =
         intent.subnets.values().map(|s| s.ipv4.iter().count() + s.ipv6.iter().count()).sum();
     let remotes = || intent.remotes.values();
-    // A subnet's gateways are addresses too; a port has at most one of each family.
+    // A subnet's gateways are addresses too; a port has at most one of each family; a subnet that a remote names takes
+    // as much room as an address.
     let addresses = families
         + 2 * attached.clone().count()
-        + remotes().map(|remote| remote.addresses.len()).sum::<usize>();
+        + remotes().map(|remote| remote.subnets.len() + remote.addresses.len()).sum::<usize>();
     let prefixes = families + remotes().map(|remote| remote.prefixes.len()).sum::<usize>();
     let sizes = &host.sizes;
     for (key, needed, size) in [

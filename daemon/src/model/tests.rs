@@ -286,6 +286,52 @@ fn remotes() {
     }
 }
 
+/// `count` remotes that take part in subnet red-a, the last as it is asked for.
+fn remotes_in_red_a(count: u16) -> (Intent, Reference) {
+    let mut intent = intent(&GOOD[..2]);
+    let mut last = intent.ids().next().unwrap();
+    for number in 0..count {
+        let [high, low] = number.to_be_bytes();
+        let remote = resource(&format!(
+            r#"{{"kind":"remote","name":"r{number}","vtep":"198.51.{high}.{low}","subnets":["red-a"]}}"#
+        ));
+        last = remote.reference();
+        intent.insert(remote);
+    }
+    (intent, last)
+}
+
+#[test]
+fn a_subnet_has_an_end_to_its_vteps() {
+    let (full, last) = remotes_in_red_a(1024);
+    assert!(Model::build(&full, &host(), &[last]).is_ok());
+    let (more, last) = remotes_in_red_a(1025);
+    let problems = Model::build(&more, &host(), &[last]).unwrap_err();
+    let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+    assert_eq!(
+        (problem.object.as_str(), problem.message.as_str()),
+        (
+            "remote/r1024",
+            "it would be VTEP 1025 of subnet \"red-a\", whose broadcasts are copied to at most 1024; divide the \
+             subnet, or remove remotes from it"
+        )
+    );
+}
+
+#[test]
+fn subnets_of_a_remote() {
+    check(&[
+        (
+            r#"{"kind":"remote","name":"host3","vtep":"192.0.2.3","subnets":["nowhere"]}"#,
+            "its subnet \"nowhere\" does not exist",
+        ),
+        (
+            r#"{"kind":"remote","name":"host3","vtep":"192.0.2.3","subnets":["red-a","red-a"]}"#,
+            "its subnet \"red-a\" is named twice; keep one",
+        ),
+    ]);
+}
+
 #[test]
 fn attachments_and_sizes() {
     let port = |rest: &str| format!(r#"{{"kind":"port","name":"x","subnet":"red-a","attachment":{rest}}}"#);

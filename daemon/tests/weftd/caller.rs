@@ -1,7 +1,10 @@
 //! Who may call: the credentials that the kernel tells of a real connection, by real users.
 
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 use weft_api::client::{Client, ClientError};
 
@@ -9,6 +12,11 @@ use crate::daemon::Daemon;
 
 /// What a process of this user and group is answered.
 fn ask_as(uid: u32, gid: u32, socket: &Path) -> Result<(), ClientError> {
+    as_user(uid, gid, || Client::new(socket).status().map(|_| ()))
+}
+
+/// Does something as this user and group.
+fn as_user<T: Send>(uid: u32, gid: u32, work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let thread = scope.spawn(|| {
             // By the calls themselves: libc's functions would change every thread of the test.
@@ -18,7 +26,7 @@ fn ask_as(uid: u32, gid: u32, socket: &Path) -> Result<(), ClientError> {
                 assert_eq!(libc::syscall(libc::SYS_setresgid, gid, gid, gid), 0);
                 assert_eq!(libc::syscall(libc::SYS_setresuid, uid, uid, uid), 0);
             }
-            Client::new(socket).status().map(|_| ())
+            work()
         });
         thread.join().unwrap()
     })
@@ -50,4 +58,31 @@ fn by_default_only_root_gets_through_to_it() {
     ask_as(0, 0, client.socket()).unwrap();
     let error = ask_as(4242, 4242, client.socket()).unwrap_err();
     assert!(error.is_unreachable() && error.to_string().contains("only root"), "{error}");
+}
+
+/// Many, each with half a request.
+#[test]
+fn strangers_hold_no_connection() {
+    let Some(daemon) = Daemon::start_with("allow_uids = [4242]") else { return };
+    let client = daemon.client();
+    let socket = client.socket();
+    let held: Vec<UnixStream> = as_user(1, 1, || {
+        let connect = |_| {
+            let mut stream = UnixStream::connect(socket).ok()?;
+            // Most are hung up on before they have said a word.
+            let _ = stream.write_all(b"GET /v1/status HTTP/1.1\r\n");
+            Some(stream)
+        };
+        (0..500).filter_map(connect).collect()
+    });
+    assert_eq!(held.len(), 500);
+    ask_as(4242, 1, socket).unwrap();
+    for mut stream in held {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        match stream.read(&mut [0; 1]) {
+            Ok(0) => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+            other => panic!("it is still open: {other:?}"),
+        }
+    }
 }

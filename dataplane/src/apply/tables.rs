@@ -1,148 +1,135 @@
 //! Writes the maps: every entry before what leads to it, and removes in the reverse order, so that no packet finds
 //! half of a change.
 
+mod update;
+mod words;
+
 use std::collections::BTreeMap;
 
-use weft_dataplane_abi::{IpKey, VtepAddr};
-use weft_vxlan::Vtep;
-
-use crate::bpf::{Maps, PrefixKey, Table, size_key};
-use crate::change::{Change, Operation};
+use crate::bpf::{Maps, Table, size_key};
 use crate::diff::MapDiff;
 use crate::error::chain;
-use crate::plan::Tables;
+use crate::plan::{Entries, RouteTables, Source, Tables};
 use crate::{Failure, Report};
+use update::Update;
 
-/// The changes of one map that wait to be made.
-pub(crate) trait Pending {
-    /// What would be changed.
-    fn changes(&self) -> Vec<Change>;
-    /// Whether the map has no room for the new entries before the old ones have gone.
-    fn is_tight(&self) -> bool;
-    /// Writes the new entries.
-    fn write(&mut self, report: &mut Report);
-    /// Removes the old ones.
-    fn remove(&mut self, report: &mut Report);
+pub(crate) use update::Pending;
+
+/// Changes of maps that wait to be made, in the order of writing, and why others cannot be: a map that cannot be read,
+/// or into which the entries do not fit, stays as it is.
+#[derive(Default)]
+pub(crate) struct Waiting<'a> {
+    pub(crate) updates: Vec<Box<dyn Pending + 'a>>,
+    pub(crate) failures: Vec<Failure>,
 }
 
-/// What must change of the maps for them to be as `wanted`, in the order of writing. A map that cannot be read, or
-/// into which the entries do not fit, stays as it is and becomes a failure.
+/// What must change of the maps for them to be as wanted.
 pub(crate) fn pending<'a>(
     maps: &'a mut Maps,
-    wanted: &Tables,
-    ports: &BTreeMap<u32, String>,
-) -> (Vec<Box<dyn Pending + 'a>>, Vec<Failure>) {
+    wanted: &'a Tables,
+    routes: &'a mut RouteTables,
+    ports: &'a BTreeMap<u32, String>,
+) -> Waiting<'a> {
     let endpoint = |ifindex: &u32| match ports.get(ifindex) {
         Some(port) => format!("port {port}"),
         None => format!("device {ifindex}"),
     };
-    let candidates = [
-        update(&mut maps.vnis, &wanted.vnis, |vni| format!("VNI {vni}")),
-        update(&mut maps.vteps, &wanted.vteps, |vtep| format!("VTEP {}", address(vtep))),
-        update(&mut maps.vtep_vnis, &wanted.vtep_vnis, |key| {
-            format!("VTEP {} in VNI {}", address(key.vtep()), key.vni())
-        }),
-        update(&mut maps.prefixes, &wanted.prefixes, prefix),
-        update(&mut maps.hosts, &wanted.hosts, host),
-        update(&mut maps.fdb, &wanted.fdb, |key| format!("MAC {} in subnet {}", key.mac(), key.subnet())),
-        update(&mut maps.endpoints, &wanted.endpoints, endpoint),
-    ];
-    let mut pending = Vec::new();
-    let mut failures = Vec::new();
-    for candidate in candidates {
-        match candidate {
-            Ok(update) => pending.push(update),
-            Err(failure) => failures.push(failure),
+    let mut waiting = Waiting::default();
+    waiting.add(whole(&mut maps.vnis, &wanted.vnis, |vni| format!("VNI {vni}")));
+    waiting.add(whole(&mut maps.vteps, &wanted.vteps, words::vtep));
+    waiting.add(known(&mut maps.vtep_vnis, &mut routes.vtep_vnis.entries, words::membership));
+    waiting.add(known(&mut maps.prefixes, &mut routes.prefixes, words::prefix));
+    waiting.add(known(&mut maps.hosts, &mut routes.hosts, words::host));
+    waiting.add(known(&mut maps.fdb, &mut routes.fdb.entries, words::mac));
+    waiting.add(whole(&mut maps.endpoints, &wanted.endpoints, endpoint));
+    waiting.add(whole(&mut maps.flood, &wanted.flood, words::member));
+    waiting
+}
+
+/// The same of those that grow with the routes alone, when nothing else has changed.
+pub(crate) fn pending_routes<'a>(maps: &'a mut Maps, routes: &'a mut RouteTables) -> Waiting<'a> {
+    let mut waiting = Waiting::default();
+    waiting.add(known(&mut maps.vtep_vnis, &mut routes.vtep_vnis.entries, words::membership));
+    waiting.add(known(&mut maps.prefixes, &mut routes.prefixes, words::prefix));
+    waiting.add(known(&mut maps.hosts, &mut routes.hosts, words::host));
+    waiting.add(known(&mut maps.fdb, &mut routes.fdb.entries, words::mac));
+    waiting
+}
+
+impl<'a> Waiting<'a> {
+    fn add(&mut self, update: Result<Box<dyn Pending + 'a>, Failure>) {
+        match update {
+            Ok(update) => self.updates.push(update),
+            Err(failure) => self.failures.push(failure),
         }
     }
-    (pending, failures)
+
+    /// Makes the changes.
+    pub(crate) fn carry_out(mut self, report: &mut Report) {
+        report.failures.append(&mut self.failures);
+        for update in &mut self.updates {
+            if update.is_tight() {
+                update.remove(report);
+            }
+            update.write(report);
+        }
+        for update in self.updates.iter_mut().rev() {
+            update.remove(report);
+        }
+    }
 }
 
-/// A map, how it must change, and each change in words.
-struct Update<'a, T: Table> {
+/// What must change of a map that is small enough to be read as a whole.
+fn whole<'a, T>(
     table: &'a mut T,
-    writes: Vec<(T::Key, T::Value, Change)>,
-    removals: Vec<(T::Key, Change)>,
-    tight: bool,
-}
-
-fn update<'a, T>(
-    table: &'a mut T,
-    wanted: &BTreeMap<T::Key, T::Value>,
-    describe: impl Fn(&T::Key) -> String,
+    wanted: &'a BTreeMap<T::Key, T::Value>,
+    describe: impl Fn(&T::Key) -> String + 'a,
 ) -> Result<Box<dyn Pending + 'a>, Failure>
 where
     T: Table,
     T::Key: 'a,
     T::Value: 'a,
 {
-    let map = table.name();
-    let capacity = table.capacity();
-    if wanted.len() > capacity {
-        let wanted = wanted.len();
-        let key = size_key(map).unwrap_or("its size");
-        return Err(Failure::new(
-            format!("map {map}"),
-            format!(
-                "{wanted} entries are wanted but {capacity} fit: the map stays as it was. Raise {key} in weftd.toml and \
-                 restart weftd, which interrupts no workload, or remove objects"
-            ),
-        ));
-    }
-    let held = table.read().map_err(|error| Failure::new(format!("map {map}"), chain(&error)))?;
-    let MapDiff { writes, removals, peak } = MapDiff::new(&held, wanted);
-    let change = |operation, key: &_| Change::Table { map, operation, entry: describe(key) };
-    Ok(Box::new(Update {
-        tight: peak > capacity,
-        writes: writes
-            .into_iter()
-            .map(|(key, value, operation)| (key, value, change(operation, &key)))
-            .collect(),
-        removals: removals.into_iter().map(|key| (key, change(Operation::Remove, &key))).collect(),
-        table,
-    }))
+    require_room(table, wanted.len())?;
+    let held = table.read().map_err(|error| unread(table.name(), &error))?;
+    let MapDiff { work, peak } = MapDiff::new(&held, wanted);
+    let tight = peak > table.capacity();
+    Ok(Box::new(Update { table, wanted, work, tight, describe }))
 }
 
-impl<T: Table> Pending for Update<'_, T> {
-    fn changes(&self) -> Vec<Change> {
-        let writes = self.writes.iter().map(|(.., change)| change);
-        writes.chain(self.removals.iter().map(|(_, change)| change)).cloned().collect()
-    }
-
-    fn is_tight(&self) -> bool {
-        self.tight
-    }
-
-    fn write(&mut self, report: &mut Report) {
-        for (key, value, change) in self.writes.drain(..) {
-            let done = self.table.insert(&key, &value);
-            report.record(change, done.map_err(|error| chain(&error)));
-        }
-    }
-
-    fn remove(&mut self, report: &mut Report) {
-        for (key, change) in self.removals.drain(..) {
-            let done = self.table.remove(&key);
-            report.record(change, done.map_err(|error| chain(&error)));
-        }
-    }
+/// What must change of a map as far as it is known.
+fn known<'a, T, S>(
+    table: &'a mut T,
+    wanted: &'a mut Entries<T::Key, S>,
+    describe: impl Fn(&T::Key) -> String + 'a,
+) -> Result<Box<dyn Pending + 'a>, Failure>
+where
+    T: Table,
+    T::Key: 'a,
+    S: Source<Value = T::Value> + 'a,
+{
+    require_room(table, wanted.len())?;
+    let work = wanted.take_work();
+    let tight = wanted.len() + work.removals.len() > table.capacity();
+    Ok(Box::new(Update { table, wanted, work, tight, describe }))
 }
 
-fn host(key: &IpKey) -> String {
-    match key.address() {
-        Some(address) => format!("address {address} in network {}", key.network()),
-        None => format!("{key:?}"),
+fn require_room<T: Table>(table: &T, wanted: usize) -> Result<(), Failure> {
+    let (map, capacity) = (table.name(), table.capacity());
+    if wanted <= capacity {
+        return Ok(());
     }
+    let key = size_key(map).unwrap_or("its size");
+    Err(Failure::new(
+        format!("map {map}"),
+        format!(
+            "{wanted} entries are wanted but {capacity} fit: the map stays as it was. Raise {key} in weftd.toml and \
+             restart weftd, which interrupts no workload, or remove objects"
+        ),
+    ))
 }
 
-fn prefix(key: &PrefixKey) -> String {
-    let bits = key.bits.saturating_sub(IpKey::SCOPE_BITS);
-    match key.address.address() {
-        Some(address) => format!("prefix {address}/{bits} in network {}", key.address.network()),
-        None => format!("{key:?}"),
-    }
-}
-
-fn address(vtep: &VtepAddr) -> String {
-    Vtep::from_bytes(vtep.bytes()).map_or_else(|_| format!("{vtep:?}"), |vtep| vtep.to_string())
+/// Why a map could not be read.
+pub(crate) fn unread(map: &str, error: &aya::maps::MapError) -> Failure {
+    Failure::new(format!("map {map}"), chain(error))
 }

@@ -1,21 +1,23 @@
 //! The pinned maps as typed tables, and what they must look like.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::Hash;
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::{fmt, io};
 
 use aya::Pod;
-use aya::maps::lpm_trie::{Key, LpmTrie};
-use aya::maps::{
-    Array, HashMap, IterableMap as _, Map, MapData, MapError, MapInfo, MapType, PerCpuArray, PerCpuValues,
-};
+use aya::maps::{Array, Map, MapData, MapError, MapInfo, MapType, PerCpuArray, PerCpuValues};
 use aya::util::nr_cpus;
 use weft_dataplane_abi::{
-    Endpoint, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, PortLimits, VniEntry, VtepAddr,
-    VtepEntry, VtepVniKey, maps,
+    Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, PortLimits,
+    VniEntry, VtepAddr, VtepEntry, VtepVniKey, maps,
 };
-use zerocopy::{FromBytes, Immutable, IntoBytes};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use super::elements::{self, Refused};
 use crate::Sizes;
 
 /// A value that goes to and comes from the kernel as its bytes.
@@ -68,7 +70,7 @@ impl fmt::Display for Shape {
 }
 
 /// The shape of every map, by name.
-pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 11] {
+pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 12] {
     let Sizes { ports, vnis, vteps, addresses, prefixes } = *sizes;
     // A VTEP takes part in a VNI by an address, which brings at most a network and a subnet, or by a prefix.
     let memberships = vteps.saturating_mul(vnis).min(addresses.saturating_mul(2).saturating_add(prefixes));
@@ -78,11 +80,13 @@ pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 11] {
         (maps::HOST, Shape::new::<u32, HostConfig>(MapType::Array, 1)),
         (maps::ENDPOINTS, Shape::new::<u32, Endpoint>(hash, ports)),
         (maps::HOSTS, Shape::new::<IpKey, HostRoute>(hash, addresses)),
-        (maps::PREFIXES, Shape::new::<Key<Raw<IpKey>>, NextHop>(MapType::LpmTrie, prefixes)),
+        (maps::PREFIXES, Shape::new::<PrefixKey, NextHop>(MapType::LpmTrie, prefixes)),
         (maps::FDB, Shape::new::<MacKey, NextHop>(hash, addresses)),
         (maps::VNIS, Shape::new::<u32, VniEntry>(hash, vnis)),
         (maps::VTEP_VNIS, Shape::new::<VtepVniKey, u8>(hash, memberships)),
         (maps::VTEPS, Shape::new::<VtepAddr, VtepEntry>(hash, vteps)),
+        // Ports, and VTEPs by subnet: each takes part in one by an address there, or by being named in it.
+        (maps::FLOOD, Shape::new::<FloodKey, FloodMember>(hash, ports.saturating_add(addresses))),
         // Slot 0 belongs to no port.
         (maps::COUNTERS, Shape::new::<u32, PortCounters>(MapType::PerCpuArray, ports.saturating_add(1))),
         (maps::LIMITS, Shape::new::<u32, PortLimits>(MapType::Array, ports.saturating_add(1))),
@@ -95,6 +99,7 @@ pub(crate) fn size_key(name: &str) -> Option<&'static str> {
     match name {
         maps::ENDPOINTS | maps::COUNTERS | maps::LIMITS => Some("sizes.ports"),
         maps::HOSTS | maps::FDB => Some("sizes.addresses"),
+        maps::FLOOD => Some("sizes.ports or sizes.addresses"),
         maps::PREFIXES => Some("sizes.prefixes"),
         maps::VNIS => Some("sizes.vnis"),
         maps::VTEPS => Some("sizes.vteps"),
@@ -105,24 +110,36 @@ pub(crate) fn size_key(name: &str) -> Option<&'static str> {
 
 /// A map whose entries can be read as a whole and changed one by one.
 pub(crate) trait Table {
-    type Key: Copy + Ord;
+    type Key: Copy + Ord + Hash;
     type Value: Copy + Eq;
 
     fn name(&self) -> &'static str;
     /// How many entries fit.
     fn capacity(&self) -> usize;
-    fn read(&self) -> Result<BTreeMap<Self::Key, Self::Value>, MapError>;
-    fn insert(&mut self, key: &Self::Key, value: &Self::Value) -> Result<(), MapError>;
-    fn remove(&mut self, key: &Self::Key) -> Result<(), MapError>;
+    /// Calls `each` with every entry, in no particular order.
+    fn for_each(&self, each: impl FnMut(Self::Key, Self::Value)) -> Result<(), MapError>;
+    /// Writes entries, new or not; returns those that the kernel refuses.
+    fn write(&mut self, keys: &[Self::Key], values: &[Self::Value]) -> Vec<Refused>;
+    /// Removes entries, there or not; returns those that the kernel refuses.
+    fn remove(&mut self, keys: &[Self::Key]) -> Vec<Refused>;
+
+    /// All entries.
+    fn read(&self) -> Result<BTreeMap<Self::Key, Self::Value>, MapError> {
+        let mut entries = Vec::new();
+        self.for_each(|key, value| entries.push((key, value)))?;
+        Ok(entries.into_iter().collect())
+    }
 }
 
-/// A hash map.
-pub(crate) struct HashTable<K, V> {
+/// A hash map or LPM trie.
+pub(crate) struct EntryTable<K, V> {
     name: &'static str,
-    map: HashMap<MapData, Raw<K>, Raw<V>>,
+    map: MapData,
+    capacity: usize,
+    entries: PhantomData<(K, V)>,
 }
 
-impl<K: Plain + Ord, V: Plain + Eq> Table for HashTable<K, V> {
+impl<K: Plain + Ord + Hash, V: Plain + Eq> Table for EntryTable<K, V> {
     type Key = K;
     type Value = V;
 
@@ -131,74 +148,77 @@ impl<K: Plain + Ord, V: Plain + Eq> Table for HashTable<K, V> {
     }
 
     fn capacity(&self) -> usize {
-        capacity(self.map.map())
+        self.capacity
     }
 
-    fn read(&self) -> Result<BTreeMap<K, V>, MapError> {
-        self.map.iter().map(|entry| entry.map(|(key, value)| (key.0, value.0))).collect()
+    fn for_each(&self, each: impl FnMut(K, V)) -> Result<(), MapError> {
+        elements::read(self.fd(), each).map_err(MapError::IoError)
     }
 
-    fn insert(&mut self, key: &K, value: &V) -> Result<(), MapError> {
-        self.map.insert(Raw(*key), Raw(*value), 0)
+    fn write(&mut self, keys: &[K], values: &[V]) -> Vec<Refused> {
+        elements::write(self.fd(), keys, values)
     }
 
-    fn remove(&mut self, key: &K) -> Result<(), MapError> {
-        ignore_missing(self.map.remove(&Raw(*key)))
+    fn remove(&mut self, keys: &[K]) -> Vec<Refused> {
+        elements::remove(self.fd(), keys)
     }
 }
 
-/// A prefix within a network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+impl<K: Plain, V: Plain> EntryTable<K, V> {
+    /// The map `name` that is pinned at `path`.
+    pub(crate) fn at(path: &Path, name: &'static str) -> Result<Self, MapError> {
+        let map = MapData::from_pin(path)?;
+        let Shape { key_size, value_size, max_entries, .. } = Shape::of(&map.info()?)?;
+        let size = |bytes: u32| usize::try_from(bytes).unwrap_or(0);
+        // What the element operations rely on.
+        if size(key_size) != size_of::<K>() {
+            return Err(MapError::InvalidKeySize { size: size_of::<K>(), expected: size(key_size) });
+        }
+        if size(value_size) != size_of::<V>() {
+            return Err(MapError::InvalidValueSize { size: size_of::<V>(), expected: size(value_size) });
+        }
+        Ok(Self { name, map, capacity: size(max_entries), entries: PhantomData })
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.map.fd().as_fd()
+    }
+}
+
+/// A prefix within a network, as the key of an LPM trie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
 pub(crate) struct PrefixKey {
-    /// The first address.
-    pub(crate) address: IpKey,
     /// Bits that count, [`IpKey::SCOPE_BITS`] included.
     pub(crate) bits: u32,
+    /// The first address.
+    pub(crate) address: IpKey,
 }
 
-/// The map of prefixes.
-pub(crate) struct PrefixTable {
-    map: LpmTrie<MapData, Raw<IpKey>, Raw<NextHop>>,
+/// By address, so that prefixes which share a path in the trie are neighbours.
+impl Ord for PrefixKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.address, self.bits).cmp(&(other.address, other.bits))
+    }
 }
 
-impl Table for PrefixTable {
-    type Key = PrefixKey;
-    type Value = NextHop;
-
-    fn name(&self) -> &'static str {
-        maps::PREFIXES
-    }
-
-    fn capacity(&self) -> usize {
-        capacity(self.map.map())
-    }
-
-    fn read(&self) -> Result<BTreeMap<PrefixKey, NextHop>, MapError> {
-        let entry = |(key, value): (Key<Raw<IpKey>>, Raw<NextHop>)| {
-            (PrefixKey { address: key.data().0, bits: key.prefix_len() }, value.0)
-        };
-        self.map.iter().map(|result| result.map(entry)).collect()
-    }
-
-    fn insert(&mut self, key: &PrefixKey, value: &NextHop) -> Result<(), MapError> {
-        self.map.insert(&Key::new(key.bits, Raw(key.address)), Raw(*value), 0)
-    }
-
-    fn remove(&mut self, key: &PrefixKey) -> Result<(), MapError> {
-        ignore_missing(self.map.remove(&Key::new(key.bits, Raw(key.address))))
+impl PartialOrd for PrefixKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
 /// All maps that the daemon writes.
 pub(crate) struct Maps {
     pub(crate) host: HostTable,
-    pub(crate) endpoints: HashTable<u32, Endpoint>,
-    pub(crate) hosts: HashTable<IpKey, HostRoute>,
-    pub(crate) prefixes: PrefixTable,
-    pub(crate) fdb: HashTable<MacKey, NextHop>,
-    pub(crate) vnis: HashTable<u32, VniEntry>,
-    pub(crate) vtep_vnis: HashTable<VtepVniKey, u8>,
-    pub(crate) vteps: HashTable<VtepAddr, VtepEntry>,
+    pub(crate) endpoints: EntryTable<u32, Endpoint>,
+    pub(crate) hosts: EntryTable<IpKey, HostRoute>,
+    pub(crate) prefixes: EntryTable<PrefixKey, NextHop>,
+    pub(crate) fdb: EntryTable<MacKey, NextHop>,
+    pub(crate) vnis: EntryTable<u32, VniEntry>,
+    pub(crate) vtep_vnis: EntryTable<VtepVniKey, u8>,
+    pub(crate) vteps: EntryTable<VtepAddr, VtepEntry>,
+    pub(crate) flood: EntryTable<FloodKey, FloodMember>,
     pub(crate) counters: Counters,
 }
 
@@ -207,13 +227,14 @@ impl Maps {
     pub(super) fn open(path: impl Fn(&str) -> PathBuf) -> Result<Self, MapError> {
         Ok(Self {
             host: HostTable { map: pinned(&path(maps::HOST))?.try_into()? },
-            endpoints: HashTable::at(&path(maps::ENDPOINTS), maps::ENDPOINTS)?,
-            hosts: HashTable::at(&path(maps::HOSTS), maps::HOSTS)?,
-            prefixes: PrefixTable { map: pinned(&path(maps::PREFIXES))?.try_into()? },
-            fdb: HashTable::at(&path(maps::FDB), maps::FDB)?,
-            vnis: HashTable::at(&path(maps::VNIS), maps::VNIS)?,
-            vtep_vnis: HashTable::at(&path(maps::VTEP_VNIS), maps::VTEP_VNIS)?,
-            vteps: HashTable::at(&path(maps::VTEPS), maps::VTEPS)?,
+            endpoints: EntryTable::at(&path(maps::ENDPOINTS), maps::ENDPOINTS)?,
+            hosts: EntryTable::at(&path(maps::HOSTS), maps::HOSTS)?,
+            prefixes: EntryTable::at(&path(maps::PREFIXES), maps::PREFIXES)?,
+            fdb: EntryTable::at(&path(maps::FDB), maps::FDB)?,
+            vnis: EntryTable::at(&path(maps::VNIS), maps::VNIS)?,
+            vtep_vnis: EntryTable::at(&path(maps::VTEP_VNIS), maps::VTEP_VNIS)?,
+            vteps: EntryTable::at(&path(maps::VTEPS), maps::VTEPS)?,
+            flood: EntryTable::at(&path(maps::FLOOD), maps::FLOOD)?,
             counters: Counters::at(&path(maps::COUNTERS))?,
         })
     }
@@ -272,25 +293,6 @@ impl Counters {
     }
 }
 
-impl<K: Plain + Ord, V: Plain + Eq> HashTable<K, V> {
-    /// The map `name` that is pinned at `path`.
-    pub(crate) fn at(path: &Path, name: &'static str) -> Result<Self, MapError> {
-        Ok(Self { name, map: pinned(path)?.try_into()? })
-    }
-}
-
 fn pinned(path: &Path) -> Result<Map, MapError> {
     Map::from_map_data(MapData::from_pin(path)?)
-}
-
-fn capacity(map: &MapData) -> usize {
-    map.info().ok().and_then(|info| usize::try_from(info.max_entries()).ok()).unwrap_or(0)
-}
-
-/// What is gone is removed.
-fn ignore_missing(result: Result<(), MapError>) -> Result<(), MapError> {
-    match result {
-        Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
 }

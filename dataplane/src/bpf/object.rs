@@ -8,12 +8,12 @@ use aya::programs::SchedClassifier;
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use weft_dataplane_abi::{ABI_VERSION, maps, programs};
 
-use super::hook;
 use super::inventory::Inventory;
 use super::links::Attachment;
 use super::maps::{Maps, Shape, shapes};
 use super::pins::{Fresh, PinFolder};
 use super::resize::Staging;
+use super::{hook, memory};
 use crate::error::{AttachError, OpenError, chain};
 use crate::{Hook, Options, Owner, Sizes};
 
@@ -44,6 +44,7 @@ impl Programs {
         let sizes = &options.sizes;
         folder.check_owner(owner)?;
         let Inventory { adopted, resized } = Inventory::take(folder, sizes)?;
+        memory::check(sizes, &adopted)?;
         let staging = Staging::prepare(folder, resized)?;
         let mut ebpf = load(folder, &adopted, sizes)?;
         for name in programs::ALL.into_iter().chain([programs::GUARD]) {

@@ -52,6 +52,7 @@ impl Staging {
         self.copy(&old.vnis, &mut new.vnis)?;
         self.copy(&old.vtep_vnis, &mut new.vtep_vnis)?;
         self.copy(&old.vteps, &mut new.vteps)?;
+        self.copy(&old.flood, &mut new.flood)?;
         if self.resized.contains(maps::COUNTERS) {
             let broken = |error: MapError| broken(maps::COUNTERS, &error);
             let endpoints = old.endpoints.read().map_err(broken)?;
@@ -71,10 +72,11 @@ impl Staging {
         let entries = old.read().map_err(|error| broken(name, &error))?;
         let count = |entries: usize| u32::try_from(entries).unwrap_or(u32::MAX);
         require_room(name, count(new.capacity()), count(entries.len()))?;
-        for (key, value) in &entries {
-            new.insert(key, value).map_err(|error| broken(name, &error))?;
+        let (keys, values): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
+        match new.write(&keys, &values).pop() {
+            Some((_, error)) => Err(broken(name, &MapError::IoError(error))),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Puts the pins of the new maps in the place of the old ones.

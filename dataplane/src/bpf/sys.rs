@@ -175,7 +175,7 @@ fn open_pin(path: &Path) -> io::Result<OwnedFd> {
 
 /// # Safety
 /// `attributes` must be what `command` expects, and every pointer in it valid for what the command does.
-unsafe fn bpf<T>(command: libc::c_long, attributes: *mut T) -> io::Result<libc::c_int> {
+pub(super) unsafe fn bpf<T>(command: libc::c_long, attributes: *mut T) -> io::Result<libc::c_int> {
     // SAFETY: the caller's promise, and the size is that of the attributes.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size_of::<T>()) };
     libc::c_int::try_from(result).ok().filter(|result| *result >= 0).ok_or_else(io::Error::last_os_error)

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::change::Operation;
+use crate::plan::Work;
 
 /// What makes one map another.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct MapDiff<K, V> {
-    /// Entries to write.
-    pub(crate) writes: Vec<(K, V, Operation)>,
-    /// Keys to remove.
-    pub(crate) removals: Vec<K>,
+    /// Entries to write, and keys to remove.
+    pub(crate) work: Work<K, V>,
     /// How many entries there would be if all writes came before all removals.
     pub(crate) peak: usize,
 }
@@ -28,7 +27,7 @@ impl<K: Copy + Ord, V: Copy + Eq> MapDiff<K, V> {
             .collect();
         let inserts = writes.iter().filter(|(.., operation)| *operation == Operation::Insert).count();
         let removals = old.keys().filter(|key| !new.contains_key(key)).copied().collect();
-        Self { peak: old.len() + inserts, writes, removals }
+        Self { peak: old.len() + inserts, work: Work { writes, removals } }
     }
 }
 
@@ -40,17 +39,15 @@ mod tests {
     fn inserts_replaces_and_removes() {
         let old = BTreeMap::from([(1, 'a'), (2, 'b'), (3, 'c')]);
         let new = BTreeMap::from([(2, 'b'), (3, 'x'), (4, 'd')]);
-        let expected = MapDiff {
-            writes: vec![(3, 'x', Operation::Replace), (4, 'd', Operation::Insert)],
-            removals: vec![1],
-            peak: 4,
-        };
+        let writes = vec![(3, 'x', Operation::Replace), (4, 'd', Operation::Insert)];
+        let expected = MapDiff { work: Work { writes, removals: vec![1] }, peak: 4 };
         assert_eq!(MapDiff::new(&old, &new), expected);
     }
 
     #[test]
     fn equal_maps_differ_in_nothing() {
         let map = BTreeMap::from([(1, 'a')]);
-        assert_eq!(MapDiff::new(&map, &map), MapDiff { writes: vec![], removals: vec![], peak: 1 });
+        let nothing = Work { writes: vec![], removals: vec![] };
+        assert_eq!(MapDiff::new(&map, &map), MapDiff { work: nothing, peak: 1 });
     }
 }

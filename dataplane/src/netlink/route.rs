@@ -50,15 +50,27 @@ impl Netlink {
     pub(crate) fn default_routes(&mut self) -> Result<Vec<DefaultRoute>, NetlinkError> {
         let mut routes = Vec::new();
         for ipv6 in [false, true] {
-            let answers = match self.dump(&RouteNetlinkMessage::GetRoute(message(ipv6))) {
+            let answers = match self.dump_default_routes(ipv6) {
                 Ok(answers) => answers,
-                // A kernel without IPv6.
-                Err(error) if ipv6 && error.errno() == Some(libc::EOPNOTSUPP) => Vec::new(),
+                // A kernel without IPv6, and a table that never had a route.
+                Err(error) if matches!(error.errno(), Some(libc::EOPNOTSUPP | libc::ENOENT)) => Vec::new(),
                 Err(error) => return Err(error),
             };
             routes.extend(answers.into_iter().filter_map(|answer| default_route(answer, ipv6)));
         }
         Ok(routes)
+    }
+
+    /// Has the kernel pass over other tables and kinds of routes, and passes over longer prefixes before they are parsed:
+    /// a workload can have hundreds of thousands of routes, and is not to slow down the others by them.
+    fn dump_default_routes(&mut self, ipv6: bool) -> Result<Vec<RouteNetlinkMessage>, NetlinkError> {
+        let mut message = message(ipv6);
+        message.header.table = RouteHeader::RT_TABLE_MAIN;
+        message.header.kind = RouteType::Unicast;
+        self.socket.set_netlink_get_strict_chk(true)?;
+        let answers = self.dump_some(&RouteNetlinkMessage::GetRoute(message), may_be_default);
+        self.socket.set_netlink_get_strict_chk(false)?;
+        answers
     }
 
     /// Adds a default route over `gateway`, marked with `protocol`.
@@ -81,6 +93,16 @@ impl Netlink {
     ) -> Result<(), NetlinkError> {
         self.execute(RouteNetlinkMessage::DelRoute(over(ifindex, gateway, protocol)), 0)
     }
+}
+
+/// Whether a message is no route at all, such as the end of a dump, or one of prefix length 0.
+fn may_be_default(message: &[u8]) -> bool {
+    const RTM_NEWROUTE: u16 = 24;
+    const KIND: usize = 4;
+    const PREFIX_LENGTH: usize = 17;
+    let is_route =
+        message.get(KIND..).and_then(|rest| rest.first_chunk()) == Some(&RTM_NEWROUTE.to_ne_bytes());
+    !is_route || message.get(PREFIX_LENGTH) == Some(&0)
 }
 
 fn message(ipv6: bool) -> RouteMessage {

@@ -52,13 +52,16 @@ impl Slots {
 
 #[cfg(test)]
 mod tests {
+    use weft_dataplane_abi::Gateways;
     use weft_vxlan::{MacAddr, Vni};
 
     use super::*;
 
     fn endpoints(slots: &[(u32, u32)]) -> BTreeMap<u32, Endpoint> {
         let vni = Vni::new(1).unwrap();
-        let endpoint = |slot| Endpoint::new(vni, vni, slot, MacAddr::new([2; 6]), None, None);
+        let mac = MacAddr::new([2; 6]);
+        let gateways = Gateways::new(None, None, mac);
+        let endpoint = |slot| Endpoint::new(vni, vni, slot, mac, None, None, gateways);
         slots.iter().map(|(ifindex, slot)| (*ifindex, endpoint(*slot))).collect()
     }
 

@@ -1,30 +1,32 @@
-//! The map entries that are wanted.
+//! The map entries that are wanted for this host's own things. Those for routes are [`RouteTables`](super::RouteTables).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use weft_dataplane_abi::{
-    Endpoint, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate, VniEntry, VtepAddr, VtepEntry,
-    VtepVniKey,
+    Endpoint, FloodKey, FloodMember, Gateways, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate,
+    VniEntry, VtepAddr, VtepEntry, VtepVniKey,
 };
 use weft_vxlan::Vni;
 
 use super::NextHops;
-use crate::bpf::PrefixKey;
-use crate::desired::{self, Desired, Host, Neighbour, Port, RemoteHost, RemotePrefix, Subnet};
+use crate::desired::{self, Desired, Host, Port, Subnet};
 
 /// What the maps should hold.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Tables {
     pub(crate) host: HostConfig,
     pub(crate) endpoints: BTreeMap<u32, Endpoint>,
+    /// Gateways and ports: besides those of routes.
     pub(crate) hosts: BTreeMap<IpKey, HostRoute>,
-    pub(crate) prefixes: BTreeMap<PrefixKey, NextHop>,
+    /// Ports: besides those of routes.
     pub(crate) fdb: BTreeMap<MacKey, NextHop>,
     pub(crate) vnis: BTreeMap<u32, VniEntry>,
+    /// Those that take part in a subnet without a route: besides those of routes.
     pub(crate) vtep_vnis: BTreeMap<VtepVniKey, u8>,
     pub(crate) vteps: BTreeMap<VtepAddr, VtepEntry>,
+    /// Planned by [`Flood`](super::Flood).
+    pub(crate) flood: BTreeMap<FloodKey, FloodMember>,
 }
 
 /// Where a port's host end is.
@@ -36,23 +38,24 @@ pub(crate) struct LocalPort {
 
 impl Tables {
     /// The entries for `desired`, with the ports that have a host end, the vxlan device's index, or 0 if there is
-    /// none, and the next hops.
+    /// none, the next hops, and who gets copies of what is for a whole subnet.
     pub(crate) fn plan(
         desired: &Desired,
         ports: &BTreeMap<&str, LocalPort>,
         vxlan: u32,
         next_hops: &NextHops,
+        flood: BTreeMap<FloodKey, FloodMember>,
     ) -> Self {
         let host = &desired.host;
         let mut tables = Self {
             host: host_config(host, vxlan),
             endpoints: BTreeMap::new(),
             hosts: BTreeMap::new(),
-            prefixes: BTreeMap::new(),
             fdb: BTreeMap::new(),
             vnis: BTreeMap::new(),
             vtep_vnis: BTreeMap::new(),
             vteps: next_hops.entries().map(|(vtep, entry)| (VtepAddr::new(vtep), entry)).collect(),
+            flood,
         };
         for network in desired.networks.keys() {
             tables.vnis.insert(network.get(), VniEntry::network_itself(*network));
@@ -60,16 +63,17 @@ impl Tables {
         for (vni, subnet) in &desired.subnets {
             tables.subnet(*vni, subnet, desired);
         }
-        for ((network, address), remote) in &desired.remote_hosts {
-            tables.remote_host(*network, *address, remote);
-        }
-        for ((network, prefix), remote) in &desired.remote_prefixes {
-            tables.remote_prefix(*network, *prefix, remote);
+        for (subnet, members) in &desired.flood {
+            let keys = members.keys().map(|vtep| (VtepVniKey::new(*subnet, *vtep), 1));
+            tables.vtep_vnis.extend(keys);
         }
         for (name, port) in &desired.ports {
             if let (Some(local), Some(subnet)) = (ports.get(name.as_str()), desired.subnets.get(&port.subnet))
             {
-                tables.port(*local, port, subnet.network);
+                let ipv4 = subnet.ipv4.map(|(_, gateway)| gateway);
+                let ipv6 = subnet.ipv6.map(|(_, gateway)| gateway);
+                let gateways = Gateways::new(ipv4, ipv6, host.gateway_mac);
+                tables.port(*local, port, subnet.network, gateways);
             }
         }
         tables
@@ -88,34 +92,12 @@ impl Tables {
         }
     }
 
-    fn remote_host(&mut self, network: Vni, address: IpAddr, remote: &RemoteHost) {
-        let RemoteHost { vtep, router_mac, vni, neighbour } = remote;
-        let routed = NextHop::remote(*vtep, *vni, *router_mac);
-        self.vtep_vnis.insert(VtepVniKey::new(network, *vtep), 1);
-        let route = match neighbour {
-            Some(Neighbour { subnet, vni, mac }) => {
-                self.vtep_vnis.insert(VtepVniKey::new(*subnet, *vtep), 1);
-                self.fdb.insert(MacKey::new(*subnet, *mac), NextHop::remote(*vtep, *vni, *router_mac));
-                HostRoute::new(routed, *subnet, *mac)
-            }
-            None => HostRoute::routed(routed),
-        };
-        self.hosts.insert(IpKey::new(network, address), route);
-    }
-
-    fn remote_prefix(&mut self, network: Vni, prefix: IpNet, remote: &RemotePrefix) {
-        let RemotePrefix { vtep, router_mac, vni } = remote;
-        self.vtep_vnis.insert(VtepVniKey::new(network, *vtep), 1);
-        let bits = IpKey::SCOPE_BITS + u32::from(prefix.prefix_len());
-        let key = PrefixKey { address: IpKey::new(network, prefix.network()), bits };
-        self.prefixes.insert(key, NextHop::remote(*vtep, *vni, *router_mac));
-    }
-
-    fn port(&mut self, local: LocalPort, port: &Port, network: Vni) {
+    fn port(&mut self, local: LocalPort, port: &Port, network: Vni, gateways: Gateways) {
         let LocalPort { ifindex, slot } = local;
         let Port { subnet, mac, ipv4, ipv6, .. } = port;
         let next_hop = NextHop::local(ifindex, slot, *mac);
-        self.endpoints.insert(ifindex, Endpoint::new(network, *subnet, slot, *mac, *ipv4, *ipv6));
+        let endpoint = Endpoint::new(network, *subnet, slot, *mac, *ipv4, *ipv6, gateways);
+        self.endpoints.insert(ifindex, endpoint);
         self.fdb.insert(MacKey::new(*subnet, *mac), next_hop);
         for address in ipv4.map(IpAddr::from).into_iter().chain(ipv6.map(IpAddr::from)) {
             self.hosts.insert(IpKey::new(network, address), HostRoute::new(next_hop, *subnet, *mac));

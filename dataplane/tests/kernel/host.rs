@@ -229,6 +229,7 @@ pub fn desired() -> Desired {
         subnets: BTreeMap::from([(vni(200), subnet)]),
         networks: BTreeMap::from([(vni(100), Network { name: "red".to_owned() })]),
         ports: BTreeMap::new(),
+        flood: BTreeMap::new(),
         remote_hosts: BTreeMap::new(),
         remote_prefixes: BTreeMap::new(),
     }

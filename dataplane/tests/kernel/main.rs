@@ -16,6 +16,7 @@ mod next_hops;
 mod owners;
 mod pins;
 mod ports;
+mod scale;
 mod sizes;
 mod strangers;
 mod tables;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapInfo};
 use weft_dataplane::{Dataplane, OpenError, Options};
-use weft_dataplane_abi::maps;
+use weft_dataplane_abi::{Endpoint, maps};
 
 use crate::attached::attached;
 use crate::host::{Pod, desired, desired_with_port, on_host, owner, port, reconcile};
@@ -21,7 +21,8 @@ pub fn map_ids(folder: &Path) -> BTreeMap<&'static str, u32> {
 /// Keys of the pinned endpoints.
 pub fn endpoints(folder: &Path) -> Vec<u32> {
     let data = MapData::from_pin(folder.join("maps").join(maps::ENDPOINTS)).unwrap();
-    let endpoints: HashMap<_, u32, [u8; 56]> = Map::from_map_data(data).unwrap().try_into().unwrap();
+    let endpoints: HashMap<_, u32, [u8; size_of::<Endpoint>()]> =
+        Map::from_map_data(data).unwrap().try_into().unwrap();
     endpoints.keys().map(Result::unwrap).collect()
 }
 

@@ -138,8 +138,9 @@ fn honest_ones_pass() {
 }
 
 #[test]
-fn neighbour_discovery_does_not_come_from_other_hosts() {
+fn neighbour_discovery_of_other_hosts_is_left_to_the_vxlan_device() {
     let Some(mut world) = World::load() else { return };
     let sent = tunnelled(&frame(CAROL, BOB, &[], ICMPV6, &ADVERTISEMENT));
-    world.assert_dropped(FROM_UNDERLAY, &sent, DropReason::NeighbourNoise);
+    let outcome = world.run(FROM_UNDERLAY, &sent);
+    assert_eq!((outcome.verdict, outcome.frame), (PASS, sent));
 }

@@ -119,18 +119,32 @@ fn inner_frames_that_cannot_be_right() {
     let peer = vtep(2).default_router_mac();
     let wrong_mac = inner4(ERIN, BOB, peer, GATEWAY_MAC, 63);
     world.assert_dropped(FROM_UNDERLAY, &tunnelled(2, 5001, &wrong_mac), DropReason::NotRouterMac);
-    let expired = inner4(ERIN, BOB, peer, ROUTER_MAC, 1);
-    world.assert_dropped(FROM_UNDERLAY, &tunnelled(2, 5001, &expired), DropReason::TtlExpired);
     let stranger = inner4(CAROL, BOB, CAROL.mac, MacAddr::new([2, 9, 9, 9, 9, 9]), 64);
     world.assert_dropped(FROM_UNDERLAY, &tunnelled(2, 101, &stranger), DropReason::UnknownMac);
-    let broadcast = inner4(CAROL, BOB, CAROL.mac, MacAddr::BROADCAST, 64);
-    world.assert_dropped(FROM_UNDERLAY, &tunnelled(2, 101, &broadcast), DropReason::Multicast);
-    let mut arp = inner4(CAROL, BOB, CAROL.mac, BOB.mac, 64);
+    let mut tagged = inner4(CAROL, BOB, CAROL.mac, MacAddr::BROADCAST, 64);
+    tagged[12..14].copy_from_slice(&[0x81, 0x00]);
+    world.assert_dropped(FROM_UNDERLAY, &tunnelled(2, 101, &tagged), DropReason::UnsupportedEthertype);
+    let mut arp = inner4(ERIN, BOB, peer, ROUTER_MAC, 64);
     arp[12..14].copy_from_slice(&[0x08, 0x06]);
-    world.assert_dropped(FROM_UNDERLAY, &tunnelled(2, 101, &arp), DropReason::UnsupportedEthertype);
+    world.assert_dropped(FROM_UNDERLAY, &tunnelled(2, 5001, &arp), DropReason::UnsupportedEthertype);
     let inner = inner4(CAROL, BOB, CAROL.mac, BOB.mac, 64);
     world.assert_dropped(FROM_UNDERLAY, &tunnelled(2, 101, &inner[..20]), DropReason::Malformed);
     world.assert_dropped(FROM_UNDERLAY, &tunnelled(2, 101, &inner[..0]), DropReason::Malformed);
+}
+
+#[test]
+fn what_is_for_a_subnet_is_left_to_the_vxlan_device_once_its_sender_is_known() {
+    let Some(mut world) = World::load() else { return };
+    let broadcast = inner4(CAROL, BOB, CAROL.mac, MacAddr::BROADCAST, 64);
+    let mut arp = inner4(CAROL, BOB, CAROL.mac, BOB.mac, 64);
+    arp[12..14].copy_from_slice(&[0x08, 0x06]);
+    for inner in [broadcast, arp] {
+        let sent = tunnelled(2, 101, &inner);
+        let outcome = world.run(FROM_UNDERLAY, &sent);
+        assert_eq!((outcome.verdict, outcome.frame), (PASS, sent));
+        world.assert_dropped(FROM_UNDERLAY, &tunnelled(3, 101, &inner), DropReason::UnknownVtep);
+        world.assert_dropped(FROM_UNDERLAY, &tunnelled(2, 7777, &inner), DropReason::UnknownVni);
+    }
 }
 
 #[test]

@@ -8,9 +8,11 @@
 
 mod arp;
 mod extension_headers;
+mod flood;
 mod from_pod;
 mod from_underlay;
 mod from_vxlan;
 mod gateway;
+mod icmp_errors;
 mod neighbour_discovery;
 mod world;

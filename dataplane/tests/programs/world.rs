@@ -101,7 +101,10 @@ impl World {
     /// A machine that cannot do this skips the test by returning `None`, and says why; in CI it fails.
     #[expect(clippy::print_stdout, reason = "a skipped test says so")]
     pub fn load() -> Option<Self> {
-        match EbpfLoader::new().load(aya::include_bytes_aligned!(env!("WEFT_BPF_OBJECT"))) {
+        let mut loader = EbpfLoader::new();
+        // Room for a subnet with as many hosts as can be.
+        loader.map_max_entries(abi::maps::FLOOD, 4096).map_max_entries(abi::maps::VTEPS, 4096);
+        match loader.load(aya::include_bytes_aligned!(env!("WEFT_BPF_OBJECT"))) {
             Ok(ebpf) => {
                 let mut world = Self { ebpf };
                 world.fill();
@@ -155,6 +158,22 @@ impl World {
         Outcome { verdict: result.return_value.cast_signed(), frame: out }
     }
 
+    /// How long a program takes for a frame.
+    pub fn time(&mut self, program: &str, frame: &[u8]) -> std::time::Duration {
+        let options = TestRunOptions { data_in: Some(frame), ..TestRunOptions::new() };
+        self.program(program).test_run(options).unwrap().duration
+    }
+
+    /// Puts somebody into one of a subnet's lists of those who get copies.
+    pub fn put_flood(&mut self, subnet: Vni, group: u32, index: u32, member: abi::FloodMember) {
+        self.put(abi::maps::FLOOD, abi::FloodKey::new(subnet, group, index), member);
+    }
+
+    /// Makes a VTEP known that the kernel's vxlan device sends to.
+    pub fn put_vtep(&mut self, vtep: Vtep, mtu: u16) {
+        self.put(abi::maps::VTEPS, abi::VtepAddr::new(vtep), abi::VtepEntry::unresolved(mtu));
+    }
+
     /// Asserts that a program drops a frame, and that exactly this reason is counted, for the right port.
     #[track_caller]
     pub fn assert_dropped(&mut self, program: &str, frame: &[u8], reason: DropReason) {
@@ -165,6 +184,22 @@ impl World {
         *expected.entry(reason.name()).or_default() += 1;
         assert_eq!(self.drops(slot), expected);
         assert_eq!(outcome.verdict, DROP);
+    }
+
+    /// Asserts that a program refuses a frame: the drop is counted for ALICE with this reason, and what is left of the
+    /// packet goes back to her. `gso_size` as for [`World::run_with`].
+    #[track_caller]
+    pub fn assert_refused(&mut self, frame: &[u8], gso_size: u32, reason: DropReason) -> Vec<u8> {
+        let (mut drops, before) = (self.drops(ALICE_SLOT), self.counters(ALICE_SLOT));
+        let outcome = self.run_with(abi::programs::FROM_POD, frame, gso_size);
+        *drops.entry(reason.name()).or_default() += 1;
+        assert_eq!(self.drops(ALICE_SLOT), drops);
+        let after = self.counters(ALICE_SLOT);
+        assert_eq!(after.from_port, before.from_port, "a dropped packet was not passed on");
+        assert_eq!(after.to_port.packets, before.to_port.packets + 1);
+        assert_eq!(after.to_port.bytes, before.to_port.bytes + outcome.frame.len() as u64);
+        assert_eq!(outcome.verdict, REDIRECT);
+        outcome.frame
     }
 
     /// Drops counted for a slot, by name.
@@ -185,6 +220,21 @@ impl World {
             sum.add(&cpu.0);
             sum
         })
+    }
+
+    /// Lets no port have any ICMP error.
+    pub fn forbid_icmp_errors(&mut self) {
+        self.limit_icmp_errors(0);
+    }
+
+    fn limit_icmp_errors(&mut self, rate: u32) {
+        let other = abi::Rate::per_second(1000);
+        let icmp_errors = abi::Rate::per_second(rate);
+        let limits = abi::Limits { floods: other, icmp_errors, drop_events: other };
+        let host = abi::HostConfig::new(vtep(1), UDP_PORT, VXLAN_IFINDEX, ROUTER_MAC, GATEWAY_MAC, limits);
+        let mut array: Array<_, Raw<abi::HostConfig>> =
+            Array::try_from(self.ebpf.map_mut(abi::maps::HOST).unwrap()).unwrap();
+        array.set(0, Raw(host), 0).unwrap();
     }
 
     /// Makes loopback somebody else's, or nobody's.
@@ -213,13 +263,7 @@ impl World {
     }
 
     fn fill(&mut self) {
-        let rate = abi::Rate::per_second(1000);
-        let limits = abi::Limits { floods: rate, icmp_errors: rate, drop_events: rate };
-        let host = abi::HostConfig::new(vtep(1), UDP_PORT, VXLAN_IFINDEX, ROUTER_MAC, GATEWAY_MAC, limits);
-        let mut array: Array<_, Raw<abi::HostConfig>> =
-            Array::try_from(self.ebpf.map_mut(abi::maps::HOST).unwrap()).unwrap();
-        array.set(0, Raw(host), 0).unwrap();
-
+        self.limit_icmp_errors(1000);
         let (red, blue) = (red(), vni(6001));
         for (number, entry) in [
             (red, VniEntry::network_itself(red)),
@@ -267,7 +311,13 @@ impl World {
 
     fn local(&mut self, network: Vni, subnet: Vni, ifindex: u32, slot: u32, station: Station) {
         let Station { mac, ipv4, ipv6 } = station;
-        let endpoint = abi::Endpoint::new(network, subnet, slot, mac, Some(ipv4), Some(ipv6));
+        let [a, b, c, _] = ipv4.octets();
+        let [prefix, subnet_id, ..] = ipv6.segments();
+        let gateways = abi::Gateways {
+            ipv4: [a, b, c, 1].into(),
+            ipv6: Ipv6Addr::new(prefix, subnet_id, 0, 0, 0, 0, 0, 1),
+        };
+        let endpoint = abi::Endpoint::new(network, subnet, slot, mac, Some(ipv4), Some(ipv6), gateways);
         self.put(abi::maps::ENDPOINTS, ifindex, endpoint);
         self.reachable(network, subnet, station, NextHop::local(ifindex, slot, mac), None);
     }

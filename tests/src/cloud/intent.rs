@@ -163,7 +163,8 @@ impl Intent {
                 .collect();
             if !addresses.is_empty() || !prefixes.is_empty() {
                 let name = format!("h{}", other + 1);
-                let remote = Remote { name, vtep: *vtep, router_mac: None, addresses, prefixes };
+                let subnets = Vec::new();
+                let remote = Remote { name, vtep: *vtep, router_mac: None, subnets, addresses, prefixes };
                 resources.push(Resource::Remote(remote));
             }
         }

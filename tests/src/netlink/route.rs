@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result};
 use ipnet::IpNet;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteProtocol, RouteScope,
+    RouteType,
 };
 
 use super::address::family;
@@ -29,6 +30,18 @@ impl Namespace {
     /// # Errors
     /// The gateway is on no link, or the route is there.
     pub fn add_route(&self, destination: IpNet, gateway: IpAddr) -> Result<()> {
+        self.add_route_with(destination, gateway, None)
+    }
+
+    /// The same, for packets of at most `mtu` bytes.
+    ///
+    /// # Errors
+    /// As [`Namespace::add_route`].
+    pub fn add_route_of_mtu(&self, destination: IpNet, gateway: IpAddr, mtu: u32) -> Result<()> {
+        self.add_route_with(destination, gateway, Some(mtu))
+    }
+
+    fn add_route_with(&self, destination: IpNet, gateway: IpAddr, mtu: Option<u32>) -> Result<()> {
         let mut message = RouteMessage::default();
         message.header = RouteHeader {
             address_family: family(destination.addr()),
@@ -43,6 +56,7 @@ impl Namespace {
             RouteAttribute::Destination(destination.network().into()),
             RouteAttribute::Gateway(gateway.into()),
         ];
+        message.attributes.extend(mtu.map(|mtu| RouteAttribute::Metrics(vec![RouteMetric::Mtu(mtu)])));
         self.netlink()
             .create(RouteNetlinkMessage::NewRoute(message))
             .with_context(|| format!("a route in {} to {destination} through {gateway}", self.name()))

@@ -3,12 +3,14 @@
 mod echo;
 mod numbered;
 mod ping;
+mod refusals;
 mod segmented;
 mod steady;
 mod transfer;
 
 pub use echo::{ECHO_PORT, EchoServer};
 pub use ping::PingError;
+pub use refusals::{Hop, IcmpError, Refusals};
 pub use steady::{Steady, Tally};
 pub use transfer::Transfer;
 

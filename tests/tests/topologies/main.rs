@@ -1,6 +1,7 @@
 //! Topologies in real network namespaces, with real weftds on them; each file opens with its drawing.
 
 mod bad_input;
+mod flooding;
 mod foreign;
 mod forged;
 mod getting_started;
@@ -10,9 +11,11 @@ mod interrupted;
 mod lost_pins;
 mod overlapping_tenants;
 mod ownership;
+mod pmtu;
 mod restart;
 mod same_host;
 mod spoofing;
+mod traceroute;
 mod transfers;
 mod two_data_centres;
 mod two_hosts;

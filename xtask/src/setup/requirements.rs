@@ -60,6 +60,14 @@ pub(crate) const REQUIREMENTS: &[Requirement] = &[
         by_hand: "mount -t bpf bpf /sys/fs/bpf",
     },
     Requirement {
+        name: "nft",
+        why: "a firewall that weft is measured beside",
+        purpose: Purpose::Bench,
+        present: || runs("nft"),
+        install: Install::Packages(&["nftables"]),
+        by_hand: "install nftables, so that nft is on the PATH",
+    },
+    Requirement {
         name: "QEMU, busybox, binutils and xz",
         why: "tests run on older kernels in a machine of their own: QEMU is the machine, the others make its image",
         purpose: Purpose::Vm,
@@ -211,6 +219,11 @@ fn llvm_is_there() -> bool {
 
 fn linker_works() -> bool {
     says(&linker(crate::workspace()), LINKER_VERSION)
+}
+
+/// Whether a program is on the PATH and runs.
+fn runs(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|said| said.status.success())
 }
 
 /// Whether a program runs and names this version, or one that begins so.

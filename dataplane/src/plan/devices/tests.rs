@@ -34,6 +34,7 @@ fn desired() -> Desired {
         subnets: BTreeMap::from([(vni(200), subnet)]),
         networks: BTreeMap::new(),
         ports: BTreeMap::from([("a".to_owned(), port)]),
+        flood: BTreeMap::new(),
         remote_hosts: BTreeMap::new(),
         remote_prefixes: BTreeMap::new(),
     }

@@ -51,13 +51,14 @@ fn desired() -> Desired {
         subnets: BTreeMap::from([(vni(RED_FRONT), subnet(RED)), (vni(BLUE_FRONT), subnet(BLUE))]),
         networks: [RED, BLUE].map(|number| (vni(number), Network { name: number.to_string() })).into(),
         ports: BTreeMap::new(),
+        flood: BTreeMap::new(),
         remote_hosts: BTreeMap::new(),
         remote_prefixes: BTreeMap::new(),
     }
 }
 
 fn plan(desired: &Desired, ports: &[(&str, LocalPort)]) -> Tables {
-    Tables::plan(desired, &ports.iter().copied().collect(), 7, &NextHops::default())
+    Tables::plan(desired, &ports.iter().copied().collect(), 7, &NextHops::default(), BTreeMap::new())
 }
 
 #[test]
@@ -78,7 +79,7 @@ fn subnets_and_networks_bring_vnis_and_gateways() {
         (key(BLUE, "2001:db8::1"), route(BLUE_FRONT)),
     ];
     assert_eq!(tables.hosts, expected.into());
-    assert!(tables.fdb.is_empty() && tables.vtep_vnis.is_empty() && tables.endpoints.is_empty());
+    assert!(tables.fdb.is_empty() && tables.endpoints.is_empty());
     let limits = Limits {
         floods: Rate::per_second(1),
         icmp_errors: Rate::per_second(2),
@@ -101,65 +102,14 @@ fn a_port_is_an_endpoint_a_mac_and_its_addresses() {
     desired.ports.insert("a".to_owned(), port.clone());
     desired.ports.insert("without-device".to_owned(), Port { mac: mac(11), ..port });
     let tables = plan(&desired, &[("a", LocalPort { ifindex: 30, slot: 4 })]);
-    let endpoint = Endpoint::new(vni(RED), vni(RED_FRONT), 4, mac(10), Some([10, 0, 0, 10].into()), None);
+    let gateway6 = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+    let gateways = Gateways { ipv4: [10, 0, 0, 1].into(), ipv6: gateway6 };
+    let address = Some([10, 0, 0, 10].into());
+    let endpoint = Endpoint::new(vni(RED), vni(RED_FRONT), 4, mac(10), address, None, gateways);
     assert_eq!(tables.endpoints, BTreeMap::from([(30, endpoint)]));
     let next_hop = NextHop::local(30, 4, mac(10));
     assert_eq!(tables.fdb, BTreeMap::from([(MacKey::new(vni(RED_FRONT), mac(10)), next_hop)]));
     let route = HostRoute::new(next_hop, vni(RED_FRONT), mac(10));
     assert_eq!(tables.hosts.get(&key(RED, "10.0.0.10")), Some(&route));
     assert_eq!(tables.hosts.get(&key(BLUE, "10.0.0.10")), None);
-}
-
-#[test]
-fn a_neighbour_is_switched_to_and_resolved_and_the_rest_is_routed() {
-    let mut desired = desired();
-    let neighbour = Neighbour { subnet: vni(RED_FRONT), vni: vni(902), mac: mac(20) };
-    let remote = |last, neighbour| RemoteHost {
-        vtep: vtep(last),
-        router_mac: mac(0xf0 | last),
-        vni: vni(900),
-        neighbour,
-    };
-    desired.remote_hosts.insert((vni(RED), ip("10.0.0.20")), remote(2, Some(neighbour)));
-    desired.remote_hosts.insert((vni(RED), ip("10.0.5.5")), remote(3, None));
-    let tables = plan(&desired, &[]);
-
-    // The VNIs are those that the other host wants.
-    let routed = NextHop::remote(vtep(2), vni(900), mac(0xf2));
-    let route = HostRoute::new(routed, vni(RED_FRONT), mac(20));
-    assert_eq!(tables.hosts.get(&key(RED, "10.0.0.20")), Some(&route));
-    let route = HostRoute::routed(NextHop::remote(vtep(3), vni(900), mac(0xf3)));
-    assert_eq!(tables.hosts.get(&key(RED, "10.0.5.5")), Some(&route));
-    let switched = NextHop::remote(vtep(2), vni(902), mac(0xf2));
-    assert_eq!(tables.fdb, BTreeMap::from([(MacKey::new(vni(RED_FRONT), mac(20)), switched)]));
-}
-
-#[test]
-fn a_vtep_may_send_only_into_what_it_takes_part_in_here() {
-    let mut desired = desired();
-    let neighbour = Neighbour { subnet: vni(RED_FRONT), vni: vni(902), mac: mac(20) };
-    let red = RemoteHost { vtep: vtep(2), router_mac: mac(1), vni: vni(900), neighbour: Some(neighbour) };
-    let blue = RemotePrefix { vtep: vtep(3), router_mac: mac(1), vni: vni(901) };
-    desired.remote_hosts.insert((vni(RED), ip("10.0.0.20")), red);
-    desired.remote_prefixes.insert((vni(BLUE), "10.3.0.0/16".parse().unwrap()), blue);
-    let tables = plan(&desired, &[]);
-    let expected = [
-        VtepVniKey::new(vni(RED), vtep(2)),
-        VtepVniKey::new(vni(RED_FRONT), vtep(2)),
-        VtepVniKey::new(vni(BLUE), vtep(3)),
-    ];
-    assert_eq!(tables.vtep_vnis, expected.map(|key| (key, 1)).into());
-}
-
-#[test]
-fn prefixes_count_their_scope_and_drop_host_bits() {
-    let mut desired = desired();
-    let remote = RemotePrefix { vtep: vtep(2), router_mac: mac(1), vni: vni(900) };
-    for prefix in ["10.3.7.7/16", "2001:db8:9::1/48", "0.0.0.0/0"] {
-        desired.remote_prefixes.insert((vni(RED), prefix.parse().unwrap()), remote.clone());
-    }
-    let keys: Vec<_> = plan(&desired, &[]).prefixes.into_keys().collect();
-    let expected = [("0.0.0.0", 64), ("10.3.0.0", 80), ("2001:db8:9::", 112)];
-    let expected = expected.map(|(address, bits)| PrefixKey { address: key(RED, address), bits });
-    assert_eq!(keys, expected);
 }

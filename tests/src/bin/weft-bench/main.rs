@@ -8,8 +8,10 @@ mod cpu;
 mod load;
 mod machine;
 mod plan;
+mod plot;
 mod programs;
 mod report;
+mod routes;
 mod statistics;
 mod subject;
 mod table;
@@ -68,7 +70,8 @@ fn run(args: &Args) -> Result<()> {
             table::columns(&subjects.iter().map(|subject| subject.name).collect::<Vec<_>>());
         }
         for test in plan.tests() {
-            let results = Results::measure(test, subjects, &plan).with_context(|| test.name())?;
+            let results = Results::measure(&test.name(), test, subjects, &plan);
+            let results = results.with_context(|| test.name())?;
             let rows = results.rows();
             table::rows(&rows);
             report.add(rows);
@@ -81,6 +84,11 @@ fn run(args: &Args) -> Result<()> {
         }
         Ok(())
     })?;
+    drop(lab);
+    if plan.routes {
+        let rows = routes::measure(&plan).context("the cost of routes")?;
+        report.add(rows);
+    }
     let path = report.write(&args.folder)?;
     table::end(&path);
     Ok(())

@@ -14,6 +14,8 @@ pub(crate) struct Plan {
     tests: Vec<Test>,
     /// Whether to measure what each program costs.
     pub(crate) programs: bool,
+    /// Whether to measure what the number of routes costs.
+    pub(crate) routes: bool,
     pub(crate) rounds: u32,
     pub(crate) slice: Duration,
 }
@@ -37,8 +39,9 @@ impl Plan {
         let all = Place::ALL.into_iter().flat_map(|place| Load::ALL.map(|load| Test { place, load }));
         let tests: Vec<_> = all.filter(|test| only.is_none_or(|only| test.name().contains(only))).collect();
         let programs = only.is_none_or(|only| "programs".contains(only));
-        ensure!(programs || !tests.is_empty(), "no test is named {}", only.unwrap_or_default());
-        Ok(Self { tests, programs, rounds, slice })
+        let routes = only.is_none_or(|only| "routes".contains(only));
+        ensure!(programs || routes || !tests.is_empty(), "no test is named {}", only.unwrap_or_default());
+        Ok(Self { tests, programs, routes, rounds, slice })
     }
 
     pub(crate) fn tests(&self) -> impl Iterator<Item = Test> {
@@ -48,21 +51,23 @@ impl Plan {
 
 /// Every figure of a test: by subject, then by measure, then by round.
 pub(crate) struct Results {
-    test: Test,
+    name: String,
+    load: Load,
     subjects: Vec<(&'static str, Vec<Vec<f64>>)>,
 }
 
 impl Results {
     /// Runs a test. Who goes first changes from round to round; a run before the first is thrown away.
-    pub(crate) fn measure(test: Test, subjects: &[Subject<'_>], plan: &Plan) -> Result<Self> {
-        let measures = test.load.measures().len();
+    pub(crate) fn measure(name: &str, test: Test, subjects: &[Subject<'_>], plan: &Plan) -> Result<Self> {
+        let Test { place, load } = test;
+        let measures = load.measures().len();
         let mut results: Vec<_> =
             subjects.iter().map(|subject| (subject.name, vec![Vec::new(); measures])).collect();
         for round in 0..=plan.rounds {
             for turn in 0..subjects.len() {
                 let number = (turn + round as usize) % subjects.len();
                 let subject = &subjects[number];
-                let figures = test.load.run(subject.path(test.place), round, plan.slice);
+                let figures = load.run(subject.path(place), round, plan.slice);
                 let figures = figures.with_context(|| format!("{}, round {round}", subject.name))?;
                 if round > 0 {
                     for (all, figure) in results[number].1.iter_mut().zip(figures) {
@@ -71,12 +76,12 @@ impl Results {
                 }
             }
         }
-        Ok(Self { test, subjects: results })
+        Ok(Self { name: name.to_owned(), load, subjects: results })
     }
 
     /// A row for each measure and pair: each subject against all that follow it, and the last alone.
     pub(crate) fn rows(&self) -> Vec<Row> {
-        let measures = self.test.load.measures();
+        let measures = self.load.measures();
         let of = |(number, measure)| self.rows_of(number, measure);
         measures.iter().enumerate().flat_map(of).collect()
     }
@@ -85,7 +90,7 @@ impl Results {
         let mut rows = Vec::new();
         for (position, (subject, figures)) in self.subjects.iter().enumerate() {
             let row = |against: Option<(&'static str, Spread)>| Row {
-                test: format!("{}/{}", self.test.name(), measure.name),
+                test: format!("{}/{}", self.name, measure.name),
                 unit: measure.unit,
                 better: measure.better,
                 subject,

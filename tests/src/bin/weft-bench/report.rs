@@ -1,4 +1,4 @@
-//! The results as JSON: one row for each test and pair of subjects, and the machine that they are of.
+//! The results as JSON: one row for each test and pair of subjects, and the machine that they are of. And as a picture.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::load::Better;
 use crate::machine;
 use crate::plan::Plan;
+use crate::plot;
 use crate::statistics::Spread;
 
 /// A result.
@@ -88,6 +89,8 @@ impl Report {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let text = serde_json::to_string_pretty(&report)? + "\n";
         fs::write(&path, text).with_context(|| path.display().to_string())?;
+        let picture = path.with_extension("svg");
+        fs::write(&picture, plot::svg(&self.rows)?).with_context(|| picture.display().to_string())?;
         Ok(path)
     }
 }

@@ -1,10 +1,12 @@
-//! UDP datagrams one way, as fast as one thread can send them. What arrives counts.
+//! UDP datagrams one way, as fast as one thread can send them. What arrives counts. The first one is answered, so that a
+//! stateful firewall on the way takes the rest for an established flow.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::socket::{setsockopt, sockopt};
+use weft_tests::probe::ANSWER;
 use weft_tests::{PATIENCE, wait_until};
 
 use super::Path;
@@ -52,6 +54,9 @@ pub(super) fn stop<R: Send + 'static>(
 fn send(to: SocketAddr, slice: Duration) -> Result<Instant> {
     let socket = UdpSocket::bind(ANY)?;
     socket.connect(to)?;
+    socket.set_read_timeout(Some(ANSWER))?;
+    socket.send(&[0x5a; PAYLOAD])?;
+    socket.recv(&mut [0; PAYLOAD]).context("no answer to the first datagram")?;
     let begun = Instant::now();
     while begun.elapsed() < slice {
         for _ in 0..BURST {
@@ -64,6 +69,8 @@ fn send(to: SocketAddr, slice: Duration) -> Result<Instant> {
 /// Counts up to an empty datagram; when the last one arrived that was not.
 fn receive(socket: &UdpSocket) -> Result<(u64, Instant)> {
     let mut buffer = [0; PAYLOAD];
+    let (_, from) = socket.recv_from(&mut buffer)?;
+    socket.send_to(&buffer, from)?;
     let mut count = 0;
     let mut last = Instant::now();
     while socket.recv(&mut buffer)? != 0 {

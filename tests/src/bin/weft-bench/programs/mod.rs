@@ -19,6 +19,8 @@ use crate::report::Row;
 use crate::statistics::{Spread, ratios};
 use crate::subject::Subject;
 
+pub(crate) use test_runs::to_any;
+
 /// Name of the program that does nothing.
 pub(crate) const EMPTY: &str = "empty-program";
 
@@ -30,7 +32,7 @@ pub(crate) fn measure(weft: &Subject<'_>, cloud: &Cloud<'_>, plan: &Plan) -> Res
 }
 
 /// A row of figures in nanoseconds.
-fn row(test: &str, subject: &'static str, figures: &[f64], empty: Option<&[f64]>) -> Row {
+pub(crate) fn row(test: &str, subject: &'static str, figures: &[f64], empty: Option<&[f64]>) -> Row {
     Row {
         test: test.to_owned(),
         unit: "ns",

@@ -1,5 +1,7 @@
 //! Packets as the programs meet them: 64 bytes of UDP payload between the pods that are measured.
 
+use std::net::Ipv4Addr;
+
 use anyhow::{Context as _, Result};
 use etherparse::PacketBuilder;
 use weft_tests::cloud::{Cloud, Pod};
@@ -7,11 +9,24 @@ use weft_vxlan::{Header, UDP_PORT, Vni};
 
 use crate::subject::SUBNET_VNI;
 
+/// That of every gateway, unless the config file says otherwise.
+const GATEWAY_MAC: [u8; 6] = [0x00, 0x00, 0x5e, 0x00, 0x01, 0x01];
+
 /// From a pod to another of its subnet, as the sender's device sends it.
 pub(super) fn between(from: &Pod, to: &Pod) -> Result<Vec<u8>> {
     let mut frame = Vec::new();
     PacketBuilder::ethernet2(from.mac.bytes(), to.mac.bytes())
         .ipv4(from.v4.octets(), to.v4.octets(), 64)
+        .udp(40_000, 50_000)
+        .write(&mut frame, &[0x5a; 64])?;
+    Ok(frame)
+}
+
+/// From a pod to an address beyond its gateway.
+pub(super) fn routed(from: &Pod, to: Ipv4Addr) -> Result<Vec<u8>> {
+    let mut frame = Vec::new();
+    PacketBuilder::ethernet2(from.mac.bytes(), GATEWAY_MAC)
+        .ipv4(from.v4.octets(), to.octets(), 64)
         .udp(40_000, 50_000)
         .write(&mut frame, &[0x5a; 64])?;
     Ok(frame)

@@ -6,6 +6,7 @@
 //! near   ┘
 //! ```
 
+mod firewall;
 mod hosts;
 mod plain;
 mod vxlan;
@@ -21,7 +22,7 @@ use weft_tests::{Lab, Namespace};
 use crate::load::Path;
 
 /// MTU of every wire between hosts.
-const UNDERLAY_MTU: u32 = 1500;
+pub(crate) const UNDERLAY_MTU: u32 = 1500;
 
 /// VNI of the subnet that all pods are in, for weft and for the kernel's vxlan.
 pub(crate) const SUBNET_VNI: u32 = 101;
@@ -82,10 +83,12 @@ impl Subject<'_> {
 pub(crate) fn with_all(lab: &Lab, work: impl FnOnce(&[Subject<'_>], &Cloud<'_>) -> Result<()>) -> Result<()> {
     let cloud = weft::start(lab).context("weft")?;
     let vxlan = vxlan::start(lab).context(vxlan::NAME)?;
+    let firewall = firewall::start(lab).context(firewall::NAME)?;
     let plain = plain::start(lab).context(plain::NAME)?;
     let subjects = [
         weft::subject(&cloud),
         vxlan.subject(vxlan::NAME, vxlan::WHAT),
+        firewall.subject(firewall::NAME, firewall::WHAT),
         plain.subject(plain::NAME, plain::WHAT),
     ];
     subjects.iter().try_for_each(Subject::check)?;

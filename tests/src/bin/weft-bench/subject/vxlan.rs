@@ -1,7 +1,7 @@
 //! The kernel's own overlay: a bridge on each host, with the pods and a vxlan device as its ports, and no rules.
 
 use anyhow::Result;
-use weft_tests::Lab;
+use weft_tests::{Lab, Namespace};
 
 use super::hosts::{Rival, UNDERLAY, pod, two};
 use super::{SUBNET_VNI, UNDERLAY_MTU};
@@ -16,7 +16,12 @@ const MTU: u32 = UNDERLAY_MTU - 50;
 
 /// Sets it up.
 pub(super) fn start(lab: &Lab) -> Result<Rival> {
-    let hosts = two(lab, "vxlan")?;
+    with_hosts(lab, "vxlan", |_| Ok(()))
+}
+
+/// Sets it up, with `more` done to each host.
+pub(super) fn with_hosts(lab: &Lab, name: &str, more: impl Fn(&Namespace) -> Result<()>) -> Result<Rival> {
+    let hosts = two(lab, name)?;
     let addresses = UNDERLAY.map(Into::into);
     for (number, host) in hosts.iter().enumerate() {
         host.add_bridge(BRIDGE)?;
@@ -24,11 +29,12 @@ pub(super) fn start(lab: &Lab) -> Result<Rival> {
         host.join_bridge(TUNNEL, BRIDGE)?;
         host.set_up(TUNNEL, true)?;
         host.set_up(BRIDGE, true)?;
+        more(host)?;
     }
     let [one, two] = &hosts;
-    let bridged = |name: &str, host, device: &str, number: u8| {
+    let bridged = |pod_name: &str, host, device: &str, number: u8| {
         let address = [10, 0, 0, number];
-        let namespace = pod((lab, &format!("vxlan-{name}")), (host, device), address, None, MTU)?;
+        let namespace = pod((lab, &format!("{name}-{pod_name}")), (host, device), address, None, MTU)?;
         host.join_bridge(device, BRIDGE)?;
         anyhow::Ok((namespace, address.into()))
     };

@@ -1,0 +1,21 @@
+//! The Internet checksum (RFC 1071): what a header carries of a sum of big-endian words.
+
+/// The sum with its carries added back in.
+#[inline(always)]
+pub fn fold(sum: u32) -> u16 {
+    let sum = (sum & 0xffff) + (sum >> 16);
+    ((sum & 0xffff) + (sum >> 16)) as u16
+}
+
+/// What a header carries: the sum's complement, in wire order.
+#[inline(always)]
+pub fn complement(sum: u32) -> [u8; 2] {
+    (!fold(sum)).to_be_bytes()
+}
+
+/// The checksum after one word under it changed (RFC 1624 section 3, equation 3).
+#[inline(always)]
+pub fn updated(checksum: [u8; 2], old: u16, new: u16) -> [u8; 2] {
+    let sum = !u16::from_be_bytes(checksum) as u32 & 0xffff;
+    complement(sum + (!old as u32 & 0xffff) + new as u32)
+}

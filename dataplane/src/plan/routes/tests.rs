@@ -1,0 +1,172 @@
+use weft_vxlan::MacAddr;
+
+use super::*;
+use crate::desired::{Host, Limits};
+
+const RED: u32 = 100;
+const BLUE: u32 = 101;
+const RED_FRONT: u32 = 200;
+
+fn vni(number: u32) -> Vni {
+    Vni::new(number).unwrap()
+}
+
+fn mac(last: u8) -> MacAddr {
+    MacAddr::new([2, 0, 0, 0, 0, last])
+}
+
+fn vtep(last: u8) -> Vtep {
+    Vtep::new([192, 0, 2, last].into()).unwrap()
+}
+
+fn key(network: u32, address: &str) -> IpKey {
+    IpKey::new(vni(network), address.parse().unwrap())
+}
+
+fn remote(last: u8, neighbour: Option<Neighbour>) -> RemoteHost {
+    RemoteHost { vtep: vtep(last), router_mac: mac(0xf0 | last), vni: vni(900), neighbour }
+}
+
+/// 02:00:00:00:00:14 in red's subnet.
+fn neighbour() -> Neighbour {
+    Neighbour { subnet: vni(RED_FRONT), vni: vni(902), mac: mac(20) }
+}
+
+fn host(network: u32, address: &str, host: Option<RemoteHost>) -> RouteDelta {
+    RouteDelta { hosts: vec![((vni(network), address.parse().unwrap()), host)], prefixes: vec![] }
+}
+
+fn prefix(network: u32, prefix: &str, behind: Option<RemotePrefix>) -> RouteDelta {
+    RouteDelta { hosts: vec![], prefixes: vec![((vni(network), prefix.parse().unwrap()), behind)] }
+}
+
+fn members(tables: &RouteTables, candidates: &[VtepVniKey]) -> Vec<bool> {
+    candidates.iter().map(|key| tables.vtep_vnis.entries.get(key) == Some(1)).collect()
+}
+
+#[test]
+fn a_neighbour_is_switched_to_and_resolved_and_the_rest_is_routed() {
+    let mut tables = RouteTables::new();
+    tables.change(host(RED, "10.0.0.20", Some(remote(2, Some(neighbour())))));
+    tables.change(host(RED, "10.0.5.5", Some(remote(3, None))));
+
+    // The VNIs are those that the other host wants.
+    let routed = NextHop::remote(vtep(2), vni(900), mac(0xf2));
+    let route = HostRoute::new(routed, vni(RED_FRONT), mac(20));
+    assert_eq!(tables.hosts.get(&key(RED, "10.0.0.20")), Some(route));
+    let route = HostRoute::routed(NextHop::remote(vtep(3), vni(900), mac(0xf3)));
+    assert_eq!(tables.hosts.get(&key(RED, "10.0.5.5")), Some(route));
+    let switched = NextHop::remote(vtep(2), vni(902), mac(0xf2));
+    assert_eq!(tables.fdb.entries.get(&MacKey::new(vni(RED_FRONT), mac(20))), Some(switched));
+    assert_eq!(tables.fdb.entries.len(), 1);
+    assert_eq!(tables.vteps(), BTreeSet::from([vtep(2), vtep(3)]));
+}
+
+#[test]
+fn a_vtep_may_send_only_into_what_it_takes_part_in_here() {
+    let mut tables = RouteTables::new();
+    let keys = [
+        VtepVniKey::new(vni(RED), vtep(2)),
+        VtepVniKey::new(vni(RED_FRONT), vtep(2)),
+        VtepVniKey::new(vni(BLUE), vtep(3)),
+        VtepVniKey::new(vni(BLUE), vtep(2)),
+    ];
+    let blue = RemotePrefix { vtep: vtep(3), router_mac: mac(1), vni: vni(901) };
+    tables.change(host(RED, "10.0.0.20", Some(remote(2, Some(neighbour())))));
+    tables.change(host(RED, "2001:db8::20", Some(remote(2, Some(neighbour())))));
+    tables.change(prefix(BLUE, "10.3.0.0/16", Some(blue)));
+    assert_eq!(members(&tables, &keys), [true, true, true, false]);
+
+    // While one address is left, its host takes part, and its MAC is switched to.
+    tables.change(host(RED, "10.0.0.20", None));
+    assert_eq!(members(&tables, &keys), [true, true, true, false]);
+    assert_eq!(tables.fdb.entries.len(), 1);
+    tables.change(host(RED, "2001:db8::20", None));
+    tables.change(prefix(BLUE, "10.3.0.0/16", None));
+    assert_eq!(members(&tables, &keys), [false; 4]);
+    assert_eq!((tables.fdb.entries.len(), tables.hosts.len(), tables.prefixes.len()), (0, 0, 0));
+    assert!(tables.vteps().is_empty());
+}
+
+#[test]
+fn a_moved_workload_is_behind_its_new_host() {
+    let mut tables = RouteTables::new();
+    tables.change(host(RED, "10.0.0.20", Some(remote(2, Some(neighbour())))));
+    tables.change(host(RED, "10.0.0.20", Some(remote(3, Some(neighbour())))));
+    let switched = NextHop::remote(vtep(3), vni(902), mac(0xf3));
+    assert_eq!(tables.fdb.entries.get(&MacKey::new(vni(RED_FRONT), mac(20))), Some(switched));
+    let old = [VtepVniKey::new(vni(RED), vtep(2)), VtepVniKey::new(vni(RED_FRONT), vtep(2))];
+    assert_eq!(members(&tables, &old), [false; 2]);
+    assert_eq!(tables.vteps(), BTreeSet::from([vtep(3)]));
+}
+
+#[test]
+fn prefixes_count_their_scope_and_drop_host_bits() {
+    let mut tables = RouteTables::new();
+    let behind = RemotePrefix { vtep: vtep(2), router_mac: mac(1), vni: vni(900) };
+    let expected = [
+        ("0.0.0.0/0", "0.0.0.0", 64),
+        ("10.3.7.7/16", "10.3.0.0", 80),
+        ("2001:db8:9::1/48", "2001:db8:9::", 112),
+    ];
+    for (given, address, bits) in expected {
+        tables.change(prefix(RED, given, Some(behind.clone())));
+        let next_hop = NextHop::remote(vtep(2), vni(900), mac(1));
+        assert_eq!(tables.prefixes.get(&PrefixKey { bits, address: key(RED, address) }), Some(next_hop));
+    }
+    assert_eq!(tables.prefixes.len(), 3);
+}
+
+#[test]
+fn changes_can_be_undone() {
+    let mut tables = RouteTables::new();
+    tables.change(host(RED, "10.0.0.20", Some(remote(2, Some(neighbour())))));
+    let mut delta = host(RED, "10.0.0.20", None);
+    delta.hosts.extend(host(RED, "10.0.0.20", Some(remote(4, None))).hosts);
+    delta.hosts.extend(host(RED, "10.0.0.21", Some(remote(3, None))).hosts);
+    delta.prefixes =
+        prefix(RED, "10.3.0.0/16", Some(RemotePrefix { vtep: vtep(5), router_mac: mac(1), vni: vni(1) }))
+            .prefixes;
+    let undo = tables.change(delta);
+    assert_eq!(tables.vteps(), BTreeSet::from([vtep(3), vtep(4), vtep(5)]));
+    tables.change(undo);
+    assert_eq!(tables.vteps(), BTreeSet::from([vtep(2)]));
+    assert_eq!(tables.hosts.source(&key(RED, "10.0.0.20")), Some(&remote(2, Some(neighbour()))));
+    assert_eq!((tables.hosts.len(), tables.prefixes.len(), tables.fdb.entries.len()), (1, 0, 1));
+}
+
+#[test]
+fn the_delta_to_other_routes_leads_there() {
+    let mut desired = Desired {
+        host: Host {
+            underlay: "eth0".to_owned(),
+            vtep: vtep(1),
+            udp_port: 4789,
+            router_mac: mac(0xf1),
+            gateway_mac: mac(0xfe),
+            limits: Limits::default(),
+        },
+        subnets: BTreeMap::new(),
+        networks: BTreeMap::new(),
+        ports: BTreeMap::new(),
+        flood: BTreeMap::new(),
+        remote_hosts: BTreeMap::new(),
+        remote_prefixes: BTreeMap::new(),
+    };
+    let address = |last: u8| (vni(RED), IpAddr::from([10, 0, 0, last]));
+    let behind = RemotePrefix { vtep: vtep(5), router_mac: mac(1), vni: vni(1) };
+    desired.remote_hosts = [(address(20), remote(2, None)), (address(21), remote(3, None))].into();
+    desired.remote_prefixes = [((vni(RED), "10.3.0.0/16".parse().unwrap()), behind.clone())].into();
+    let mut tables = RouteTables::new();
+    tables.change(tables.delta_to(&desired));
+    assert_eq!(tables.delta_to(&desired), RouteDelta::default());
+    desired.remote_hosts.remove(&address(20));
+    desired.remote_prefixes = [((vni(RED), "10.4.0.0/16".parse().unwrap()), behind.clone())].into();
+    let delta = tables.delta_to(&desired);
+    assert_eq!(delta.hosts, [(address(20), None)]);
+    let prefixes = [
+        ((vni(RED), "10.4.0.0/16".parse().unwrap()), Some(behind)),
+        ((vni(RED), "10.3.0.0/16".parse().unwrap()), None),
+    ];
+    assert_eq!(delta.prefixes, prefixes);
+}
