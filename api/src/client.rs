@@ -19,7 +19,7 @@ use ureq::{Agent, AsSendBody, Body};
 
 use crate::kind::{Kind, Reference};
 use crate::resource::{Attachment, Resource};
-use crate::view::{Counters, ErrorBody, Outcome, Route, Status, Stored};
+use crate::view::{Counters, DropLine, ErrorBody, Outcome, Route, Status, Stored};
 pub use error::ClientError;
 pub use watch::Watch;
 
@@ -38,6 +38,17 @@ pub struct Client {
     agent: Agent,
     socket: PathBuf,
     timeout: Duration,
+}
+
+/// Which drops are asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// Only of this port; the empty name: of none of this host's.
+    pub port: Option<&'a str>,
+    /// Only for this reason.
+    pub reason: Option<&'a str>,
+    /// At most so many of those that weftd remembers: all unless given, or none where those to come are followed.
+    pub last: Option<usize>,
 }
 
 impl Client {
@@ -185,8 +196,28 @@ impl Client {
             Some(revision) => format!("/v1/watch?since={revision}"),
             None => "/v1/watch".to_owned(),
         };
+        self.stream(&path)
+    }
+
+    /// The drops that weftd remembers, the oldest first.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with status 400 if there is no such reason; [`ClientError`]
+    pub fn drops(&self, wanted: &Wanted<'_>) -> Result<Vec<DropLine>, ClientError> {
+        self.get_json(&wanted.path(false))
+    }
+
+    /// Drops as they happen.
+    ///
+    /// # Errors
+    /// As [`Client::drops`].
+    pub fn follow_drops(&self, wanted: &Wanted<'_>) -> Result<Watch<DropLine>, ClientError> {
+        self.stream(&wanted.path(true))
+    }
+
+    fn stream<T: DeserializeOwned>(&self, path: &str) -> Result<Watch<T>, ClientError> {
         let what = format!("GET {path}");
-        let request = Request::get(url(&path)).body(()).map_err(|error| self.invalid(&what, &error))?;
+        let request = Request::get(url(path)).body(()).map_err(|error| self.invalid(&what, &error))?;
         // Silence is no error here: nothing changes for hours.
         let request = self.agent.configure_request(request).timeout_recv_response(Some(self.timeout)).build();
         let response = self.agent.run(request).map_err(|error| self.failed(&what, error))?;
@@ -277,6 +308,16 @@ impl Client {
 
     fn invalid(&self, what: &str, error: &dyn std::error::Error) -> ClientError {
         ClientError::Protocol { request: what.to_owned(), cause: format!("cannot be asked: {error}") }
+    }
+}
+
+impl Wanted<'_> {
+    fn path(&self, follow: bool) -> String {
+        let mut query = vec![format!("follow={follow}")];
+        query.extend(self.port.map(|port| format!("port={}", escape(port))));
+        query.extend(self.reason.map(|reason| format!("reason={}", escape(reason))));
+        query.extend(self.last.map(|last| format!("last={last}")));
+        format!("/v1/drops?{}", query.join("&"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the daemon tells: status, routes, counters, plans, changes and errors.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -49,6 +50,9 @@ pub struct Status {
     /// How full the kernel's tables are.
     #[serde(default)]
     pub tables: Vec<TableStatus>,
+    /// XDP on each underlay device that there is.
+    #[serde(default)]
+    pub xdp: Vec<XdpStatus>,
     /// Seconds since weftd last compared the kernel with what it should be, and made it so.
     pub checked_seconds_ago: u64,
     /// What the last reconciliation could not do. Empty: the kernel is as desired.
@@ -114,6 +118,47 @@ pub struct TableStatus {
     pub entries: usize,
     /// How many fit.
     pub capacity: usize,
+}
+
+/// XDP on an underlay device in [`Status`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct XdpStatus {
+    /// The device.
+    pub device: String,
+    /// What was asked for: `underlay.xdp` of weftd.toml.
+    pub configured: Xdp,
+    /// What the kernel has: never `auto`.
+    pub effective: Xdp,
+    /// Whether the driver runs it; `false` only if it is off: weft has no use for XDP behind the driver.
+    pub native: bool,
+    /// Why it is as it is.
+    pub reason: String,
+}
+
+/// What an underlay device does with a received packet before the kernel makes an skb of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Xdp {
+    /// What gains with the device's driver.
+    #[default]
+    Auto,
+    /// Nothing.
+    Off,
+    /// Drops what may not come in.
+    Guard,
+    /// That, and decapsulates and delivers.
+    Forward,
+}
+
+impl fmt::Display for Xdp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Off => "off",
+            Self::Guard => "guard",
+            Self::Forward => "forward",
+        })
+    }
 }
 
 /// A line of `GET /v1/routes`.
@@ -254,6 +299,95 @@ pub struct Event {
     pub action: Action,
     /// The resource after the change; for a deletion, before it.
     pub resource: Resource,
+}
+
+/// A packet that was dropped: a line of `GET /v1/drops`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drop {
+    /// When, in UTC: `2026-01-31T23:59:59.123Z`.
+    pub time: String,
+    /// Why.
+    pub reason: String,
+    /// Name of the port that sent it; empty if no port of this host did.
+    pub port: String,
+    /// Name of its network, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// Name of its subnet, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subnet: Option<String>,
+    /// The kernel program that dropped it.
+    pub program: String,
+    /// Interface index of the device that it arrived on.
+    pub ifindex: u32,
+    /// Bytes of the frame, outer headers included.
+    pub length: u32,
+    /// The outer headers of a packet from another host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<Tunnel>,
+    /// The tenant's frame, as far as it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame: Option<Frame>,
+}
+
+/// The outer headers of a packet in [`Drop`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tunnel {
+    /// The VTEP that sent it, or says so.
+    pub vtep: Vtep,
+    /// The VNI of a VXLAN header that has a valid one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vni: Option<Vni>,
+}
+
+/// A tenant's frame in [`Drop`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    /// Source MAC.
+    pub source_mac: MacAddr,
+    /// Destination MAC.
+    pub destination_mac: MacAddr,
+    /// EtherType.
+    pub ethertype: u16,
+    /// Source address; ARP's sender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<IpAddr>,
+    /// Destination address; ARP's target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<IpAddr>,
+    /// IP protocol number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<u8>,
+    /// Source port of TCP and UDP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_port: Option<u16>,
+    /// Destination port of TCP and UDP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination_port: Option<u16>,
+    /// Type and code of ICMP and ICMPv6.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icmp: Option<(u8, u8)>,
+}
+
+/// One line of `GET /v1/drops?follow`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DropLine {
+    /// A packet was dropped.
+    Drop(Box<Drop>),
+    /// More of a port's packets were dropped than are told one by one. They are counted.
+    Untold(Untold),
+    /// So many lines were lost on the way to this watcher, because it reads too slowly.
+    Missed(u64),
+}
+
+/// Drops that were counted only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Untold {
+    /// Name of the port that sent them; empty if no port of this host did.
+    pub port: String,
+    /// How many since the last line like this.
+    pub count: u64,
 }
 
 /// Body of every answer that is not a success.

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 use server::{Request, Server, json, stream};
-use weft_api::client::{Client, ClientError};
+use weft_api::client::{Client, ClientError, Wanted};
 use weft_api::kind::{Kind, Reference};
 use weft_api::resource::{Attachment, Resource};
 use weft_api::view::Action;
@@ -30,6 +30,8 @@ fn every_request_has_its_method_path_and_body() {
         "/v1/routes"
         | "/v1/routes?network=red%20%2F%26"
         | "/v1/counters"
+        | "/v1/drops?follow=false"
+        | "/v1/drops?follow=false&port=a%26b&reason=no_route&last=7"
         | "/v1/networks"
         | "/v1/teardown"
             if request.method == "GET" || request.target == "/v1/teardown" =>
@@ -52,6 +54,12 @@ fn every_request_has_its_method_path_and_body() {
     assert_eq!(server.request(), request("GET", "/v1/routes?network=red%20%2F%26", ""));
     assert_eq!(client.counters().unwrap(), []);
     assert_eq!(server.request(), request("GET", "/v1/counters", ""));
+    assert_eq!(client.drops(&Wanted::default()).unwrap(), []);
+    assert_eq!(server.request(), request("GET", "/v1/drops?follow=false", ""));
+    let wanted = Wanted { port: Some("a&b"), reason: Some("no_route"), last: Some(7) };
+    assert_eq!(client.drops(&wanted).unwrap(), []);
+    let target = "/v1/drops?follow=false&port=a%26b&reason=no_route&last=7";
+    assert_eq!(server.request(), request("GET", target, ""));
     assert_eq!(client.list(Kind::Network).unwrap(), []);
     assert_eq!(server.request(), request("GET", "/v1/networks", ""));
     assert_eq!(client.get(&reference).unwrap().revision, 2);

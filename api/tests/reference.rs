@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use weft_api::document::{Source, read};
 use weft_api::kind::Kind;
-use weft_api::view::{Counters, ErrorBody, Event, Outcome, Route, Status};
+use weft_api::view::{Counters, DropLine, ErrorBody, Event, Outcome, Route, Status};
 
 fn page(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference").join(name);
@@ -55,7 +55,7 @@ fn resources_can_be_applied() {
 fn answers_are_those_of_the_api() {
     let page = page("api.md");
     let blocks = blocks(&page, "json");
-    assert_eq!(blocks.len(), 6);
+    assert_eq!(blocks.len(), 7);
     for (label, text) in blocks {
         match label {
             "Outcome" => check::<Outcome>(text),
@@ -63,6 +63,7 @@ fn answers_are_those_of_the_api() {
             "Status" => check::<Status>(text),
             "Routes" => check::<Vec<Route>>(text),
             "Counters" => check::<Vec<Counters>>(text),
+            "Drops" => check::<Vec<DropLine>>(text),
             "Event" => check::<Event>(text),
             label => panic!("what is {label:?}?"),
         }

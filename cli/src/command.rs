@@ -4,6 +4,7 @@ mod apply;
 mod completion;
 mod counters;
 mod delete;
+mod drops;
 mod get;
 mod port;
 mod routes;
@@ -29,6 +30,7 @@ pub(crate) enum Command {
     Port(port::Port),
     Routes(routes::Routes),
     Counters(counters::Counters),
+    Drops(drops::Drops),
     Watch(watch::Watch),
     Teardown(teardown::Teardown),
     Completion(completion::Completion),
@@ -48,6 +50,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Command::Port(command) => command.run(&client, &mut output),
         Command::Routes(command) => command.run(&client, &mut output),
         Command::Counters(command) => command.run(&client, &mut output),
+        Command::Drops(command) => command.run(&client, &mut output),
         Command::Watch(command) => command.run(&client, &mut output),
         Command::Teardown(command) => command.run(&client, named, &mut output),
         Command::Completion(command) => command.run(&mut output),

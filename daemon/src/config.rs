@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Spanned;
+use weft_api::view::Xdp;
 use weft_dataplane::desired;
 use weft_vxlan::{MacAddr, UDP_PORT, Vtep};
 
@@ -64,6 +65,9 @@ pub struct Underlay {
     udp_port: Option<NonZeroU16>,
     #[serde(default = "default_gateway_mac")]
     gateway_mac: UnicastMac,
+    /// What the device does before there is an skb.
+    #[serde(default)]
+    xdp: Xdp,
 }
 
 /// Where weftd keeps its intent.
@@ -113,6 +117,8 @@ pub struct Sizes {
     vteps: NonZeroU32,
     addresses: NonZeroU32,
     prefixes: NonZeroU32,
+    #[serde(deserialize_with = "value::ring_bytes")]
+    events: u32,
 }
 
 /// What each port may cause, times a second.
@@ -194,6 +200,17 @@ impl Underlay {
         self.gateway_mac.get()
     }
 
+    /// What the device does before there is an skb, in the data plane's words.
+    #[must_use]
+    pub const fn xdp(&self) -> desired::Xdp {
+        match self.xdp {
+            Xdp::Auto => desired::Xdp::Auto,
+            Xdp::Off => desired::Xdp::Off,
+            Xdp::Guard => desired::Xdp::Guard,
+            Xdp::Forward => desired::Xdp::Forward,
+        }
+    }
+
     /// UDP port of VXLAN.
     #[must_use]
     pub fn udp_port(&self) -> u16 {
@@ -211,6 +228,7 @@ impl Sizes {
             vteps: self.vteps.get(),
             addresses: self.addresses.get(),
             prefixes: self.prefixes.get(),
+            events: self.events,
         }
     }
 }
@@ -256,6 +274,7 @@ impl Default for Sizes {
             vteps: size(4096),
             addresses: size(1_048_576),
             prefixes: size(131_072),
+            events: 1_048_576,
         }
     }
 }

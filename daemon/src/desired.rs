@@ -32,6 +32,7 @@ fn local(model: &Model, host: &model::Host) -> Desired {
             router_mac: host.router_mac,
             gateway_mac: host.gateway_mac,
             limits: host.limits,
+            xdp: host.xdp,
         },
         subnets: subnets(model),
         networks: model

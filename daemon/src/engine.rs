@@ -21,17 +21,18 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 use weft_api::kind::{Kind, Reference};
 use weft_api::resource::Attachment;
 use weft_api::view::{Action, Event, Outcome, Problem, ResourceChange, Stored};
 use weft_dataplane::desired::Update;
-use weft_dataplane::{Dataplane, Options, Owner, Report};
+use weft_dataplane::{Dataplane, DropReader, ObserveError, Options, Owner, Report};
 
 use crate::change::{Candidate, Change, Refused};
 use crate::config::Config;
 use crate::desired;
+use crate::drops::Names;
 use crate::intent::{Intent, reference};
 use crate::model::{Host, Model};
 use crate::netns;
@@ -59,6 +60,7 @@ pub struct Engine {
     observed: Observed,
     history: History,
     schedule: Schedule,
+    names: watch::Sender<Arc<Names>>,
     started: Instant,
     commands: mpsc::Receiver<Command>,
     /// Commands that came while another one was worked on.
@@ -137,6 +139,7 @@ impl Engine {
             observed: Observed::nothing(started),
             history: History::new(revision),
             schedule: Schedule::default(),
+            names: watch::Sender::default(),
             started,
             commands,
             waiting: VecDeque::new(),
@@ -145,6 +148,20 @@ impl Engine {
         engine.make(all).await;
         info!(revision, resources = engine.revisions.len(), elapsed = ?started.elapsed(), "engine started");
         Ok((engine, Handle(sender)))
+    }
+
+    /// The reader of the drops that the kernel tells.
+    ///
+    /// # Errors
+    /// [`ObserveError`] if the kernel does not give it.
+    pub fn drops(&self) -> Result<DropReader, ObserveError> {
+        self.dataplane.drops()
+    }
+
+    /// What the kernel's numbers are called, now and after each change.
+    #[must_use]
+    pub fn names(&self) -> watch::Receiver<Arc<Names>> {
+        self.names.subscribe()
     }
 
     /// Works until it is released or torn down.
@@ -366,6 +383,9 @@ impl Engine {
             self.schedule.handle_kernel_changed(now);
         }
         self.observed.take(now, report);
+        if report.is_whole {
+            self.names.send_replace(Arc::new(Names::of(&self.model, &report.ports)));
+        }
     }
 
     fn outcome(&self, resources: Vec<ResourceChange>, report: &Report) -> Outcome {

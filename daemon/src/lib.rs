@@ -7,6 +7,7 @@
 pub mod change;
 pub mod config;
 pub mod desired;
+pub mod drops;
 pub mod engine;
 pub mod intent;
 pub mod model;

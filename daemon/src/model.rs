@@ -40,6 +40,8 @@ pub struct Host {
     pub gateway_mac: MacAddr,
     /// What each port may cause.
     pub limits: weft_dataplane::desired::Limits,
+    /// What the underlay device does before there is an skb.
+    pub xdp: weft_dataplane::desired::Xdp,
     /// What the kernel has room for.
     pub sizes: weft_dataplane::Sizes,
 }
@@ -173,6 +175,7 @@ impl Host {
             router_mac: underlay.router_mac(),
             gateway_mac: underlay.gateway_mac(),
             limits: config.limits.for_dataplane(),
+            xdp: underlay.xdp(),
             sizes: config.sizes.for_dataplane(),
         }
     }

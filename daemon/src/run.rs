@@ -1,7 +1,7 @@
 //! weftd's life: config, store, data plane, kernel as stored, API, "ready"; then until a signal or a teardown.
 //!
-//! Tasks: the engine; the server, told to stop through a watch channel; the watchdog's, which is aborted: it only asks
-//! and tells.
+//! Tasks: the engine; the server, told to stop through a watch channel; the watchdog's and the drops', which are aborted:
+//! they only ask and tell.
 //! Stopping leaves the kernel as it is: its programs go on forwarding, and the next weftd adopts them.
 
 use std::path::Path;
@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 use weft_dataplane::Dataplane;
 
 use crate::config::Config;
+use crate::drops::{self, Board};
 use crate::engine::{Ended, Engine, Handle};
 use crate::server::{self, Allowed};
 use crate::store::Store;
@@ -38,9 +39,11 @@ pub async fn run(config: &Config, take_over: bool) -> anyhow::Result<()> {
     let (engine, handle) = Engine::start(config, take_over).await?;
     let listener = server::bind(&config.api)?;
     let (stop, stopping) = watch::channel(false);
+    let board = Board::new();
+    let drops = tokio::spawn(drops::run(engine.drops()?, board.clone(), engine.names()));
     let mut engine = tokio::spawn(engine.run());
     let allowed = Allowed::of(&config.api, own_uid());
-    let mut api = tokio::spawn(server::serve(listener, handle.clone(), allowed, stopping));
+    let mut api = tokio::spawn(server::serve(listener, handle.clone(), board, allowed, stopping));
     notify(&[NotifyState::Ready]);
     info!(host = config.host_name(), vtep = %config.underlay.vtep, socket = %socket.display(), "ready");
     let watchdog = tokio::spawn(watchdog(handle));
@@ -66,6 +69,7 @@ pub async fn run(config: &Config, take_over: bool) -> anyhow::Result<()> {
     }
     // It holds a handle, and the engine ends when the last one is gone.
     watchdog.abort();
+    drops.abort();
     // The socket goes first: whoever calls now finds nobody rather than somebody who leaves.
     let _ = std::fs::remove_file(socket);
     let _ = stop.send(true);

@@ -5,6 +5,7 @@
 //! their answers, watches end.
 
 mod body;
+mod drops;
 mod error;
 mod handlers;
 mod peer;
@@ -19,6 +20,7 @@ use axum::routing::{get, post};
 use tokio::net::UnixListener;
 use tokio::sync::watch as signal;
 
+use crate::drops::Board;
 use crate::engine::Handle;
 pub use peer::Allowed;
 use peer::Door;
@@ -31,6 +33,7 @@ const LARGEST_BODY: usize = 256 << 20;
 #[derive(Debug, Clone)]
 struct Context {
     engine: Handle,
+    drops: Board,
     stop: signal::Receiver<bool>,
 }
 
@@ -41,11 +44,12 @@ struct Context {
 pub async fn serve(
     listener: UnixListener,
     engine: Handle,
+    drops: Board,
     allowed: Allowed,
     stop: signal::Receiver<bool>,
 ) -> io::Result<()> {
     let mut stopping = stop.clone();
-    axum::serve(Door::new(listener, allowed), router(Context { engine, stop }))
+    axum::serve(Door::new(listener, allowed), router(Context { engine, drops, stop }))
         .with_graceful_shutdown(async move {
             // An error says that nobody can tell us any more: the same as being told.
             let _ = stopping.wait_for(|stop| *stop).await;
@@ -59,6 +63,7 @@ fn router(context: Context) -> Router {
         .route("/v1/routes", get(handlers::routes))
         .route("/v1/counters", get(handlers::counters))
         .route("/v1/watch", get(watch::watch))
+        .route("/v1/drops", get(drops::drops))
         .route("/v1/apply", post(handlers::apply))
         .route("/v1/delete", post(handlers::delete_all))
         .route("/v1/teardown", post(handlers::teardown))

@@ -7,6 +7,7 @@
 //! The id tells a store from any other, an empty one in its place too: a kernel that follows one store is not taken
 //! over by another.
 
+use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,9 @@ use weft_api::view::Stored;
 
 /// Name of the database in the state folder.
 pub const FILE_NAME: &str = "weft.redb";
+
+/// Start of the name of a database that is being made; the process's id follows.
+const UNFINISHED: &str = "weft.redb.new-";
 
 /// Version of the layout that this weftd writes, and the newest that it reads.
 const SCHEMA: u64 = 1;
@@ -81,8 +85,9 @@ pub enum StoreError {
     },
     /// It is not a database of ours, or is damaged.
     #[error(
-        "store {}: it is damaged or no weft database: {cause}; restore a copy, or move it away to begin with an empty \
-         store and apply your files again",
+        "store {}: it is damaged or no weft database: {cause}. What it held (networks, subnets, ports, remotes) is lost \
+         here; the kernel goes on forwarding as it is. Restore a copy of the file, or move it away, start once with \
+         `weftd --take-over`, which removes the ports, apply your files again and attach the workloads again",
         file.display()
     )]
     Damaged {
@@ -102,10 +107,12 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// Opens the database of a state folder; makes both if missing.
+    /// Opens the database of a state folder; makes both if missing. After a power cut it is the one of the last commit
+    /// that returned, or of the one that was under way.
     ///
     /// # Errors
-    /// [`StoreError`]; an existing database is then as it was.
+    /// [`StoreError`]. A damaged database stays refused, though the attempt to repair it may have written into it; any
+    /// other is as it was.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -229,7 +236,7 @@ impl Store {
     fn database(&mut self) -> Result<&Database, StoreError> {
         let database = match self.database.take() {
             Some(database) => database,
-            None => Database::create(&self.file).map_err(|error| open_error(&self.file, error))?,
+            None => open(&self.file).map_err(|error| open_error(&self.file, error))?,
         };
         Ok(self.database.insert(database))
     }
@@ -243,10 +250,41 @@ impl Store {
     }
 }
 
+/// Opens the database, or makes an empty one. Every page is checked, also after a clean end: a damaged one is refused
+/// here, and not found when it is needed.
+fn open(file: &Path) -> Result<Database, DatabaseError> {
+    if !file.exists() {
+        make(file)?;
+    }
+    Database::builder().set_check_integrity_on_open(true).open(file)
+}
+
+/// Makes an empty database. It gets its name when it is whole and on the disk: a power cut leaves no half of one.
+fn make(file: &Path) -> Result<(), DatabaseError> {
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    let unfinished = folder.join(format!("{UNFINISHED}{}", std::process::id()));
+    drop(Database::create(&unfinished)?);
+    File::open(&unfinished)?.sync_all()?;
+    // Unlike renaming, this leaves alone what another weftd made meanwhile.
+    match std::fs::hard_link(&unfinished, file) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    std::fs::remove_file(&unfinished)?;
+    // Without it a power cut may take the file's name, and with it what is committed later.
+    Ok(File::open(folder)?.sync_all()?)
+}
+
 /// Random numbers of the kernel.
 fn draw() -> std::io::Result<[u64; 2]> {
     let mut bytes = [[0; 8]; 2];
-    std::fs::File::open("/dev/urandom")?.read_exact(bytes.as_flattened_mut())?;
+    File::open("/dev/urandom")?.read_exact(bytes.as_flattened_mut())?;
     Ok(bytes.map(u64::from_ne_bytes))
 }
 

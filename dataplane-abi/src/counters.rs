@@ -25,8 +25,10 @@ pub struct PortCounters {
     pub to_port: Traffic,
     /// Drops by [`DropReason::index`].
     pub drops: [u64; DropReason::CAPACITY],
+    /// Drops that were counted only, not told one by one: over the limit, or no room for the event.
+    pub untold: u64,
 }
-assert_size!(PortCounters, 544);
+assert_size!(PortCounters, 552);
 
 impl PortCounters {
     /// Nothing counted yet.
@@ -34,6 +36,7 @@ impl PortCounters {
         from_port: Traffic { packets: 0, bytes: 0 },
         to_port: Traffic { packets: 0, bytes: 0 },
         drops: [0; DropReason::CAPACITY],
+        untold: 0,
     };
 
     /// Adds the counters of another CPU.
@@ -45,5 +48,6 @@ impl PortCounters {
         for (mine, theirs) in self.drops.iter_mut().zip(&other.drops) {
             *mine += theirs;
         }
+        self.untold += other.untold;
     }
 }

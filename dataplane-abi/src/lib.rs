@@ -2,8 +2,21 @@
 //! and the version of all that.
 //!
 //! Both sides compile these types. Each is `repr(C)` without implicit padding (zerocopy proves it), is checked
-//! for size at compile time, and keeps addresses as byte arrays in wire order. A change to any of them raises
-//! [`ABI_VERSION`], which the daemon compares with that of the pinned maps before it touches them.
+//! for size at compile time, and keeps addresses as byte arrays in wire order.
+//!
+//! # What two builds of one [`ABI_VERSION`] may differ in
+//!
+//! A weftd takes over the pinned maps of another build, older or newer, without a packet being lost, if both have the
+//! same [`ABI_VERSION`]. It compares that before it touches anything, and refuses any other. So every change raises the
+//! version, but for these:
+//!
+//! - A value gets new fields at its end, for which zero means what was so before there were these fields. Entries are
+//!   carried over with zeros there, or cut off: a build that does not know the fields does without what they say.
+//! - A map has another size (`max_entries`).
+//! - A map is new, and empty means what was so before there was this map. A build that does not know it leaves its pin
+//!   alone.
+//!
+//! Keys, kinds of maps, the order and meaning of what is there, and the names of programs with pinned links stay.
 
 #![cfg_attr(not(test), no_std)]
 
@@ -11,10 +24,12 @@ mod address;
 mod counters;
 mod drop_reason;
 mod endpoint;
+mod event;
 mod flood;
 mod host;
 mod limit;
 mod next_hop;
+mod underlay;
 mod vni;
 mod vtep;
 
@@ -22,14 +37,16 @@ pub use address::{IpKey, MacKey, family};
 pub use counters::{PortCounters, Traffic};
 pub use drop_reason::DropReason;
 pub use endpoint::{Endpoint, Gateways};
+pub use event::{DropEvent, Place};
 pub use flood::{FloodKey, FloodMember, MOST_FLOOD_VTEPS, flood_group};
 pub use host::HostConfig;
 pub use limit::{Limits, PortLimits, Rate};
 pub use next_hop::{HostRoute, NextHop, kind};
+pub use underlay::Underlay;
 pub use vni::{VniEntry, vni_kind};
 pub use vtep::{VtepAddr, VtepEntry, VtepVniKey};
 
-/// Raised with every change of a map's key, value or meaning.
+/// Raised with every change of a map's key, value or meaning that the rule above does not allow.
 pub const ABI_VERSION: u32 = 2;
 
 /// Names of the maps, as in the object file and in the pin folder.
@@ -55,6 +72,8 @@ pub mod maps {
     pub const VTEP_VNIS: &str = "VTEP_VNIS";
     /// Hash from [`VtepAddr`](crate::VtepAddr) to [`VtepEntry`](crate::VtepEntry): how to reach a VTEP.
     pub const VTEPS: &str = "VTEPS";
+    /// Hash from the interface index of an underlay device (`u32`) to [`Underlay`](crate::Underlay).
+    pub const UNDERLAYS: &str = "UNDERLAYS";
     /// Hash from [`FloodKey`](crate::FloodKey) to [`FloodMember`](crate::FloodMember): who gets a copy of what is for
     /// a whole subnet.
     pub const FLOOD: &str = "FLOOD";
@@ -63,10 +82,14 @@ pub mod maps {
     pub const COUNTERS: &str = "COUNTERS";
     /// Array from a port's slot to [`PortLimits`](crate::PortLimits); slot 0 is for what belongs to no port.
     pub const LIMITS: &str = "LIMITS";
+    /// Ring buffer of [`DropEvent`](crate::DropEvent).
+    pub const EVENTS: &str = "EVENTS";
 
     /// All of them.
-    pub const ALL: [&str; 12] =
-        [ABI, HOST, ENDPOINTS, HOSTS, PREFIXES, FDB, VNIS, VTEP_VNIS, VTEPS, FLOOD, COUNTERS, LIMITS];
+    pub const ALL: [&str; 14] = [
+        ABI, HOST, ENDPOINTS, HOSTS, PREFIXES, FDB, VNIS, VTEP_VNIS, VTEPS, UNDERLAYS, FLOOD, COUNTERS,
+        LIMITS, EVENTS,
+    ];
 }
 
 /// Names of the programs, as in the object file.
@@ -81,6 +104,14 @@ pub mod programs {
     /// Ingress on the devices of weft's own, behind the others: drops what arrives without them.
     pub const GUARD: &str = "guard";
 
+    /// XDP on an underlay device: drops what may not come in, before there is an skb.
+    pub const XDP_GUARD: &str = "xdp_guard";
+    /// XDP on an underlay device: the same, and delivers into ports.
+    pub const XDP_FORWARD: &str = "xdp_forward";
+
+    /// The XDP programs, of which a device has at most one, held by a pinned link.
+    pub const XDP: [&str; 2] = [XDP_GUARD, XDP_FORWARD];
+    /// The TC programs that are held by pinned links.
     /// Those that are attached one to a device: what each device of weft's does.
     pub const ALL: [&str; 3] = [FROM_POD, FROM_UNDERLAY, FROM_VXLAN];
 }

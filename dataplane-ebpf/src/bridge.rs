@@ -72,7 +72,7 @@ pub fn send(
         // A port of this host, or the gateway: they are told by the control plane.
         Some(_) => Err(reason),
         None if mac == host.gateway_mac() => Err(reason),
-        None => flood::from_port(skb, endpoint, Reach::OtherHosts, reason),
+        None => Ok(Action::Flood { reach: Reach::OtherHosts, reason }),
     }
 }
 

@@ -32,6 +32,14 @@ pub fn drop(slot: u32, reason: DropReason) {
     }
 }
 
+/// A drop of the port of `slot` was counted only.
+#[inline(always)]
+pub fn untold(slot: u32) {
+    if let Some(counters) = maps::counters(slot) {
+        counters.untold += 1;
+    }
+}
+
 #[inline(always)]
 fn count(traffic: &mut Traffic, len: u32) {
     traffic.packets += 1;

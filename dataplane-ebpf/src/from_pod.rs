@@ -1,7 +1,7 @@
 //! What a workload sends, from the host end of its veth: endpoint, neighbours, anti-spoofing, then routed or
 //! switched, and into another port or the tunnel; or copied, if it is for the whole subnet.
 
-use weft_dataplane_abi::{DropReason, Endpoint, HostConfig, IpKey, MacKey, NextHop, kind};
+use weft_dataplane_abi::{DropReason, Endpoint, HostConfig, IpKey, MacKey, NextHop, Place, kind};
 
 use crate::encapsulate::encapsulate;
 use crate::flood::{self, Reach};
@@ -10,7 +10,7 @@ use crate::icmp_error::Refusal;
 use crate::ip::{self, Version};
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict, execute};
-use crate::{arp, bridge, endpoint, gateway, icmp_error, maps, neighbour_discovery, route, ttl};
+use crate::{arp, bridge, endpoint, events, gateway, icmp_error, maps, neighbour_discovery, route, ttl};
 
 /// All headers that any stage here looks at: up to the end of a neighbour solicitation with one option.
 const HEADERS: u32 = (ETHERNET_LEN + IPV6_LEN + 32) as u32;
@@ -21,19 +21,26 @@ pub fn run(skb: &mut Skb) -> i32 {
     let len = skb.len();
     match maps::endpoint(skb.ifindex()) {
         Some(endpoint) => {
-            let verdict = match (packet(skb, endpoint), maps::host()) {
-                (Ok(Action::Refuse(refusal)), Ok(host)) => icmp_error::answer(skb, host, endpoint, refusal),
-                (verdict, _) => verdict,
+            let verdict = match packet(skb.again(), endpoint) {
+                Ok(Action::Flood { reach, reason }) => flood::from_port(skb, endpoint, reach, reason),
+                Ok(Action::Refuse(refusal)) => {
+                    // While the packet still is what is dropped.
+                    events::tell_skb(skb, Place::Pod, endpoint.slot(), refusal.reason());
+                    let unanswered = |reason| Ok(Action::Unanswered { reason });
+                    icmp_error::answer(skb, endpoint, refusal).or_else(unanswered)
+                }
+                verdict => verdict,
             };
-            execute(skb, endpoint.slot(), len, verdict)
+            execute(skb, Place::Pod, endpoint.slot(), len, verdict)
         }
-        None => execute(skb, 0, len, Err(DropReason::UnknownEndpoint)),
+        None => execute(skb, Place::Pod, 0, len, Err(DropReason::UnknownEndpoint)),
     }
 }
 
-/// The packet's walk.
-#[inline(always)]
-fn packet(skb: &mut Skb, endpoint: &Endpoint) -> Verdict {
+/// The packet's walk. A function of its own, so that its stack is free again for what follows.
+#[inline(never)]
+fn packet(mut skb: Skb, endpoint: &Endpoint) -> Verdict {
+    let skb = &mut skb;
     let host = maps::host()?;
     skb.pull(HEADERS)?;
     if skb.has_vlan() {
@@ -62,7 +69,7 @@ fn packet(skb: &mut Skb, endpoint: &Endpoint) -> Verdict {
     }
     endpoint::check_ip(&packet, version, endpoint)?;
     if multicast {
-        return flood::from_port(skb, endpoint, Reach::All, DropReason::Multicast);
+        return Ok(Action::Flood { reach: Reach::All, reason: DropReason::Multicast });
     }
     let onward = if mac == host.gateway_mac() {
         routed(skb, host, endpoint, version, destination)?
@@ -118,7 +125,8 @@ fn routed(
 #[inline(always)]
 fn switched(skb: &mut Skb, endpoint: &Endpoint, mac: [u8; 6]) -> Result<Onward, DropReason> {
     let Some(next_hop) = maps::switch(&MacKey::raw(endpoint.subnet(), mac)) else {
-        return flood::from_port(skb, endpoint, Reach::OtherHosts, DropReason::UnknownMac).map(Onward::Here);
+        let reason = DropReason::UnknownMac;
+        return Ok(Onward::Here(Action::Flood { reach: Reach::OtherHosts, reason }));
     };
     if next_hop.kind() == kind::LOCAL {
         return deliver(skb, next_hop);

@@ -1,6 +1,8 @@
 //! What other hosts send, from the underlay device: VXLAN for our VTEP is judged, decapsulated and delivered;
 //! super-packets of it, and what is for more than one port, go to the kernel's vxlan device; all else is not ours.
 
+use weft_dataplane_abi::Place;
+
 use crate::decapsulate::{self, Tunnelled};
 use crate::headers::{ETHERNET_LEN, IPV6_LEN, OUTER_IPV4_LEN};
 use crate::receive::Judged;
@@ -18,7 +20,7 @@ const HEADERS: u32 = (OUTER_IPV4_LEN + ETHERNET_LEN + IPV6_LEN) as u32;
 pub fn run(skb: &mut Skb) -> i32 {
     let len = skb.len();
     let verdict = packet(skb);
-    execute(skb, 0, len, verdict)
+    execute(skb, Place::Underlay, 0, len, verdict)
 }
 
 /// The packet's walk.

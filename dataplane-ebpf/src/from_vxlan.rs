@@ -1,7 +1,7 @@
 //! What the kernel's vxlan device decapsulated for us: super-packets, reassembled fragments, and what is for more than
 //! one port. They pass the same checks as the rest, and nothing goes on from here to the host's stack.
 
-use weft_dataplane_abi::DropReason;
+use weft_dataplane_abi::{DropReason, Place};
 
 use crate::headers::{ETHERNET_LEN, IPV6_LEN};
 use crate::receive::Judged;
@@ -17,7 +17,7 @@ const HEADERS: u32 = (ETHERNET_LEN + IPV6_LEN + 32) as u32;
 pub fn run(skb: &mut Skb) -> i32 {
     let len = skb.len();
     let verdict = packet(skb);
-    execute(skb, 0, len, verdict)
+    execute(skb, Place::Vxlan, 0, len, verdict)
 }
 
 /// The packet's walk.

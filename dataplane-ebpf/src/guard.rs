@@ -3,7 +3,7 @@
 //! The other programs are held by pinned links, and a pin can be lost: removed by hand, or with its bpffs. This one is
 //! held by the device itself. While the device's own program is there, no packet comes this far.
 
-use weft_dataplane_abi::DropReason;
+use weft_dataplane_abi::{DropReason, Place};
 
 use crate::maps;
 use crate::skb::Skb;
@@ -16,5 +16,5 @@ pub fn run(skb: &mut Skb) -> i32 {
         Some(endpoint) => endpoint.slot(),
         None => 0,
     };
-    execute(skb, slot, skb.len(), Err(DropReason::ProgramMissing))
+    execute(skb, Place::Guard, slot, skb.len(), Err(DropReason::ProgramMissing))
 }

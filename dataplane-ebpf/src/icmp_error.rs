@@ -13,9 +13,9 @@ use weft_dataplane_abi::{DropReason, Endpoint, HostConfig};
 
 use crate::headers::Ethernet;
 use crate::ip::Version;
-use crate::limit;
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict};
+use crate::{limit, maps};
 
 pub use message::{MessageV4, MessageV6};
 
@@ -44,7 +44,8 @@ impl Refusal {
 
 /// Tells the port that sent the packet, which is as it came, but for the first bytes being linear.
 #[inline(always)]
-pub fn answer(skb: &mut Skb, host: &HostConfig, endpoint: &Endpoint, refusal: Refusal) -> Verdict {
+pub fn answer(skb: &mut Skb, endpoint: &Endpoint, refusal: Refusal) -> Verdict {
+    let host = maps::host()?;
     let reason = refusal.reason();
     let packet = skb.packet();
     let ethernet = packet.get::<Ethernet>(0)?;

@@ -9,11 +9,13 @@
 
 mod arp;
 mod bridge;
+mod buffer;
 mod checksum;
 mod counters;
 mod decapsulate;
 mod encapsulate;
 mod endpoint;
+mod events;
 mod extension_headers;
 mod flood;
 mod from_pod;
@@ -30,15 +32,20 @@ mod neighbour_discovery;
 mod packet;
 mod path_mtu;
 mod receive;
+mod refused;
 mod route;
 mod skb;
 mod ttl;
 mod verdict;
+mod xdp;
+mod xdp_forward;
+mod xdp_guard;
 
-use aya_ebpf::macros::classifier;
-use aya_ebpf::programs::TcContext;
+use aya_ebpf::macros::{classifier, xdp};
+use aya_ebpf::programs::{TcContext, XdpContext};
 
 use skb::Skb;
+use xdp::Xdp;
 
 /// Ingress, by tcx or clsact, on the host end of a port's veth: what the workload sends.
 #[classifier]
@@ -62,6 +69,18 @@ pub fn from_vxlan(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn guard(ctx: TcContext) -> i32 {
     guard::run(&mut Skb::new(&ctx))
+}
+
+/// XDP on the underlay device, before `from_underlay`, which stays: drops what may not come in.
+#[xdp(frags)]
+pub fn xdp_guard(ctx: XdpContext) -> u32 {
+    xdp_guard::run(&mut Xdp::new(&ctx))
+}
+
+/// XDP on the underlay device in the place of `xdp_guard`: also delivers.
+#[xdp(frags)]
+pub fn xdp_forward(ctx: XdpContext) -> u32 {
+    xdp_forward::run(&mut Xdp::new(&ctx))
 }
 
 /// Never reached: the verifier refuses a program that could loop for ever, and no code here panics.

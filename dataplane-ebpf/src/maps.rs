@@ -6,10 +6,11 @@
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
-use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray};
+use aya_ebpf::maps::ring_buf::RingBufEntry;
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf};
 use weft_dataplane_abi::{
-    DropReason, Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters,
-    PortLimits, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
+    DropEvent, DropReason, Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop,
+    PortCounters, PortLimits, Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
 };
 
 use crate::icmp_error::{MessageV4, MessageV6};
@@ -36,11 +37,15 @@ static VTEP_VNIS: HashMap<VtepVniKey, u8> = HashMap::with_max_entries(SIZE, BPF_
 #[map]
 static VTEPS: HashMap<VtepAddr, VtepEntry> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
 #[map]
+static UNDERLAYS: HashMap<u32, Underlay> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
+#[map]
 static FLOOD: HashMap<FloodKey, FloodMember> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
 #[map]
 static COUNTERS: PerCpuArray<PortCounters> = PerCpuArray::with_max_entries(SIZE, 0);
 #[map]
 static LIMITS: Array<PortLimits> = Array::with_max_entries(SIZE, 0);
+#[map]
+static EVENTS: RingBuf = RingBuf::with_byte_size(64 * SIZE, 0);
 
 /// Where a CPU builds its ICMP errors; of no meaning to the daemon, and not pinned.
 #[map]
@@ -105,6 +110,13 @@ pub fn vtep(address: &VtepAddr) -> Option<&'static VtepEntry> {
     unsafe { VTEPS.get(address) }
 }
 
+/// The underlay device of this interface index.
+#[inline(always)]
+pub fn underlay(ifindex: u32) -> Option<&'static Underlay> {
+    // SAFETY: as for `endpoint`.
+    unsafe { UNDERLAYS.get(ifindex) }
+}
+
 /// Who is at a place in one of a subnet's lists of those who get copies.
 #[inline(always)]
 pub fn flood(key: &FloodKey) -> Option<&'static FloodMember> {
@@ -116,8 +128,10 @@ pub fn flood(key: &FloodKey) -> Option<&'static FloodMember> {
 #[inline(always)]
 pub fn counters(slot: u32) -> Option<&'static mut PortCounters> {
     let counters = COUNTERS.get_ptr_mut(slot)?;
-    // SAFETY: the pointer is this CPU's own value of a map that never goes away while the program runs, and TC
-    // programs of one CPU do not interrupt each other.
+    // SAFETY: the pointer is this CPU's own value of a map that never goes away while the program runs. No other
+    // program of this CPU interrupts this one: XDP runs in the softirq that polls the device, TC in the same or with
+    // softirqs off (what a process sends), and softirqs do not nest. With PREEMPT_RT they can be preempted, but all that
+    // run with them off take turns on a lock of the CPU.
     Some(unsafe { &mut *counters })
 }
 
@@ -128,6 +142,12 @@ pub fn limits(slot: u32) -> Option<&'static mut PortLimits> {
     // SAFETY: the pointer is a value of a map that never goes away while the program runs. Other CPUs may write the
     // same words, which are whole each and mean something whatever they hold.
     Some(unsafe { &mut *limits })
+}
+
+/// Room for one more event, unless the daemon has not yet read what fills the buffer.
+#[inline(always)]
+pub fn event() -> Option<RingBufEntry<DropEvent>> {
+    EVENTS.reserve(0)
 }
 
 /// This CPU's place to build an ICMP error.

@@ -6,6 +6,7 @@ use core::hint::black_box;
 use weft_dataplane_abi::{DropReason, Endpoint, HostRoute, IpKey, kind};
 
 use crate::bridge::{self, Neighbours, Receivers, Subnet};
+use crate::buffer::Buffer;
 use crate::checksum;
 use crate::extension_headers;
 use crate::headers::{ETHERNET_LEN, Ethernet, IPV6_LEN, Icmp, Ipv6, protocol};
@@ -62,14 +63,14 @@ unsafe impl Wire for LinkLayerOption {}
 /// Whether the IPv6 packet of the frame at `frame` is neighbour or router discovery. Behind extension headers, where no
 /// honest sender puts it, it is refused.
 #[inline(always)]
-pub fn is_message(skb: &mut Skb, frame: usize) -> Result<bool, DropReason> {
-    let packet = skb.packet();
+pub fn is_message(buffer: &mut impl Buffer, frame: usize) -> Result<bool, DropReason> {
+    let packet = buffer.packet();
     if packet.get::<Ipv6>(frame + ETHERNET_LEN)?.next_header == protocol::ICMPV6 {
         return Ok(is_kind(&packet, frame + ICMP));
     }
     if extension_headers::follow(&packet, frame) {
-        skb.pull(extension_headers::REACH)?;
-        let packet = skb.packet();
+        buffer.pull(extension_headers::REACH)?;
+        let packet = buffer.packet();
         if let Some(message) = extension_headers::icmpv6_behind(&packet, frame)?
             && is_kind(&packet, message)
         {

@@ -1,16 +1,19 @@
 //! What may come out of a tunnel, and into which port it goes: the same for packets that weft and that the kernel
 //! decapsulates.
 
-use weft_dataplane_abi::{DropReason, HostConfig, MacKey, NextHop, VtepAddr, VtepVniKey, kind, vni_kind};
+use weft_dataplane_abi::{
+    DropReason, HostConfig, MacKey, NextHop, Place, VniEntry, VtepAddr, VtepVniKey, kind, vni_kind,
+};
 
 use crate::bridge::Subnet;
+use crate::buffer::Buffer;
 use crate::encapsulate::encapsulate;
 use crate::headers::{Ethernet, ethertype};
 use crate::icmp_error::{self, Macs, Refusal};
 use crate::ip::{self, Version};
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict};
-use crate::{maps, neighbour_discovery, route, ttl};
+use crate::{events, maps, neighbour_discovery, route, ttl};
 
 /// What a frame from another host is.
 pub enum Judged {
@@ -36,25 +39,41 @@ impl Received {
     pub fn is_ipv6(&self) -> bool {
         self.version == Version::V6
     }
+
+    /// Whether its hops end here, which its sender may have to be told.
+    #[inline(always)]
+    pub fn is_spent(&self) -> bool {
+        self.spent
+    }
+
+    /// The device that it is delivered to.
+    #[inline(always)]
+    pub fn ifindex(&self) -> u32 {
+        self.next_hop.ifindex()
+    }
+}
+
+/// What `vni` stands for here, if `remote` may send into it.
+#[inline(always)]
+pub fn admit(vni: u32, remote: VtepAddr) -> Result<&'static VniEntry, DropReason> {
+    let entry = maps::vni(vni).ok_or(DropReason::UnknownVni)?;
+    if maps::may_send(&VtepVniKey::raw(vni, remote)) { Ok(entry) } else { Err(DropReason::UnknownVtep) }
 }
 
 /// Judges the inner frame at `frame`, of `len` bytes, that `remote` sent into `vni`.
 #[inline(always)]
 pub fn judge(
-    skb: &mut Skb,
+    buffer: &mut impl Buffer,
     frame: usize,
     len: u32,
     host: &'static HostConfig,
     remote: VtepAddr,
     vni: u32,
 ) -> Result<Judged, DropReason> {
-    let entry = maps::vni(vni).ok_or(DropReason::UnknownVni)?;
-    if !maps::may_send(&VtepVniKey::raw(vni, remote)) {
-        return Err(DropReason::UnknownVtep);
-    }
+    let entry = admit(vni, remote)?;
     let routed = entry.kind() == vni_kind::NETWORK;
     let subnet = Subnet { host, network: entry.network(), vni };
-    let packet = skb.packet();
+    let packet = buffer.packet();
     let ethernet = packet.get::<Ethernet>(frame)?;
     let mac = ethernet.destination;
     if !routed && ethernet.ethertype == ethertype::ARP {
@@ -63,11 +82,11 @@ pub fn judge(
     let version = Version::of(ethernet.ethertype)?;
     // Routed, neighbour discovery has lost the hop limit of 255 that makes it count.
     if !routed
-        && (mac[0] & 1 != 0 || (version == Version::V6 && neighbour_discovery::is_message(skb, frame)?))
+        && (mac[0] & 1 != 0 || (version == Version::V6 && neighbour_discovery::is_message(buffer, frame)?))
     {
         return Ok(Judged::Bridged(subnet));
     }
-    let packet = &skb.packet();
+    let packet = &buffer.packet();
     let ethernet = packet.get::<Ethernet>(frame)?;
     let destination = ip::destination(packet, frame, len, version, entry.network())?;
     let next_hop = if routed {
@@ -88,22 +107,28 @@ pub fn judge(
     Ok(Judged::Packet(Received { next_hop, routed, spent, version, destination, source }))
 }
 
-/// Delivers the packet, or tells its sender that its hops end here. Its Ethernet header is written again in full: where
-/// weft took the outer headers off, the kernel kept the outer one in front.
+/// Delivers the packet, or tells its sender that its hops end here.
 #[inline(always)]
 pub fn deliver(skb: &mut Skb, host: &HostConfig, received: &Received) -> Verdict {
     if received.spent {
         return expired(skb, host, received);
     }
+    hand_over(skb, received)
+}
+
+/// Delivers a packet that is not spent. Its Ethernet header is written again in full: where weft took the outer headers
+/// off, the kernel kept the outer one in front.
+#[inline(always)]
+pub fn hand_over(buffer: &mut impl Buffer, received: &Received) -> Verdict {
     if received.routed {
-        ttl::decrement(skb, received.version)?;
+        ttl::decrement(buffer, received.version)?;
     }
-    let mut packet = skb.packet();
+    let mut packet = buffer.packet();
     let ethernet = packet.get_mut::<Ethernet>(0)?;
     ethernet.destination = received.destination;
     ethernet.source = received.source;
     ethernet.ethertype = received.version.ethertype();
-    skb.accept()?;
+    buffer.accept()?;
     Ok(Action::Deliver { ifindex: received.next_hop.ifindex(), slot: received.next_hop.slot() })
 }
 
@@ -119,6 +144,8 @@ fn expired(skb: &mut Skb, host: &HostConfig, received: &Received) -> Verdict {
         return Err(reason);
     }
     let macs = Macs { destination: back.mac(), source: host.router_mac() };
+    let place = if skb.ifindex() == host.vxlan_ifindex() { Place::Vxlan } else { Place::Underlay };
+    events::tell_skb(skb, place, 0, reason);
     icmp_error::turn_into(skb, host, endpoint, received.version, macs, Refusal::TimeExceeded)?;
     match encapsulate(skb, host, back, received.version, back.mac(), host.router_mac(), false)? {
         Action::Transmit { ifindex } => Ok(Action::Answer { reason, ifindex }),

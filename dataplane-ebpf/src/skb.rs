@@ -5,10 +5,11 @@ use aya_ebpf::bindings::{
 };
 use aya_ebpf::helpers::generated as helper;
 use aya_ebpf::programs::TcContext;
-use weft_dataplane_abi::{DropReason, VtepAddr};
+use weft_dataplane_abi::{DropEvent, DropReason, VtepAddr};
 
 use crate::headers::OUTER_IPV4_LEN;
 use crate::packet::Packet;
+use crate::refused::Helper;
 
 /// `-EALREADY`: the packet has been encapsulated before.
 const ALREADY: i64 = -114;
@@ -100,7 +101,8 @@ impl Skb {
             return Ok(());
         }
         // SAFETY: the context is the kernel's.
-        accepted(unsafe { helper::bpf_skb_pull_data(self.ctx, wanted) })
+        let answer = unsafe { helper::bpf_skb_pull_data(self.ctx, wanted) };
+        self.accepted(Helper::PullData, answer)
     }
 
     /// A hash of the packet's flow, as the kernel computes it for its own tunnels.
@@ -125,7 +127,10 @@ impl Skb {
         match unsafe { helper::bpf_skb_adjust_room(self.ctx, OUTER_IPV4_LEN as i32, mode, FLAGS) } {
             0 => Ok(()),
             ALREADY => Err(GrowError::EncapsulatedBefore),
-            _ => Err(GrowError::Refused),
+            error => {
+                self.note(Helper::AdjustRoom, error);
+                Err(GrowError::Refused)
+            }
         }
     }
 
@@ -140,14 +145,16 @@ impl Skb {
             flags |= b::BPF_F_ADJ_ROOM_DECAP_L3_IPV6 as u64;
         }
         // SAFETY: the context is the kernel's.
-        accepted(unsafe { helper::bpf_skb_adjust_room(self.ctx, -(OUTER_IPV4_LEN as i32), mode, flags) })
+        let answer = unsafe { helper::bpf_skb_adjust_room(self.ctx, -(OUTER_IPV4_LEN as i32), mode, flags) };
+        self.accepted(Helper::AdjustRoom, answer)
     }
 
     /// Sets the packet's length.
     #[inline(always)]
     pub fn resize(&mut self, len: u32) -> Result<(), DropReason> {
         // SAFETY: the context is the kernel's.
-        accepted(unsafe { helper::bpf_skb_change_tail(self.ctx, len, 0) })
+        let answer = unsafe { helper::bpf_skb_change_tail(self.ctx, len, 0) };
+        self.accepted(Helper::ChangeTail, answer)
     }
 
     /// Copies `len` bytes from `offset` on, linear or not, to the start of `to`; at least one.
@@ -155,7 +162,9 @@ impl Skb {
     pub fn read(&mut self, offset: u32, to: &mut [u8], len: usize) -> Result<(), DropReason> {
         let len = within(len, to.len())?;
         // SAFETY: the context is the kernel's, and `to` has `len` bytes.
-        accepted(unsafe { helper::bpf_skb_load_bytes(self.ctx.cast(), offset, to.as_mut_ptr().cast(), len) })
+        let answer =
+            unsafe { helper::bpf_skb_load_bytes(self.ctx.cast(), offset, to.as_mut_ptr().cast(), len) };
+        self.accepted(Helper::LoadBytes, answer)
     }
 
     /// Makes room for `len` other bytes: no super-packet any more, and no checksum that the kernel is yet to fill in.
@@ -178,7 +187,8 @@ impl Skb {
         let len = within(len, frame.len())?;
         let (from, flags) = (frame.as_ptr().cast(), BPF_F_RECOMPUTE_CSUM as u64);
         // SAFETY: the context is the kernel's, and `frame` has `len` bytes.
-        accepted(unsafe { helper::bpf_skb_store_bytes(self.ctx, 0, from, len, flags) })
+        let answer = unsafe { helper::bpf_skb_store_bytes(self.ctx, 0, from, len, flags) };
+        self.accepted(Helper::StoreBytes, answer)
     }
 
     /// Sets the packet's length by cutting or growing it behind the Ethernet header.
@@ -206,7 +216,8 @@ impl Skb {
     fn adjust(&mut self, difference: i32) -> Result<(), DropReason> {
         let (mode, flags) = (bpf_adj_room_mode::BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO as u64);
         // SAFETY: the context is the kernel's.
-        accepted(unsafe { helper::bpf_skb_adjust_room(self.ctx, difference, mode, flags) })
+        let answer = unsafe { helper::bpf_skb_adjust_room(self.ctx, difference, mode, flags) };
+        self.accepted(Helper::AdjustRoom, answer)
     }
 
     /// Tells the kernel that a byte which its checksum of the whole packet covers has changed; `difference` is
@@ -231,7 +242,8 @@ impl Skb {
             return Ok(());
         }
         // SAFETY: the context is the kernel's.
-        accepted(unsafe { helper::bpf_skb_change_type(self.ctx, PACKET_HOST) })
+        let answer = unsafe { helper::bpf_skb_change_type(self.ctx, PACKET_HOST) };
+        self.accepted(Helper::ChangeType, answer)
     }
 
     /// Tells the kernel's vxlan device where to send the packet. On its own, as its callers have little stack left.
@@ -247,20 +259,47 @@ impl Skb {
         let flags = b::BPF_F_ZERO_CSUM_TX as u64 | b::BPF_F_DONT_FRAGMENT as u64;
         let size = size_of::<bpf_tunnel_key>() as u32;
         // SAFETY: the context is the kernel's, the key is a local that outlives the call.
-        accepted(unsafe { helper::bpf_skb_set_tunnel_key(self.ctx, &mut key, size, flags) })
+        let answer = unsafe { helper::bpf_skb_set_tunnel_key(self.ctx, &mut key, size, flags) };
+        self.accepted(Helper::SetTunnelKey, answer)
     }
 
     /// From where and with which VNI the kernel's vxlan device received the packet: (local, remote, VNI).
     #[inline(always)]
-    pub fn tunnel(&mut self) -> Result<(VtepAddr, VtepAddr, u32), DropReason> {
+    pub fn tunnel(&self) -> Result<(VtepAddr, VtepAddr, u32), DropReason> {
+        self.tunnel_key().map_err(|error| {
+            self.note(Helper::GetTunnelKey, error);
+            DropReason::KernelRefused
+        })
+    }
+
+    /// The same, or the helper's error.
+    #[inline(always)]
+    pub fn tunnel_key(&self) -> Result<(VtepAddr, VtepAddr, u32), i64> {
         // SAFETY: all zero is a valid key.
         let mut key: bpf_tunnel_key = unsafe { core::mem::zeroed() };
         let size = size_of::<bpf_tunnel_key>() as u32;
         // SAFETY: the context is the kernel's, the key is a local that outlives the call.
-        accepted(unsafe { helper::bpf_skb_get_tunnel_key(self.ctx, &mut key, size, 0) })?;
+        match unsafe { helper::bpf_skb_get_tunnel_key(self.ctx, &mut key, size, 0) } {
+            0 => {}
+            error => return Err(error),
+        }
         // SAFETY: without BPF_F_TUNINFO_IPV6 the kernel filled in the IPv4 arms, or refused.
         let (local, remote) = unsafe { (key.__bindgen_anon_3.local_ipv4, key.__bindgen_anon_1.remote_ipv4) };
         Ok((VtepAddr::ipv4(local.to_be_bytes()), VtepAddr::ipv4(remote.to_be_bytes()), key.tunnel_id))
+    }
+
+    /// Copies the packet's first bytes, linear or not; how many.
+    #[inline(always)]
+    pub fn copy_head(&self, into: &mut [u8; DropEvent::HEAD]) -> u16 {
+        let len = if self.len() < DropEvent::HEAD as u32 { self.len() } else { DropEvent::HEAD as u32 };
+        if len == 0 {
+            return 0;
+        }
+        // SAFETY: the context is the kernel's, and `into` has room for `len` bytes.
+        match unsafe { helper::bpf_skb_load_bytes(self.ctx.cast(), 0, into.as_mut_ptr().cast(), len) } {
+            0 => len as u16,
+            _ => 0,
+        }
     }
 
     /// Sends a copy out of a device; whether the device took it.
@@ -283,11 +322,32 @@ impl Skb {
         // SAFETY: takes no pointers.
         unsafe { helper::bpf_redirect_peer(ifindex, 0) as i32 }
     }
-}
 
-#[inline(always)]
-fn accepted(answer: i64) -> Result<(), DropReason> {
-    if answer == 0 { Ok(()) } else { Err(DropReason::KernelRefused) }
+    #[inline(always)]
+    fn accepted(&self, helper: Helper, answer: i64) -> Result<(), DropReason> {
+        if answer == 0 {
+            return Ok(());
+        }
+        self.note(helper, answer);
+        Err(DropReason::KernelRefused)
+    }
+
+    /// Notes a helper's error for the log, in words of the packet that are the programs' own.
+    #[inline(always)]
+    fn note(&self, helper: Helper, error: i64) {
+        // SAFETY: the context is the kernel's.
+        unsafe {
+            (*self.ctx).cb[0] = helper as u32;
+            (*self.ctx).cb[1] = error as u32;
+        }
+    }
+
+    /// The note: a [`Helper`] as its number, and its error.
+    #[inline(always)]
+    pub fn refusal(&self) -> (u32, i32) {
+        // SAFETY: the context is the kernel's.
+        unsafe { ((*self.ctx).cb[0], (*self.ctx).cb[1] as i32) }
+    }
 }
 
 /// `len` if it is at least one and at most `most`, where the verifier sees that it is: without the black box the compiler

@@ -2,10 +2,10 @@
 
 use weft_dataplane_abi::DropReason;
 
+use crate::buffer::Buffer;
 use crate::headers::{ETHERNET_LEN, Ipv4, Ipv6};
 use crate::ip::Version;
 use crate::packet::Packet;
-use crate::skb::Skb;
 
 /// Whether no router may pass the packet on whose Ethernet header is at `frame`.
 #[inline(always)]
@@ -19,8 +19,8 @@ pub fn is_spent(packet: &Packet<'_>, frame: usize, version: Version) -> Result<b
 
 /// Takes one off. [`is_spent`] has seen that something is left.
 #[inline(always)]
-pub fn decrement(skb: &mut Skb, version: Version) -> Result<(), DropReason> {
-    let mut packet = skb.packet();
+pub fn decrement(buffer: &mut impl Buffer, version: Version) -> Result<(), DropReason> {
+    let mut packet = buffer.packet();
     match version {
         Version::V4 => {
             let ip = packet.get_mut::<Ipv4>(ETHERNET_LEN)?;
@@ -33,7 +33,7 @@ pub fn decrement(skb: &mut Skb, version: Version) -> Result<(), DropReason> {
         Version::V6 => {
             packet.get_mut::<Ipv6>(ETHERNET_LEN)?.hop_limit -= 1;
             // The hop limit is the lower byte of its word: minus one, as a one's complement number in wire order.
-            skb.checksum_changed(u16::from_ne_bytes([0xff, 0xfe]));
+            buffer.checksum_changed(u16::from_ne_bytes([0xff, 0xfe]));
         }
     }
     Ok(())

@@ -12,6 +12,7 @@ use weft_vxlan::MacAddr;
 use crate::bpf::{PinFolder, Programs};
 use crate::change::{Change, DeviceSetting, PortSetting};
 use crate::error::chain;
+use crate::ethtool;
 use crate::names::{self, GROUP, PROTOCOL};
 use crate::netlink::{Netlink, NetlinkError, NewVeth};
 use crate::netns::Netns;
@@ -130,6 +131,7 @@ impl<'a> Hands<'a> {
             PortSetting::Mac { from, to } => set_mac(netlink, ifindex, from, to),
             PortSetting::Mtu(mtu) => netlink.set_link(ifindex, vec![LinkAttribute::Mtu(mtu)]),
             PortSetting::GsoMaxSize(size) => netlink.set_link(ifindex, vec![LinkAttribute::GsoMaxSize(size)]),
+            PortSetting::Gro => return set_gro(netlink, ifindex),
             PortSetting::LinkLocalFromMac => netlink.set_link_local(ifindex, In6AddrGenMode::Eui64),
             PortSetting::RemoveAddress(address) => netlink.delete_address(ifindex, address),
             PortSetting::AddAddress(address) => netlink.add_address(ifindex, address, PROTOCOL),
@@ -157,6 +159,23 @@ impl<'a> Hands<'a> {
 fn no_ipv6(device: &str) -> Result<(), String> {
     let file = format!("/proc/sys/net/ipv6/conf/{device}/disable_ipv6");
     fs::write(&file, "1").map_err(|error| format!("{file}: {error}"))
+}
+
+/// Has no netlink message of its own family either.
+fn set_gro(netlink: &mut Netlink, ifindex: u32) -> Result<(), String> {
+    let links = netlink.links().map_err(|error| chain(&error))?;
+    let link = links.iter().find(|link| link.index == ifindex).ok_or("the device has gone")?;
+    // One that was switched on while the device was down has no effect.
+    let switched =
+        [false, true].into_iter().try_for_each(|on| ethtool::set_gro(netlink.as_fd(), &link.name, on));
+    switched.map_err(|error| {
+        format!(
+            "cannot {}: {error}. Until it is on (`ethtool -K {} gro on` in its namespace), the workload gets nothing from \
+             other hosts; underlay.xdp = \"guard\" does without",
+            PortSetting::Gro,
+            link.name
+        )
+    })
 }
 
 /// Sets a MAC, and on a device that is up the link-local address that the kernel made from the old one.

@@ -3,10 +3,12 @@
 
 mod clsact;
 mod elements;
+mod entries;
 mod guard;
 mod hook;
 mod inventory;
 mod links;
+mod log;
 mod maps;
 mod mark;
 mod memory;
@@ -15,9 +17,11 @@ mod pins;
 mod resize;
 mod strangers;
 mod sys;
+mod xdp;
 
 pub(crate) use elements::Refused;
 pub(crate) use links::Attachment;
-pub(crate) use maps::{Counters, EntryTable, Maps, PrefixKey, Table, size_key};
+pub(crate) use log::KernelLog;
+pub(crate) use maps::{Counters, EntryTable, Maps, PrefixKey, Table, pinned, size_key};
 pub(crate) use object::Programs;
 pub(crate) use pins::PinFolder;

@@ -144,6 +144,8 @@ pub enum PortSetting {
     /// Super-packets (GSO) of so many bytes are segmented before they enter it: larger ones would not fit into an
     /// outer packet, whose length has 16 bits.
     GsoMaxSize(u32),
+    /// Aggregation of what it receives: without, XDP cannot redirect into it.
+    Gro,
     /// An IPv6 link-local address made from its MAC.
     LinkLocalFromMac,
     /// Take an address that the port no longer has.
@@ -256,6 +258,7 @@ impl fmt::Display for PortSetting {
             Self::Mac { to, .. } => write!(f, "set MAC {to}"),
             Self::Mtu(mtu) => write!(f, "set MTU {mtu}"),
             Self::GsoMaxSize(size) => write!(f, "have super-packets of {size} bytes segmented"),
+            Self::Gro => f.write_str("switch its GRO on, for XDP to deliver into it"),
             Self::LinkLocalFromMac => f.write_str("make its IPv6 link-local address from its MAC"),
             Self::RemoveAddress(address) => write!(f, "remove address {address}"),
             Self::AddAddress(address) => write!(f, "add address {address}"),

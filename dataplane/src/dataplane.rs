@@ -2,20 +2,26 @@
 //!
 //! One thread does the work ([`Kernel`]), command after command, in the order in which they were given. Giving one does
 //! not wait: the future is the answer, and who drops it stops waiting, not the work. The thread ends when the handle is
-//! dropped, after the commands that it was given; nothing is left half done.
+//! dropped, after the commands that it was given; nothing is left half done. A task passes on what the programs log; it
+//! only reads, and is aborted with the handle.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread::{Builder, JoinHandle};
 use std::{fmt, io};
 
+use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle as Task;
 use weft_dataplane_abi::PortCounters;
 
+use crate::bpf::KernelLog;
 use crate::change::Change;
 use crate::counters::CounterReader;
 use crate::desired::{Desired, Update};
 use crate::error::{ObserveError, OpenError, chain};
+use crate::events::DropReader;
 use crate::kernel::Kernel;
 use crate::watch::Watch;
 use crate::{Failure, Hook, Options, Owner, Report, teardown};
@@ -24,9 +30,11 @@ use crate::{Failure, Hook, Options, Owner, Report, teardown};
 pub struct Dataplane {
     commands: Option<mpsc::Sender<Command>>,
     thread: Option<JoinHandle<()>>,
+    pin_folder: PathBuf,
     counters: CounterReader,
     watch: Watch,
     hook: Hook,
+    log: Task<()>,
 }
 
 type Planned = Result<Vec<Change>, ObserveError>;
@@ -55,9 +63,9 @@ impl Dataplane {
         let thread = Builder::new()
             .name("weft-dataplane".to_owned())
             .spawn(move || match Kernel::open(&options, &owner) {
-                Ok(kernel) => {
+                Ok((kernel, log)) => {
                     // Whoever opened may have gone; then the inbox is closed too.
-                    let _ = opened.send(Ok(kernel.hook()));
+                    let _ = opened.send(Ok((kernel.hook(), log)));
                     serve(kernel, inbox);
                 }
                 Err(error) => {
@@ -65,9 +73,11 @@ impl Dataplane {
                 }
             })
             .map_err(socket)?;
-        let hook = answer.await.map_err(|_| OpenError::from(ObserveError::Gone))??;
+        let (hook, log) = answer.await.map_err(|_| OpenError::from(ObserveError::Gone))??;
         let counters = CounterReader::open(&folder)?;
-        Ok(Self { commands: Some(commands), thread: Some(thread), counters, watch, hook })
+        let log = tokio::spawn(pass_on(log));
+        let (commands, thread) = (Some(commands), Some(thread));
+        Ok(Self { commands, thread, pin_folder: folder, counters, watch, hook, log })
     }
 
     /// How programs are attached.
@@ -117,6 +127,14 @@ impl Dataplane {
     /// [`ObserveError`] if the kernel does not answer.
     pub fn counters(&self) -> Result<BTreeMap<String, PortCounters>, ObserveError> {
         self.counters.read()
+    }
+
+    /// Opens the buffer of drops that are told one by one. It has one reader: what one has read no other gets.
+    ///
+    /// # Errors
+    /// [`ObserveError`] if the kernel does not give it.
+    pub fn drops(&self) -> Result<DropReader, ObserveError> {
+        DropReader::open(&self.pin_folder)
     }
 
     /// Waits until a link, address, route or neighbour of the kernel changed in a way that may call for
@@ -174,6 +192,7 @@ impl fmt::Debug for Dataplane {
 impl Drop for Dataplane {
     /// Waits for the thread, so that the pin folder is free when the handle has gone.
     fn drop(&mut self) {
+        self.log.abort();
         self.commands = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
@@ -202,6 +221,24 @@ fn serve(mut kernel: Kernel, inbox: mpsc::Receiver<Command>) {
             Command::Preview(update, answer) => {
                 let _ = answer.send(kernel.preview(update));
             }
+        }
+    }
+}
+
+/// Passes on what the programs log, until it is aborted.
+async fn pass_on(log: KernelLog) {
+    // SAFETY: the descriptor is that of the log's map, which lives and dies with it.
+    let mut log = match unsafe { AsyncFd::register(log) } {
+        Ok(log) => log,
+        Err(error) => return tracing::warn!(%error, "what the programs log will not be seen"),
+    };
+    loop {
+        match log.readable_mut().await {
+            Ok(mut ready) => {
+                ready.get_inner_mut().flush();
+                ready.clear_ready();
+            }
+            Err(error) => return tracing::warn!(%error, "what the programs log will not be seen any more"),
         }
     }
 }

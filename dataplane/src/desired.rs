@@ -45,6 +45,22 @@ pub struct Host {
     pub gateway_mac: MacAddr,
     /// What each port may cause.
     pub limits: Limits,
+    /// What the underlay device does before there is an skb.
+    pub xdp: Xdp,
+}
+
+/// What the underlay device is to do with received packets before there is an skb, always in native mode: in the driver.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Xdp {
+    /// What is known to gain with the device's driver.
+    #[default]
+    Auto,
+    /// Nothing.
+    Off,
+    /// Drop what may not come in.
+    Guard,
+    /// That, and decapsulate and deliver.
+    Forward,
 }
 
 /// What each port may cause in a second, and after a pause at once; 0: never.

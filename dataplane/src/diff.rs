@@ -3,6 +3,8 @@
 mod devices;
 mod inside;
 mod tables;
+mod xdp;
 
 pub(crate) use devices::{Stage, devices};
 pub(crate) use tables::MapDiff;
+pub(crate) use xdp::xdp;

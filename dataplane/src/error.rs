@@ -51,7 +51,8 @@ pub enum OpenError {
     /// The pinned maps are of another version of weft.
     #[error(
         "the maps pinned in {path} hold ABI version {pinned}, this weftd speaks {ours}: run the weftd that made \
-         them, or remove them with `weft teardown`, which interrupts the workloads until weftd runs again"
+         them, or remove them with `weft teardown`, which interrupts the workloads until weftd runs again. The kernel goes on \
+         forwarding as it is"
     )]
     Abi {
         /// The pin folder.
@@ -61,10 +62,11 @@ pub enum OpenError {
         /// The version of this program.
         ours: u32,
     },
-    /// A pinned map has another layout.
+    /// A pinned map has a layout that cannot be carried over: another kind or key, under the same ABI version.
     #[error(
-        "the map pinned at {path} is {pinned}, but this weftd makes {ours}: run the weftd that made it, or remove the \
-         maps with `weft teardown`, which interrupts the workloads until weftd runs again"
+        "the map pinned at {path} is {pinned}, but this weftd makes {ours}, and entries are carried over only between \
+         maps of one kind and key size: run the weftd that made it, or remove the maps with `weft teardown`, which \
+         interrupts the workloads until weftd runs again. The kernel goes on forwarding as it is"
     )]
     Shape {
         /// The map's pin.
@@ -112,11 +114,11 @@ pub enum OpenError {
         /// Key of the configuration.
         key: &'static str,
     },
-    /// A map's entries could not be copied to one of another size.
+    /// A map's entries could not be copied to one of another size or layout.
     #[error(
-        "cannot copy the map {map} to one of the configured size: {cause}. The kernel goes on forwarding as it is"
+        "cannot copy the map {map} to one of this weftd's size and layout: {cause}. The kernel goes on forwarding as it is"
     )]
-    Resize {
+    Copy {
         /// The map.
         map: &'static str,
         /// What happened.

@@ -7,19 +7,19 @@ mod routes;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use weft_dataplane_abi::{Endpoint, FloodKey, FloodMember, HostConfig, maps};
+use weft_dataplane_abi::{Endpoint, FloodKey, FloodMember, HostConfig, Underlay, maps, programs};
 use weft_vxlan::Vtep;
 
 use crate::apply::{Hands, pending};
-use crate::bpf::{Maps, PinFolder, Programs, Table};
+use crate::bpf::{KernelLog, Maps, PinFolder, Programs, Table};
 use crate::change::{Change, Operation};
 use crate::desired::{Desired, Host, Update};
-use crate::diff::{Stage, devices};
+use crate::diff::{Stage, devices, xdp};
 use crate::error::{ObserveError, OpenError, chain};
 use crate::names::{self, Owned};
-use crate::netlink::Netlink;
+use crate::netlink::{Link, Netlink};
 use crate::observe::{Namespaces, Observed, asking};
-use crate::plan::{self, Devices, Flood, LocalPort, NextHops, RouteTables, Slots, Tables};
+use crate::plan::{self, Devices, Flood, LocalPort, NextHops, RouteTables, Slots, Tables, WantedXdp};
 use crate::tenure::Tenure;
 use crate::{Failure, Hook, Options, Owner, PortState, Report, TableFill};
 use audit::Turns;
@@ -51,7 +51,7 @@ const AFTER_MAPS: [Stage; 4] = [Stage::Open, Stage::Open, Stage::Remove, Stage::
 
 impl Kernel {
     /// As [`Dataplane::open`](crate::Dataplane::open).
-    pub(crate) fn open(options: &Options, owner: &Owner) -> Result<Self, OpenError> {
+    pub(crate) fn open(options: &Options, owner: &Owner) -> Result<(Self, KernelLog), OpenError> {
         let mut netlink = Netlink::open().map_err(asking("socket"))?;
         let tenure = Tenure::take()?;
         let links = netlink.links().map_err(asking("links"))?;
@@ -64,8 +64,8 @@ impl Kernel {
         // The mark comes before the first link.
         let checked = checked.and_then(|()| folder.mark_namespace(tenure.namespace()));
         let loaded = checked.and_then(|()| Programs::load(&mut folder, options, owner));
-        let (programs, maps) = loaded.inspect_err(|_| folder.remove_if_empty())?;
-        Ok(Self {
+        let (programs, maps, log) = loaded.inspect_err(|_| folder.remove_if_empty())?;
+        let kernel = Self {
             netlink,
             programs,
             maps,
@@ -76,7 +76,8 @@ impl Kernel {
             small: Vec::new(),
             folder,
             _tenure: tenure,
-        })
+        };
+        Ok((kernel, log))
     }
 
     /// How programs are attached.
@@ -136,6 +137,7 @@ impl Kernel {
         for stage in AFTER_MAPS {
             observed = self.stage(stage, desired, observed, report)?;
         }
+        observed = self.accelerate(desired, observed, report)?;
         report.ports = port_states(desired, &observed);
         report.vteps = NextHops::plan(&desired.host, &observed).0.states();
         self.last = Some((desired.host.clone(), observed));
@@ -168,6 +170,17 @@ impl Kernel {
         let (wanted, _) = plan(desired, &observed);
         let (changes, failures) = devices(stage, &wanted, &observed);
         report.failures.extend(failures);
+        self.make(changes, desired, observed, report)
+    }
+
+    /// Makes `changes`, and looks again if there were any.
+    fn make(
+        &mut self,
+        changes: Vec<Change>,
+        desired: &Desired,
+        observed: Observed,
+        report: &mut Report,
+    ) -> Result<Observed, ObserveError> {
         if changes.is_empty() {
             return Ok(observed);
         }
@@ -178,6 +191,21 @@ impl Kernel {
             report.record(change, done);
         }
         self.observe_again(desired, known)
+    }
+
+    /// Puts the XDP programs as wanted, when all that they lead to is in place.
+    fn accelerate(
+        &mut self,
+        desired: &Desired,
+        observed: Observed,
+        report: &mut Report,
+    ) -> Result<Observed, ObserveError> {
+        let (Some(wanted), failure) = WantedXdp::plan(&desired.host, &observed) else { return Ok(observed) };
+        report.failures.extend(failure);
+        let changes = xdp(&wanted, &observed);
+        let observed = self.make(changes, desired, observed, report)?;
+        report.xdp.push(wanted.state(&observed));
+        Ok(observed)
     }
 
     fn write_maps(
@@ -285,6 +313,8 @@ impl Kernel {
                 }
             }
         }
+        let (wanted, _) = WantedXdp::plan(&desired.host, &observed);
+        changes.extend(wanted.iter().flat_map(|wanted| xdp(wanted, &observed)));
         Ok(changes)
     }
 }
@@ -336,12 +366,25 @@ fn tables(
     let Flood { members, failures } = Flood::plan(desired, &ports, &held.flood);
     let vxlan = observed.vxlan().map_or(0, |link| link.index);
     let (next_hops, _) = NextHops::plan(&desired.host, observed);
-    let tables = Tables::plan(desired, &ports, vxlan, &next_hops, members);
+    let mut tables = Tables::plan(desired, &ports, vxlan, &next_hops, members);
+    let underlays = underlays(desired, observed).into_iter();
+    tables.underlays = underlays.filter_map(|link| Some((link.index, Underlay::new(link.mac?)))).collect();
     (slots, tables, failures)
 }
 
 fn fill(table: &impl Table, entries: usize) -> TableFill {
     TableFill { map: table.name(), entries, capacity: table.capacity() }
+}
+
+/// The underlay device; if there is none of that name, the one that receives, which goes on as it is.
+fn underlays<'a>(desired: &Desired, observed: &'a Observed) -> Vec<&'a Link> {
+    match observed.named(&desired.host.underlay) {
+        Some(link) => vec![link],
+        None => {
+            let receives = |link: &&Link| observed.is_attached(programs::FROM_UNDERLAY, link.index);
+            observed.links.iter().filter(receives).collect()
+        }
+    }
 }
 
 fn port_names(desired: &Desired, observed: &Observed) -> BTreeMap<u32, String> {

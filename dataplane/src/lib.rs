@@ -12,6 +12,8 @@ mod dataplane;
 pub mod desired;
 mod diff;
 mod error;
+mod ethtool;
+mod events;
 mod kernel;
 mod names;
 mod netlink;
@@ -30,6 +32,7 @@ use std::path::PathBuf;
 pub use change::{Change, DeviceSetting, Operation, PortSetting};
 pub use dataplane::Dataplane;
 pub use error::{ObserveError, OpenError};
+pub use events::{DropReader, Dropped, Frame, Packet, Transport, Tunnel};
 pub use weft_dataplane_abi::MOST_FLOOD_VTEPS;
 
 /// Where weft's pins live and how large its maps are.
@@ -84,6 +87,8 @@ pub struct Sizes {
     pub addresses: u32,
     /// Prefixes.
     pub prefixes: u32,
+    /// Bytes of the buffer in which drops wait to be told: a power of two, and a whole page at least.
+    pub events: u32,
 }
 
 /// A change that could not be made. The others were.
@@ -115,6 +120,32 @@ pub struct Report {
     pub ports: BTreeMap<String, PortState>,
     /// State of the host's VTEPs: address and whether the next hop is resolved.
     pub vteps: BTreeMap<weft_vxlan::Vtep, VtepState>,
+    /// XDP on each underlay device that there is.
+    pub xdp: Vec<XdpState>,
+}
+
+/// What an underlay device does before there is an skb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum XdpMode {
+    /// Nothing.
+    Off,
+    /// Drops what may not come in.
+    Guard,
+    /// That, and decapsulates and delivers.
+    Forward,
+}
+
+/// XDP on an underlay device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct XdpState {
+    /// The device.
+    pub device: String,
+    /// What was asked for.
+    pub configured: desired::Xdp,
+    /// What the kernel has; if not off, then in native mode.
+    pub effective: XdpMode,
+    /// Why.
+    pub reason: String,
 }
 
 /// How full a map is.

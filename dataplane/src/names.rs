@@ -102,7 +102,7 @@ pub(crate) fn link_pin(program: &str, ifindex: u32) -> String {
 /// The reverse of [`link_pin`]; `None` for a name that weft does not make.
 pub(crate) fn parse_link_pin(name: &str) -> Option<(&'static str, u32)> {
     let (program, ifindex) = name.rsplit_once('-')?;
-    let program = programs::ALL.into_iter().find(|known| *known == program)?;
+    let program = programs::ALL.into_iter().chain(programs::XDP).find(|known| *known == program)?;
     let ifindex = ifindex.parse().ok()?;
     // Only the one spelling: no sign, no leading zero.
     (link_pin(program, ifindex) == name).then_some((program, ifindex))

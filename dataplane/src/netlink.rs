@@ -7,10 +7,12 @@ mod address;
 mod filter;
 mod link;
 mod neighbour;
+mod netdev;
 mod nsid;
 mod route;
 
 use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
@@ -23,6 +25,7 @@ pub(crate) use address::Address;
 pub(crate) use filter::{Filter, Slot};
 pub(crate) use link::{Kind, Link, NewVeth, Peer};
 pub(crate) use neighbour::Neighbour;
+pub(crate) use netdev::{XDP_BASIC, XDP_REDIRECT, XDP_TAKES, xdp_features};
 pub(crate) use route::{DefaultRoute, Way};
 
 /// Length of a message's header, and what messages are aligned to.
@@ -77,6 +80,11 @@ impl Netlink {
         socket.set_cap_ack(true)?;
         socket.set_ext_ack(true)?;
         Ok(Self { socket, sequence: 0 })
+    }
+
+    /// The socket, for questions that are not asked by netlink.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     /// Has the kernel carry out `message`.

@@ -10,11 +10,14 @@ use weft_vxlan::Vtep;
 use crate::Hook;
 use crate::bpf::{Attachment, PinFolder};
 use crate::change::Change;
-use crate::desired::Desired;
+use crate::desired::{Desired, Host, Xdp};
 use crate::error::{ObserveError, chain};
 use crate::names::{self, Owned};
-use crate::netlink::{Address, DefaultRoute, Kind, Link, Neighbour, Netlink, NetlinkError, Peer, Way};
+use crate::netlink::{
+    Address, DefaultRoute, Kind, Link, Neighbour, Netlink, NetlinkError, Peer, Way, XDP_TAKES,
+};
 use crate::netns::{Netns, NetnsError};
+use crate::{ethtool, netlink};
 
 /// Imagined devices have indexes above this, where the kernel has none.
 const IMAGINED: u32 = i32::MAX.cast_unsigned();
@@ -34,6 +37,21 @@ pub(crate) struct Observed {
     pub(crate) ways: BTreeMap<Vtep, Option<Way>>,
     /// The workloads' namespaces.
     pub(crate) namespaces: Namespaces,
+    /// The underlay device's driver, if XDP on it may be wanted.
+    pub(crate) underlay_driver: Option<UnderlayDriver>,
+    /// The devices that XDP can redirect into, if it is to.
+    pub(crate) redirect_targets: Option<BTreeSet<u32>>,
+}
+
+/// What decides about XDP on a device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct UnderlayDriver {
+    /// Its name in ethtool; empty if it has none.
+    pub(crate) name: String,
+    /// What it has of XDP; `None` if the kernel cannot tell.
+    pub(crate) features: Option<u64>,
+    /// Id of an XDP program on the device that is not ours.
+    pub(crate) foreign: Option<u32>,
 }
 
 /// Workloads' namespaces by their paths, and why those that cannot be looked into cannot.
@@ -66,9 +84,13 @@ impl Observed {
             (path.to_owned(), held.unwrap_or_else(|| Namespace::observe(netlink, path)))
         };
         let namespaces = paths.into_iter().map(&mut namespace).collect();
+        let links = netlink.links().map_err(asking("links"))?;
+        let (underlay_driver, redirect_targets) = xdp(netlink, folder, &desired.host, &links)?;
         Ok(Self {
             namespaces,
-            links: netlink.links().map_err(asking("links"))?,
+            underlay_driver,
+            redirect_targets,
+            links,
             addresses: {
                 let addresses = netlink.addresses().map_err(asking("addresses"))?;
                 addresses.into_iter().map(|address| address.address.addr()).collect()
@@ -124,6 +146,11 @@ impl Observed {
     /// The host end of a port's veth.
     pub(crate) fn host_end(&self, port: &str) -> Option<&Link> {
         self.named(&names::host_end(port)).filter(|link| names::owned(link) == Some(Owned::Port(port)))
+    }
+
+    /// Whether XDP can redirect into the device, or need not.
+    pub(crate) fn is_redirect_target(&self, ifindex: u32) -> bool {
+        self.redirect_targets.as_ref().is_none_or(|targets| targets.contains(&ifindex))
     }
 
     /// Whether `program` is attached to the device.
@@ -213,6 +240,33 @@ pub(crate) fn ways(
 ) -> Result<BTreeMap<Vtep, Option<Way>>, ObserveError> {
     let way = |vtep: &Vtep| Ok((*vtep, netlink.way_to(vtep.address()).map_err(asking("routes"))?));
     vteps.iter().map(way).collect()
+}
+
+/// The underlay device's driver, and the devices that XDP can redirect into.
+fn xdp(
+    netlink: &mut Netlink,
+    folder: &PinFolder,
+    host: &Host,
+    links: &[Link],
+) -> Result<(Option<UnderlayDriver>, Option<BTreeSet<u32>>), ObserveError> {
+    let link = links.iter().find(|link| link.name == host.underlay && host.xdp != Xdp::Off);
+    let Some(link) = link else { return Ok((None, None)) };
+    let pins = |source| ObserveError::Pins { path: folder.root().to_owned(), source };
+    let ours = folder.linked_programs().map_err(pins)?;
+    let attached = netlink.xdp_programs(link.index).map_err(asking("XDP programs"))?;
+    let features = netlink::xdp_features()
+        .map_err(|error| ObserveError::Netlink { what: "XDP features", cause: error.to_string() })?;
+    let driver = UnderlayDriver {
+        // A device that ethtool knows nothing of is a driver without a name.
+        name: ethtool::driver(netlink.as_fd(), &link.name).unwrap_or_default(),
+        features: features.as_ref().and_then(|features| features.get(&link.index).copied()),
+        foreign: attached.into_iter().find(|id| !ours.contains(id)),
+    };
+    let targets = features.filter(|_| host.xdp == Xdp::Forward).map(|features| {
+        let takes = features.into_iter().filter(|(_, features)| features & XDP_TAKES != 0);
+        takes.map(|(ifindex, _)| ifindex).collect()
+    });
+    Ok((Some(driver), targets))
 }
 
 /// What a failed question becomes.

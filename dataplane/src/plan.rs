@@ -8,6 +8,7 @@ mod next_hop;
 mod routes;
 mod slots;
 mod tables;
+mod xdp;
 
 pub(crate) use devices::{Devices, WantedPort};
 pub(crate) use entries::{Entries, Source, Work};
@@ -17,3 +18,4 @@ pub(crate) use next_hop::NextHops;
 pub(crate) use routes::RouteTables;
 pub(crate) use slots::Slots;
 pub(crate) use tables::{LocalPort, Tables};
+pub(crate) use xdp::WantedXdp;

@@ -13,6 +13,8 @@
 mod capture;
 mod cleanup;
 pub mod cloud;
+mod dice;
+mod drops;
 pub mod foreign;
 pub mod frame;
 mod lab;
@@ -32,13 +34,15 @@ mod wire;
 
 pub use capture::{Capture, Caught};
 pub use cleanup::remove as remove_lab;
+pub use dice::Dice;
+pub use drops::Drops;
 pub use lab::Lab;
 pub use netlink::{Impairment, Link, Neighbour, Route, without_netem};
 pub use netns::Namespace;
 pub use offload::Offloads;
 pub use packet::{Direction, Ip, Packet, Vxlan};
 pub use process::binary;
-pub use wait::{PATIENCE, wait_for, wait_until};
+pub use wait::{PATIENCE, let_pass, wait_for, wait_until};
 pub use weft::{Output, Weft};
 pub use weftd::{Settings, Weftd};
 pub use wire::{End, Wire};

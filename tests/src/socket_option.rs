@@ -1,4 +1,4 @@
-//! Socket options that neither std nor socket2 has.
+//! Socket options, and a connection's figures, that neither std nor socket2 has.
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd as _};
@@ -70,4 +70,23 @@ pub(crate) fn queued_error(socket: &impl AsFd) -> Result<Hop> {
         }
     }
     bail!("nothing in the socket's error queue")
+}
+
+/// Segments that the kernel sent again on a TCP connection.
+pub(crate) fn retransmissions(socket: &impl AsFd) -> Result<u64> {
+    // SAFETY: plain integers, of which all zero is a value.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut length = libc::socklen_t::try_from(size_of_val(&info))?;
+    // SAFETY: the kernel writes at most `length` bytes, the size of `info`.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut length,
+        )
+    };
+    Errno::result(result).context("TCP_INFO")?;
+    Ok(info.tcpi_total_retrans.into())
 }

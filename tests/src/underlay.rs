@@ -70,6 +70,35 @@ pub fn two_hosts(lab: &Lab, wire: Wire) -> Result<Underlay> {
     Ok(Underlay { machines: machines.into(), routers: Vec::new(), stranger: None })
 }
 
+/// A switch; the tunnel addresses are those of the hosts' ends.
+///
+/// ```text
+/// h1 up0 ──┐
+/// 192.0.2.1 ├ sw ─────── up0 h3
+/// h2 up0 ──┘                192.0.2.3
+/// 192.0.2.2
+/// ```
+///
+/// # Errors
+/// The kernel refuses something.
+pub fn three_hosts(lab: &Lab, wire: Wire) -> Result<Underlay> {
+    let switch = lab.namespace("sw")?;
+    switch.add_bridge("br0")?;
+    switch.set_up("br0", true)?;
+    let mut machines = Vec::new();
+    for number in 1..=3 {
+        let machine = machine(lab, number)?;
+        let port = format!("port{number}");
+        wire.lay(
+            End { namespace: &machine.namespace, device: UPLINK, addresses: &[net([192, 0, 2, number], 24)] },
+            End { namespace: &switch, device: &port, addresses: &[] },
+        )?;
+        switch.join_bridge(&port, "br0")?;
+        machines.push(machine);
+    }
+    Ok(Underlay { machines, routers: vec![switch], stranger: None })
+}
+
 /// Every host on a wire of its own to its data centre's router; tunnel addresses on `lo`, reached by routes, so
 /// that the next hop's MAC is never another host's.
 ///

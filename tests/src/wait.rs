@@ -49,6 +49,14 @@ pub fn wait_until(patience: Duration, what: &str, mut condition: impl FnMut() ->
     wait_for(patience, what, || if condition() { Ok(()) } else { Err("not yet") })
 }
 
+/// Lets time pass where time itself is meant: the pace of a flow, the moment of a fault. Not to wait for something.
+#[expect(clippy::disallowed_methods, reason = "nothing is waited for")]
+pub fn let_pass(time: Duration) {
+    if !time.is_zero() {
+        std::thread::sleep(time);
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the one poll loop: there is no event for most of what tests wait for"

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
@@ -53,10 +53,8 @@ impl Weft {
     /// # Errors
     /// It could not be started.
     pub fn run(&self, arguments: &[&str]) -> Result<Output> {
-        let mut command = Command::new(&self.program);
-        command.arg("--socket").arg(&self.socket).args(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let output = start(command, &self.namespace, Lifetime::Ours)?
+        let output = self
+            .begin(arguments)?
             .wait_with_output()
             .with_context(|| format!("running {}", self.program.display()))?;
         Ok(Output {
@@ -64,6 +62,14 @@ impl Weft {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
+    }
+
+    /// Starts it, its output piped.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Result<Child> {
+        let mut command = Command::new(&self.program);
+        command.arg("--socket").arg(&self.socket).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        start(command, &self.namespace, Lifetime::Ours)
     }
 
     /// Runs it and gives what it printed.

@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus};
 use anyhow::{Context as _, Result, anyhow, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use weft_api::view::Xdp;
 use weft_vxlan::Vtep;
 
 use crate::process::{Lifetime, binary, start};
@@ -22,6 +23,8 @@ pub struct Settings {
     pub device: String,
     /// Tunnel address.
     pub vtep: Vtep,
+    /// `underlay.xdp`.
+    pub xdp: Xdp,
     /// Folder of configuration, state, socket and log.
     pub folder: PathBuf,
     /// Folder of the pins.
@@ -36,6 +39,7 @@ impl Settings {
             name: name.to_owned(),
             device: device.to_owned(),
             vtep,
+            xdp: Xdp::default(),
             folder: lab.folder().join(name),
             pin_folder: lab.pin_folder(name),
         }
@@ -51,7 +55,7 @@ impl Settings {
         };
         format!(
             "[host]\nname = \"{}\"\n\n\
-             [underlay]\ndevice = \"{}\"\nvtep = \"{}\"\n\n\
+             [underlay]\ndevice = \"{}\"\nvtep = \"{}\"\nxdp = \"{}\"\n\n\
              [state]\nfolder = \"{}\"\n\n\
              [api]\nsocket = \"{}\"\n\n\
              [bpf]\npin_folder = \"{}\"\n{}\n\
@@ -59,6 +63,7 @@ impl Settings {
             self.name,
             self.device,
             self.vtep,
+            self.xdp,
             self.folder.join("state").display(),
             self.socket().display(),
             self.pin_folder.display(),
@@ -87,6 +92,7 @@ impl Settings {
 #[derive(Debug)]
 pub struct Weftd {
     settings: Settings,
+    program: PathBuf,
     weft: Weft,
     namespace: File,
     lifetime: Lifetime,
@@ -103,7 +109,14 @@ impl Weftd {
         fs::write(settings.config(), settings.toml())?;
         let lifetime = if lab.is_kept() { Lifetime::Own } else { Lifetime::Ours };
         let weft = Weft::new(&settings.socket(), namespace)?;
-        Ok(Self { settings, weft, namespace: namespace.file().try_clone()?, lifetime, child: None })
+        Ok(Self {
+            settings,
+            program: binary("weftd")?,
+            weft,
+            namespace: namespace.file().try_clone()?,
+            lifetime,
+            child: None,
+        })
     }
 
     /// Its settings.
@@ -112,10 +125,30 @@ impl Weftd {
         &self.settings
     }
 
+    /// Writes another configuration, for its next start.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn reconfigure(&mut self, adapt: impl FnOnce(&mut Settings)) -> Result<()> {
+        adapt(&mut self.settings);
+        Ok(fs::write(self.settings.config(), self.settings.toml())?)
+    }
+
     /// The command that speaks to it.
     #[must_use]
     pub fn weft(&self) -> &Weft {
         &self.weft
+    }
+
+    /// The id of its process, if it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// From its next start on it is this program.
+    pub fn becomes(&mut self, program: PathBuf) {
+        self.program = program;
     }
 
     /// Starts it in its host's namespace; does not wait for it.
@@ -124,7 +157,7 @@ impl Weftd {
     /// weftd was not built.
     pub fn launch(&mut self) -> Result<()> {
         let log = File::options().create(true).append(true).open(self.settings.log())?;
-        let mut command = Command::new(binary("weftd")?);
+        let mut command = Command::new(&self.program);
         command.arg("--config").arg(self.settings.config());
         // The log is read by people in the output of a failed test.
         command.env("NO_COLOR", "1").current_dir("/").stdin(std::process::Stdio::null());

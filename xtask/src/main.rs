@@ -9,6 +9,7 @@ mod build;
 mod ci;
 mod counts;
 mod demo;
+mod other_build;
 mod setup;
 mod step;
 mod test;

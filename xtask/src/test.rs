@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use crate::build::executables;
 use crate::counts::Counts;
 use crate::demo::FOLDER;
+use crate::other_build::other_build;
 use crate::setup::{self, Purpose};
 use crate::step::{cargo, line};
 
@@ -42,7 +43,9 @@ pub(crate) fn run_tests(arguments: &[String], machine: Machine) -> Result<Counts
     }
     // The topologies run weftd and weft, which cargo does not build for the tests of another crate.
     if whole || ours.iter().any(|argument| argument.ends_with(TOPOLOGIES)) {
-        cargo.env(FOLDER, executables()?);
+        let executables = executables()?;
+        other_build(&executables)?;
+        cargo.env(FOLDER, executables);
     }
     // What passing tests print is shown too: it says which were skipped, and why.
     cargo.args(["--locked", "--no-fail-fast"]).args(ours).args(["--", "--show-output"]).args(theirs);

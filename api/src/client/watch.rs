@@ -1,31 +1,34 @@
-//! The stream of changes: a line of JSON for each.
+//! A stream of what happens: a line of JSON for each.
 
 use std::io::{BufRead, BufReader};
+use std::marker::PhantomData;
 
+use serde::de::DeserializeOwned;
 use ureq::BodyReader;
 
 use super::ClientError;
 use crate::view::Event;
 
-/// Changes as they happen; ends when the daemon ends the stream.
-pub struct Watch {
+/// Lines as they come, such as changes to resources; ends when the daemon ends the stream.
+pub struct Watch<T = Event> {
     lines: BufReader<BodyReader<'static>>,
     request: String,
     broken: bool,
+    of: PhantomData<T>,
 }
 
-impl std::fmt::Debug for Watch {
+impl<T> std::fmt::Debug for Watch<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Watch").field("request", &self.request).finish_non_exhaustive()
     }
 }
 
-impl Watch {
+impl<T: DeserializeOwned> Watch<T> {
     pub(super) fn new(body: BodyReader<'static>, request: String) -> Self {
-        Self { lines: BufReader::new(body), request, broken: false }
+        Self { lines: BufReader::new(body), request, broken: false, of: PhantomData }
     }
 
-    fn read(&mut self) -> Option<Result<Event, ClientError>> {
+    fn read(&mut self) -> Option<Result<T, ClientError>> {
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -41,14 +44,14 @@ impl Watch {
             }
         }
         Some(serde_json::from_slice(&line).map_err(|error| {
-            let cause = format!("a line of the stream is no change: {error}");
+            let cause = format!("a line of the stream is not what was asked for: {error}");
             ClientError::Protocol { request: self.request.clone(), cause }
         }))
     }
 }
 
-impl Iterator for Watch {
-    type Item = Result<Event, ClientError>;
+impl<T: DeserializeOwned> Iterator for Watch<T> {
+    type Item = Result<T, ClientError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.broken {

@@ -84,7 +84,7 @@ fn heading(status: &view::Status) -> String {
         failures => format!("{failures} failures, see below"),
     };
     let checked = duration(status.checked_seconds_ago);
-    format!(
+    let mut text = format!(
         "host       {}\n\
          weftd      {} (kernel contract {}, {}), up {}\n\
          underlay   {}, VTEP {}, router MAC {}\n\
@@ -100,7 +100,13 @@ fn heading(status: &view::Status) -> String {
         status.router_mac,
         if resources.is_empty() { "none" } else { &resources },
         status.revision,
-    )
+    );
+    text.extend(status.xdp.iter().map(|xdp| {
+        let native = if xdp.native { ", native" } else { "" };
+        let view::XdpStatus { device, configured, effective, reason, .. } = xdp;
+        format!("XDP        {device}: {effective}{native} ({configured}: {reason})\n")
+    }));
+    text
 }
 
 fn ports(ports: &[view::PortStatus]) -> Table<9> {
@@ -170,6 +176,7 @@ mod tests {
                    "addresses":["10.0.0.2","fd00::2"],"state":"up","device":"weft3"},
                   {"name":"db","tenant":"acme","network":"red","subnet":"red-a","mac":"02:00:00:00:00:02",
                    "addresses":["10.0.0.3"],"state":"failed","reason":"/run/netns/db: no such namespace"}],
+                "xdp":[{"device":"eth1","configured":"guard","effective":"guard","native":true,"reason":"as configured"}],
                 "vteps":[{"vtep":"192.0.2.2","device":"eth1","next_hop":"02:aa:00:00:00:01"},{"vtep":"192.0.2.3"}],
                 "tables":[{"name":"HOSTS","entries":786432,"capacity":1048576},{"name":"FDB","entries":3,"capacity":1048576}],
                 "checked_seconds_ago":12,"failures":["port/db: /run/netns/db: no such namespace"]}"#,
@@ -186,6 +193,7 @@ mod tests {
              underlay   eth1, VTEP 192.0.2.1, router MAC 02:00:c0:00:02:01\n\
              resources  networks 1, subnets 1, ports 2 (revision 12)\n\
              kernel     1 failure, see below, checked 12s ago\n\
+             XDP        eth1: guard, native (guard: as configured)\n\
              \n\
              PORT  TENANT  NETWORK  SUBNET  MAC                ADDRESSES          STATE   DEVICE  REASON\n\
              web   acme    red      red-a   02:00:00:00:00:01  10.0.0.2, fd00::2  up      weft3   -\n\
@@ -211,6 +219,7 @@ mod tests {
             ports: Vec::new(),
             vteps: Vec::new(),
             tables: Vec::new(),
+            xdp: Vec::new(),
             failures: Vec::new(),
             ..status()
         };

@@ -21,6 +21,7 @@ fn defaults() {
     assert_eq!(config.underlay.router_mac().to_string(), "02:00:c0:00:02:01");
     assert_eq!(config.underlay.gateway_mac().to_string(), "00:00:5e:00:01:01");
     assert_eq!(config.underlay.udp_port(), 4789);
+    assert_eq!(config.underlay.xdp(), desired::Xdp::Auto);
     assert_eq!(config.state.folder.as_path(), Path::new("/var/lib/weft"));
     assert_eq!(config.api.socket.as_path(), Path::new("/run/weft/weftd.sock"));
     assert_eq!(config.dataplane_options().sizes.addresses, 1_048_576);
@@ -51,10 +52,17 @@ fn errors_name_file_line_and_column() {
         ("device = \"eth0\"", "device = \"a b\"", ":5:10: ", "no white space"),
         ("[host]", "[sizes]\nports = 0\n[host]", ":3:9: ", "nonzero"),
         ("[host]", "[sizes]\nports = 5000000000\n[host]", ":3:9: ", "5000000000"),
+        ("[host]", "[sizes]\nevents = 100000\n[host]", ":3:10: ", "a power of two from 65536"),
         ("[host]", "[state]\nfolder = \"state\"\n[host]", ":3:10: ", "not a path from the root"),
         ("[underlay]", "[underlay]\nudp_port = 0", ":5:12: ", "nonzero"),
         ("[underlay]", "[underlay]\nrouter_mac = \"01:00:00:00:00:01\"", ":5:14: ", "not a unicast MAC"),
         ("[underlay]", "[underlay]\nrouter_mac = \"00:00:5e:00:01:01\"", ":5:14: ", "is also gateway_mac"),
+        (
+            "[underlay]",
+            "[underlay]\nxdp = \"generic\"",
+            ":5:7: ",
+            "unknown variant `generic`, expected one of `auto`, `off`, `guard`",
+        ),
         ("[underlay]", "[underlay]\nspeed = 10", ":5:1: ", "unknown field `speed`"),
         ("[host]", "[hots]", ":2:2: ", "unknown field `hots`"),
         ("name = ", "name ", ":3:6: ", "expected"),

@@ -124,6 +124,21 @@ impl<'de> Deserialize<'de> for UnicastMac {
     }
 }
 
+/// Bytes of a page on the machines that have the largest ones: a ring buffer has whole pages.
+const LARGEST_PAGE: u32 = 65_536;
+
+/// Reads the size of a ring buffer.
+pub(super) fn ring_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let bytes = u32::deserialize(deserializer)?;
+    if bytes.is_power_of_two() && (LARGEST_PAGE..=1 << 30).contains(&bytes) {
+        return Ok(bytes);
+    }
+    Err(D::Error::custom(format_args!(
+        "{bytes} bytes are no size for a ring buffer; name a power of two from {LARGEST_PAGE} to {}",
+        1 << 30
+    )))
+}
+
 /// Reads a tunnel address of a family that the data plane speaks on the underlay.
 pub(super) fn underlay_vtep<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vtep, D::Error> {
     let vtep = Vtep::deserialize(deserializer)?;

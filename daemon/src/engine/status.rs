@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use weft_api::kind::Kind;
-use weft_api::view::{Counters, PortPhase, PortStatus, Route, Status, TableStatus, Traffic, VtepStatus};
-use weft_dataplane::{Failure, PortState, Report, TableFill, VtepState};
+use weft_api::view::{
+    Counters, PortPhase, PortStatus, Route, Status, TableStatus, Traffic, VtepStatus, Xdp, XdpStatus,
+};
+use weft_dataplane::{Failure, PortState, Report, TableFill, VtepState, XdpMode, XdpState, desired};
 use weft_dataplane_abi::{DropReason, PortCounters};
 use weft_vxlan::Vtep;
 
@@ -22,6 +24,7 @@ pub(super) struct Observed {
     ports: BTreeMap<String, PortState>,
     vteps: BTreeMap<Vtep, VtepState>,
     tables: Vec<TableFill>,
+    xdp: Vec<XdpState>,
     failures: Vec<String>,
     /// Why a port is not as desired, by its name.
     reasons: BTreeMap<String, String>,
@@ -35,6 +38,7 @@ impl Observed {
             ports: BTreeMap::new(),
             vteps: BTreeMap::new(),
             tables: Vec::new(),
+            xdp: Vec::new(),
             failures: Vec::new(),
             reasons: BTreeMap::new(),
         }
@@ -43,7 +47,12 @@ impl Observed {
     /// Takes over what a report tells. One of routes alone adds to what was known.
     pub(super) fn take(&mut self, now: Instant, report: &Report) {
         if report.is_whole {
-            *self = Self { ports: report.ports.clone(), vteps: report.vteps.clone(), ..Self::nothing(now) };
+            *self = Self {
+                ports: report.ports.clone(),
+                vteps: report.vteps.clone(),
+                xdp: report.xdp.clone(),
+                ..Self::nothing(now)
+            };
         }
         self.tables.clone_from(&report.tables);
         for failure in &report.failures {
@@ -92,6 +101,7 @@ impl Engine {
             ports: self.model.ports.iter().map(|(name, port)| self.port_status(name, port)).collect(),
             vteps: self.model.remotes.values().map(|remote| self.vtep_status(remote.vtep)).collect(),
             tables: self.observed.tables.iter().map(table_status).collect(),
+            xdp: self.observed.xdp.iter().map(xdp_status).collect(),
             checked_seconds_ago: self.observed.at.elapsed().as_secs(),
             failures: self.observed.failures.clone(),
         }
@@ -151,6 +161,22 @@ impl Engine {
 
 fn table_status(fill: &TableFill) -> TableStatus {
     TableStatus { name: fill.map.to_owned(), entries: fill.entries, capacity: fill.capacity }
+}
+
+fn xdp_status(state: &XdpState) -> XdpStatus {
+    let effective = match state.effective {
+        XdpMode::Off => Xdp::Off,
+        XdpMode::Guard => Xdp::Guard,
+        XdpMode::Forward => Xdp::Forward,
+    };
+    let configured = match state.configured {
+        desired::Xdp::Auto => Xdp::Auto,
+        desired::Xdp::Off => Xdp::Off,
+        desired::Xdp::Guard => Xdp::Guard,
+        desired::Xdp::Forward => Xdp::Forward,
+    };
+    let native = effective != Xdp::Off;
+    XdpStatus { device: state.device.clone(), configured, effective, native, reason: state.reason.clone() }
 }
 
 fn view(port: String, counters: &PortCounters) -> Counters {

@@ -144,8 +144,8 @@ pub(super) async fn teardown(State(context): State<Context>) -> Answer<Vec<Strin
 }
 
 pub(super) async fn no_such_path(uri: Uri) -> Refusal {
-    let message = "there is no such path; /v1/status, /v1/routes, /v1/counters, /v1/watch, /v1/apply, /v1/delete, \
-                   /v1/teardown and /v1/KINDS/NAME are";
+    let message = "there is no such path; /v1/status, /v1/routes, /v1/counters, /v1/drops, /v1/watch, /v1/apply, \
+                   /v1/delete, /v1/teardown and /v1/KINDS/NAME are";
     Refusal::one(StatusCode::NOT_FOUND, uri.path(), message)
 }
 

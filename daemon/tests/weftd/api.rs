@@ -8,7 +8,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
-use weft_api::client::{Client, ClientError};
+use weft_api::client::{Client, ClientError, Wanted};
 use weft_api::kind::{Kind, Reference};
 use weft_api::resource::{Attachment, Resource};
 use weft_api::view::{Action, ErrorBody, Outcome, PortPhase, Problem};
@@ -240,6 +240,22 @@ fn watching_misses_nothing() {
     // Stopping ends the stream, and the stream does not hold up the stop.
     daemon.stop();
     assert!(watch.next().is_none());
+}
+
+#[test]
+fn drops_are_asked_for_by_reasons_that_there_are() {
+    let Some(daemon) = Daemon::start() else { return };
+    let client = daemon.client();
+    let wanted = Wanted { reason: Some("no_route"), port: Some("red-1"), last: Some(5) };
+    assert_eq!(client.drops(&wanted).unwrap(), []);
+    assert!(client.follow_drops(&wanted).is_ok());
+    let (status, problems) = refusal(client.drops(&Wanted { reason: Some("no_rout"), ..wanted }));
+    assert_eq!((status, problems[0].object.as_str()), (400, "no_rout"));
+    assert!(problems[0].message.contains("no_route, "), "{problems:?}");
+    for (path, object) in [("/v1/drops?follow=perhaps", "query"), ("/v1/drops?reasons=no_route", "query")] {
+        let (status, problems) = raw(&client, "GET", path, "");
+        assert_eq!((status, problems[0].object.as_str()), (400, object), "{path}");
+    }
 }
 
 #[test]

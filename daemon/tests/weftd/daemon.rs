@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use weft_api::client::Client;
 use weft_daemon::config::Config;
+use weft_daemon::drops::Board;
 use weft_daemon::engine::{Ended, Engine};
 use weft_daemon::server::{self, Allowed};
 use weft_dataplane::{Dataplane, Options};
@@ -72,7 +73,7 @@ impl Daemon {
         let listener = server::bind(&config.api).unwrap();
         let allowed = Allowed::of(&config.api, 0);
         let engine = runtime.spawn(engine.run());
-        let api = runtime.spawn(server::serve(listener, handle, allowed, stopping));
+        let api = runtime.spawn(server::serve(listener, handle, Board::new(), allowed, stopping));
         drop(guard);
         Self { state, config, runtime, stop, engine, api }
     }

@@ -16,4 +16,5 @@ mod command;
 mod daemon;
 mod disk;
 mod pod;
+mod power_cut;
 mod reference;

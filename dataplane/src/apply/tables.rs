@@ -35,6 +35,7 @@ pub(crate) fn pending<'a>(
         None => format!("device {ifindex}"),
     };
     let mut waiting = Waiting::default();
+    waiting.add(whole(&mut maps.underlays, &wanted.underlays, |ifindex| format!("device {ifindex}")));
     waiting.add(whole(&mut maps.vnis, &wanted.vnis, |vni| format!("VNI {vni}")));
     waiting.add(whole(&mut maps.vteps, &wanted.vteps, words::vtep));
     waiting.add(known(&mut maps.vtep_vnis, &mut routes.vtep_vnis.entries, words::membership));

@@ -1,4 +1,5 @@
-//! What the pinned maps are to this weftd: as it makes them, of another size, or nothing that it can use.
+//! What the pinned maps are to this weftd: as it makes them, of another size or compatible layout, or nothing that it
+//! can use.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,8 +17,8 @@ use crate::error::{OpenError, chain};
 pub(super) struct Inventory {
     /// As this weftd makes them: used as they are.
     pub(super) adopted: BTreeSet<&'static str>,
-    /// Of another size than is configured, and otherwise the same: their entries move to new ones.
-    pub(super) resized: BTreeSet<&'static str>,
+    /// Of another size than is configured, or with longer or shorter values: their entries move to new ones.
+    pub(super) outgrown: BTreeSet<&'static str>,
 }
 
 impl Inventory {
@@ -48,14 +49,21 @@ impl Inventory {
                 pinned.map_err(|error| OpenError::Pin { path: path.clone(), cause: chain(&error) })?;
             if pinned == ours {
                 inventory.adopted.insert(name);
-            } else if size_key(name).is_some() && pinned.is_but_for_size(&ours) {
-                inventory.resized.insert(name);
+            } else if is_replaceable(name, &pinned, &ours) {
+                inventory.outgrown.insert(name);
             } else {
                 return Err(OpenError::Shape { path, pinned: pinned.to_string(), ours: ours.to_string() });
             }
         }
         Ok(inventory)
     }
+}
+
+/// Whether a map of the shape `ours` can take the place of one that is `pinned`.
+fn is_replaceable(name: &str, pinned: &Shape, ours: &Shape) -> bool {
+    let may_differ =
+        name != maps::ABI && (size_key(name).is_some() || pinned.max_entries == ours.max_entries);
+    may_differ && ours.takes_entries_of(pinned)
 }
 
 /// The ABI version that the map at `path` holds; 0 if the map is none of an ABI's.

@@ -1,4 +1,4 @@
-//! Pinned tcx links: each holds one program on one device, without a daemon.
+//! Pinned links: each holds one program on one device, without a daemon.
 
 use std::path::Path;
 use std::{fs, io};
@@ -39,7 +39,7 @@ pub(super) fn pinned(folder: &Path) -> io::Result<Vec<Attachment>> {
         let Some((program, ifindex)) = entry.file_name().to_str().and_then(names::parse_link_pin) else {
             continue;
         };
-        if let Some(info) = sys::tcx_link_at(&entry.path())? {
+        if let Some(info) = sys::link_at(&entry.path())? {
             attachments.push(Attachment { hook: Hook::Tcx, program, ifindex, attached_to: info.ifindex });
         }
     }

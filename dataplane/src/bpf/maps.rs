@@ -13,7 +13,7 @@ use aya::maps::{Array, Map, MapData, MapError, MapInfo, MapType, PerCpuArray, Pe
 use aya::util::nr_cpus;
 use weft_dataplane_abi::{
     Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, PortLimits,
-    VniEntry, VtepAddr, VtepEntry, VtepVniKey, maps,
+    Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey, maps,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -51,9 +51,10 @@ impl Shape {
         })
     }
 
-    /// Whether a map of this shape can take the entries of one of the `other`, as far as they fit.
-    pub(super) fn is_but_for_size(&self, other: &Self) -> bool {
-        Self { max_entries: other.max_entries, ..*self } == *other
+    /// Whether a map of this shape can take the entries of one of the `other`, as far as they fit: by the rule of the
+    /// contract, values of one ABI differ at their end only.
+    pub(super) fn takes_entries_of(&self, other: &Self) -> bool {
+        Self { value_size: other.value_size, max_entries: other.max_entries, ..*self } == *other
     }
 
     fn new<K, V>(kind: MapType, max_entries: u32) -> Self {
@@ -65,13 +66,19 @@ impl Shape {
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, key_size, value_size, max_entries } = self;
+        if *kind == MapType::RingBuf {
+            return write!(f, "a {kind:?} of {max_entries} bytes");
+        }
         write!(f, "a {kind:?} of {max_entries} entries ({key_size} bytes to {value_size} bytes)")
     }
 }
 
+/// Underlay devices that there is room for: more than a host has.
+const UNDERLAYS: u32 = 64;
+
 /// The shape of every map, by name.
-pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 12] {
-    let Sizes { ports, vnis, vteps, addresses, prefixes } = *sizes;
+pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 14] {
+    let Sizes { ports, vnis, vteps, addresses, prefixes, events } = *sizes;
     // A VTEP takes part in a VNI by an address, which brings at most a network and a subnet, or by a prefix.
     let memberships = vteps.saturating_mul(vnis).min(addresses.saturating_mul(2).saturating_add(prefixes));
     let hash = MapType::Hash;
@@ -85,11 +92,14 @@ pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 12] {
         (maps::VNIS, Shape::new::<u32, VniEntry>(hash, vnis)),
         (maps::VTEP_VNIS, Shape::new::<VtepVniKey, u8>(hash, memberships)),
         (maps::VTEPS, Shape::new::<VtepAddr, VtepEntry>(hash, vteps)),
+        (maps::UNDERLAYS, Shape::new::<u32, Underlay>(hash, UNDERLAYS)),
         // Ports, and VTEPs by subnet: each takes part in one by an address there, or by being named in it.
         (maps::FLOOD, Shape::new::<FloodKey, FloodMember>(hash, ports.saturating_add(addresses))),
         // Slot 0 belongs to no port.
         (maps::COUNTERS, Shape::new::<u32, PortCounters>(MapType::PerCpuArray, ports.saturating_add(1))),
         (maps::LIMITS, Shape::new::<u32, PortLimits>(MapType::Array, ports.saturating_add(1))),
+        // Its size is in bytes, and it has no entries.
+        (maps::EVENTS, Shape::new::<(), ()>(MapType::RingBuf, events)),
     ]
     .map(|(name, shape)| (name, Shape { max_entries: shape.max_entries.max(1), ..shape }))
 }
@@ -101,6 +111,7 @@ pub(crate) fn size_key(name: &str) -> Option<&'static str> {
         maps::HOSTS | maps::FDB => Some("sizes.addresses"),
         maps::FLOOD => Some("sizes.ports or sizes.addresses"),
         maps::PREFIXES => Some("sizes.prefixes"),
+        maps::EVENTS => Some("sizes.events"),
         maps::VNIS => Some("sizes.vnis"),
         maps::VTEPS => Some("sizes.vteps"),
         maps::VTEP_VNIS => Some("sizes.vteps, sizes.vnis, sizes.addresses or sizes.prefixes"),
@@ -218,6 +229,7 @@ pub(crate) struct Maps {
     pub(crate) vnis: EntryTable<u32, VniEntry>,
     pub(crate) vtep_vnis: EntryTable<VtepVniKey, u8>,
     pub(crate) vteps: EntryTable<VtepAddr, VtepEntry>,
+    pub(crate) underlays: EntryTable<u32, Underlay>,
     pub(crate) flood: EntryTable<FloodKey, FloodMember>,
     pub(crate) counters: Counters,
 }
@@ -234,6 +246,7 @@ impl Maps {
             vnis: EntryTable::at(&path(maps::VNIS), maps::VNIS)?,
             vtep_vnis: EntryTable::at(&path(maps::VTEP_VNIS), maps::VTEP_VNIS)?,
             vteps: EntryTable::at(&path(maps::VTEPS), maps::VTEPS)?,
+            underlays: EntryTable::at(&path(maps::UNDERLAYS), maps::UNDERLAYS)?,
             flood: EntryTable::at(&path(maps::FLOOD), maps::FLOOD)?,
             counters: Counters::at(&path(maps::COUNTERS))?,
         })
@@ -266,16 +279,6 @@ impl Counters {
         Ok(Self { map: pinned(path)?.try_into()? })
     }
 
-    /// How many slots there are.
-    pub(super) fn slots(&self) -> u32 {
-        self.map.len()
-    }
-
-    /// Sets a slot's counters to those of the same slot elsewhere, CPU by CPU.
-    pub(super) fn copy_slot(&mut self, from: &Self, slot: u32) -> Result<(), MapError> {
-        self.map.set(slot, from.map.get(&slot, 0)?, 0)
-    }
-
     /// A slot's counters, summed over CPUs.
     pub(crate) fn read(&self, slot: u32) -> Result<PortCounters, MapError> {
         let mut sum = PortCounters::ZERO;
@@ -293,6 +296,6 @@ impl Counters {
     }
 }
 
-fn pinned(path: &Path) -> Result<Map, MapError> {
+pub(crate) fn pinned(path: &Path) -> Result<Map, MapError> {
     Map::from_map_data(MapData::from_pin(path)?)
 }

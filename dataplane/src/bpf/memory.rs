@@ -90,6 +90,8 @@ impl Need {
             // An entry can bring another node, where two paths part; the length of a prefix is in the node.
             MapType::LpmTrie => (0, 2 * allocated(TRIE_NODE + key + value + ALLOCATED)),
             MapType::PerCpuArray => (entries * value * cpus, 0),
+            // Its size is in bytes.
+            MapType::RingBuf => (entries, 0),
             _ => (entries * value, 0),
         };
         Self { map, at_once, full: at_once + entries * each }
@@ -149,7 +151,8 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn needs(addresses: u32) -> Vec<Need> {
-        let sizes = Sizes { ports: 4096, vnis: 16_384, vteps: 4096, addresses, prefixes: 131_072 };
+        let sizes =
+            Sizes { ports: 4096, vnis: 16_384, vteps: 4096, addresses, prefixes: 131_072, events: 1 << 20 };
         shapes(&sizes).iter().map(|(name, shape)| Need::of(name, shape, 2)).collect()
     }
 

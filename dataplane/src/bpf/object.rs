@@ -8,12 +8,14 @@ use aya::programs::SchedClassifier;
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use weft_dataplane_abi::{ABI_VERSION, maps, programs};
 
+use super::hook;
 use super::inventory::Inventory;
 use super::links::Attachment;
+use super::log::{KernelLog, ToTracing};
 use super::maps::{Maps, Shape, shapes};
 use super::pins::{Fresh, PinFolder};
 use super::resize::Staging;
-use super::{hook, memory};
+use super::{memory, xdp};
 use crate::error::{AttachError, OpenError, chain};
 use crate::{Hook, Options, Owner, Sizes};
 
@@ -32,20 +34,20 @@ impl std::fmt::Debug for Programs {
 }
 
 impl Programs {
-    /// Loads the programs, adopts the pinned maps, moves the entries of those of another size to new ones, or pins
-    /// new ones, and replaces the programs on every device. Fails before it changes anything, but for the
+    /// Loads the programs, adopts the pinned maps, moves the entries of those of another size or layout to new ones, or
+    /// pins new ones, and replaces the programs on every device. Fails before it changes anything, but for the
     /// replacement itself, which no packet notices.
     pub(crate) fn load(
         folder: &mut PinFolder,
         options: &Options,
         owner: &Owner,
-    ) -> Result<(Self, Maps), OpenError> {
+    ) -> Result<(Self, Maps, KernelLog), OpenError> {
         let hook = hook::choose(options.hook)?;
         let sizes = &options.sizes;
         folder.check_owner(owner)?;
-        let Inventory { adopted, resized } = Inventory::take(folder, sizes)?;
+        let Inventory { adopted, outgrown } = Inventory::take(folder, sizes)?;
         memory::check(sizes, &adopted)?;
-        let staging = Staging::prepare(folder, resized)?;
+        let staging = Staging::prepare(folder, outgrown)?;
         let mut ebpf = load(folder, &adopted, sizes)?;
         for name in programs::ALL.into_iter().chain([programs::GUARD]) {
             classifier(&mut ebpf, name)
@@ -53,16 +55,23 @@ impl Programs {
                 .load()
                 .map_err(|error| OpenError::Program { name, cause: chain(&error) })?;
         }
+        for name in programs::XDP {
+            xdp::program(&mut ebpf, name)
+                .map_err(|cause| OpenError::Program { name, cause })?
+                .load()
+                .map_err(|error| OpenError::Program { name, cause: chain(&error) })?;
+        }
+        let log = KernelLog::init_with_logger(&mut ebpf, ToTracing)
+            .map_err(|error| OpenError::Load { cause: chain(&error) })?;
         if !folder.is_complete() {
             // Before the maps are complete, so that complete ones always have an owner.
             folder.record_owner(owner)?;
         }
         let fresh = pin_new(&mut ebpf, folder, &staging, &adopted, sizes)?;
         let unusable = |error: MapError| OpenError::Pin { path: folder.maps(), cause: chain(&error) };
-        let old = Maps::open(|name| folder.map(name)).map_err(unusable)?;
         let path = |name: &str| staging.map(name).unwrap_or_else(|| folder.map(name));
-        let mut maps = Maps::open(path).map_err(unusable)?;
-        staging.fill(&old, &mut maps)?;
+        let maps = Maps::open(path).map_err(unusable)?;
+        staging.fill(folder, &maps)?;
         fresh.keep();
 
         let mut programs = Self { ebpf, hook };
@@ -72,7 +81,7 @@ impl Programs {
         let settled = folder.settle(hook);
         settled.map_err(|source| OpenError::Folder { path: folder.root().to_owned(), source })?;
         tracing::info!(%hook, "programs are loaded");
-        Ok((programs, maps))
+        Ok((programs, maps, log))
     }
 
     fn replace_all(&mut self, folder: &PinFolder) -> Result<(), OpenError> {
@@ -86,11 +95,18 @@ impl Programs {
                 fs::remove_file(&path).map_err(|source| OpenError::Folder { path, source })?;
                 continue;
             }
-            self.program(program)
-                .and_then(|program| hook::replace(program, &attachment, folder))
-                .map_err(|error| OpenError::Pin { path, cause: error.0 })?;
+            self.replace(&attachment, folder).map_err(|error| OpenError::Pin { path, cause: error.0 })?;
         }
         Ok(())
+    }
+
+    fn replace(&mut self, attachment: &Attachment, folder: &PinFolder) -> Result<(), AttachError> {
+        let Attachment { program, ifindex, .. } = *attachment;
+        if programs::XDP.contains(&program) {
+            let xdp = xdp::program(&mut self.ebpf, program).map_err(AttachError)?;
+            return xdp::replace(xdp, &folder.link(program, ifindex));
+        }
+        hook::replace(self.program(program)?, attachment, folder)
     }
 
     /// How programs are attached.
@@ -106,6 +122,9 @@ impl Programs {
         device: &str,
         ifindex: u32,
     ) -> Result<(), AttachError> {
+        if programs::XDP.contains(&program) {
+            return xdp::attach(&mut self.ebpf, folder, program, ifindex);
+        }
         folder.detach(program, ifindex).map_err(|error| AttachError(error.to_string()))?;
         folder.require_no_stranger_on(device, ifindex).map_err(|error| AttachError(error.to_string()))?;
         let hook = self.hook;

@@ -4,6 +4,7 @@
 //! One weftd at a time manages it: a lock (flock) on the folder itself, which needs no other file, holds across
 //! network and mount namespaces, and ends with the process.
 
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -11,10 +12,10 @@ use std::time::Duration;
 use std::{fs, io};
 
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
-use weft_dataplane_abi::maps;
+use weft_dataplane_abi::{maps, programs};
 
 use super::links::{self, Attachment};
-use super::{clsact, mark, strangers};
+use super::{clsact, mark, strangers, sys};
 use crate::error::OpenError;
 use crate::patience::look_until;
 use crate::{Hook, Owner, names};
@@ -211,13 +212,25 @@ impl PinFolder {
         Ok(())
     }
 
-    /// Detaches a program from a device.
+    /// Detaches a program from a device. A link of XDP is detached first: by its pin alone the device would be free for
+    /// another program only a little later.
     pub(crate) fn detach(&self, program: &str, ifindex: u32) -> io::Result<()> {
+        if programs::XDP.contains(&program) {
+            match sys::detach_link_at(&self.link(program, ifindex)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
         match fs::remove_file(self.link(program, ifindex)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         if self.filters { clsact::detach(self, program, ifindex) } else { Ok(()) }
+    }
+
+    /// Ids of the programs that the pinned links hold.
+    pub(crate) fn linked_programs(&self) -> io::Result<BTreeSet<u32>> {
+        strangers::held(&self.links())
     }
 
     /// Refuses a device that carries programs of weft's from another pin folder.

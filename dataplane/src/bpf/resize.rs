@@ -1,37 +1,41 @@
-//! Maps get another size while packets flow: beside each pinned map of the old size a new one is made and filled,
-//! pinned in the folder `resized`; the programs that use the new ones take the place of those that use the old;
-//! then each new pin takes the place of the old one, in one step.
+//! Maps get another size, or longer or shorter values, while packets flow: beside each pinned map that is not as this
+//! weftd makes it a new one is made and filled, pinned in the folder `resized`; the programs that use the new ones take
+//! the place of those that use the old; then each new pin takes the place of the old one, in one step.
 //!
-//! Nobody writes entries meanwhile, so old and new hold the same, and whatever interrupts this, every map in `maps`
-//! is whole, of the one size or of the other. The next open removes what is left in `resized`, and goes on from
-//! there. Only counters go on being written, by the programs: what they count between the copying and their being
-//! replaced is lost.
+//! Nobody writes entries meanwhile, so old and new say the same, and whatever interrupts this, every map in `maps`
+//! is whole, the one or the other. Which programs run then does not matter: the next open removes what is left in
+//! `resized`, goes on from `maps`, and replaces the program of every link before it writes an entry. Only counters and
+//! limits go on being written, by the programs: what they count between the copying and their being replaced is lost,
+//! and so is what programs count whose maps an interrupted open left in `resized`.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use aya::maps::MapError;
 use weft_dataplane_abi::maps;
 
-use super::maps::{Counters, Maps, Table, size_key};
+use super::entries::{Entries, Keys};
+use super::maps::{Maps, Table, size_key};
 use super::pins::PinFolder;
 use crate::error::{OpenError, chain};
+
+/// Maps from a slot to what belongs to it, which must have room for the highest slot in use.
+const BY_SLOT: [&str; 2] = [maps::COUNTERS, maps::LIMITS];
 
 /// Where the new maps wait. Gone with all that is in it when it is dropped.
 #[derive(Debug)]
 pub(super) struct Staging {
     folder: PathBuf,
-    resized: BTreeSet<&'static str>,
+    names: BTreeSet<&'static str>,
 }
 
 impl Staging {
     /// An empty one for the new maps of these names, in the place of one that an open left that was cut short.
-    pub(super) fn prepare(folder: &PinFolder, resized: BTreeSet<&'static str>) -> Result<Self, OpenError> {
-        let staging = Self { folder: folder.staging(), resized };
+    pub(super) fn prepare(folder: &PinFolder, names: BTreeSet<&'static str>) -> Result<Self, OpenError> {
+        let staging = Self { folder: folder.staging(), names };
         staging.remove()?;
-        if !staging.resized.is_empty() {
+        if !staging.names.is_empty() {
             let made = fs::DirBuilder::new().mode(0o700).create(&staging.folder);
             made.map_err(|source| failed(&staging.folder, source))?;
         }
@@ -40,58 +44,60 @@ impl Staging {
 
     /// Where the new map `name` is pinned; `None` if it has no new one.
     pub(super) fn map(&self, name: &str) -> Option<PathBuf> {
-        self.resized.contains(name).then(|| self.folder.join(name))
+        self.names.contains(name).then(|| self.folder.join(name))
     }
 
-    /// Copies the entries of the old maps.
-    pub(super) fn fill(&self, old: &Maps, new: &mut Maps) -> Result<(), OpenError> {
-        self.copy(&old.endpoints, &mut new.endpoints)?;
-        self.copy(&old.hosts, &mut new.hosts)?;
-        self.copy(&old.prefixes, &mut new.prefixes)?;
-        self.copy(&old.fdb, &mut new.fdb)?;
-        self.copy(&old.vnis, &mut new.vnis)?;
-        self.copy(&old.vtep_vnis, &mut new.vtep_vnis)?;
-        self.copy(&old.vteps, &mut new.vteps)?;
-        self.copy(&old.flood, &mut new.flood)?;
-        if self.resized.contains(maps::COUNTERS) {
-            let broken = |error: MapError| broken(maps::COUNTERS, &error);
-            let endpoints = old.endpoints.read().map_err(broken)?;
-            // Slot 0 belongs to no port.
-            let used = endpoints.values().map(|endpoint| endpoint.slot()).max().unwrap_or(0);
-            require_room(maps::COUNTERS, new.counters.slots().saturating_sub(1), used)?;
-            copy_counters(&old.counters, &mut new.counters).map_err(broken)?;
+    /// Copies the entries of the old maps. `new` are the maps that will be in use, the new ones among them.
+    pub(super) fn fill(&self, folder: &PinFolder, new: &Maps) -> Result<(), OpenError> {
+        // Events that nobody has read yet are lost with the old ring buffer.
+        let with_entries = self.names.iter().filter(|name| **name != maps::EVENTS);
+        let (by_slot, tables): (Vec<_>, Vec<_>) = with_entries.partition(|name| BY_SLOT.contains(name));
+        for name in tables {
+            self.copy(folder, name, Keys::count)?;
+        }
+        // The endpoints, which name the slots, are there by now.
+        let endpoints = new.endpoints.read().map_err(|error| broken(maps::ENDPOINTS, &error))?;
+        let used = endpoints.values().map(|endpoint| endpoint.slot()).max().unwrap_or(0);
+        for name in by_slot {
+            // Slot 0 belongs to no port, so there is one more than the highest.
+            self.copy(folder, name, |_| used.saturating_add(1))?;
         }
         Ok(())
     }
 
-    fn copy<T: Table>(&self, old: &T, new: &mut T) -> Result<(), OpenError> {
-        let name = old.name();
-        if !self.resized.contains(name) {
-            return Ok(());
+    /// Copies one map, which must have room for as many entries as `needed` says.
+    fn copy(
+        &self,
+        folder: &PinFolder,
+        name: &'static str,
+        needed: impl Fn(&Keys) -> u32,
+    ) -> Result<(), OpenError> {
+        let old = Entries::at(&folder.map(name)).map_err(|error| broken(name, &error))?;
+        let mut new = Entries::at(&self.folder.join(name)).map_err(|error| broken(name, &error))?;
+        let keys = old.keys().map_err(|error| broken(name, &error))?;
+        require_room(name, new.capacity(), needed(&keys))?;
+        // An array has a key for each of its slots, also for those beyond what the new one needs to have.
+        let count = keys.iter().len().min(usize::try_from(new.capacity()).unwrap_or(usize::MAX));
+        for key in keys.iter().take(count) {
+            new.take(&old, key).map_err(|error| broken(name, &error))?;
         }
-        let entries = old.read().map_err(|error| broken(name, &error))?;
-        let count = |entries: usize| u32::try_from(entries).unwrap_or(u32::MAX);
-        require_room(name, count(new.capacity()), count(entries.len()))?;
-        let (keys, values): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
-        match new.write(&keys, &values).pop() {
-            Some((_, error)) => Err(broken(name, &MapError::IoError(error))),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Puts the pins of the new maps in the place of the old ones.
     pub(super) fn put_in_place(self, folder: &PinFolder) -> Result<(), OpenError> {
-        for name in &self.resized {
+        for name in &self.names {
             let pin = self.folder.join(name);
             fs::rename(&pin, folder.map(name)).map_err(|source| failed(&pin, source))?;
-            tracing::info!(map = name, "the map has its new size");
+            tracing::info!(map = name, "the map has its new size and layout");
         }
         Ok(())
     }
 
     fn remove(&self) -> Result<(), OpenError> {
-        for name in maps::ALL {
-            let pin = self.folder.join(name);
+        // Also those of a weftd that has maps which this one does not know.
+        for pin in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let pin = pin.path();
             ignore_missing(fs::remove_file(&pin)).map_err(|source| failed(&pin, source))?;
         }
         ignore_missing(fs::remove_dir(&self.folder)).map_err(|source| failed(&self.folder, source))
@@ -114,22 +120,18 @@ fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-fn copy_counters(old: &Counters, new: &mut Counters) -> Result<(), MapError> {
-    for slot in 0..old.slots().min(new.slots()) {
-        new.copy_slot(old, slot)?;
-    }
-    Ok(())
-}
-
-fn require_room(map: &'static str, configured: u32, needed: u32) -> Result<(), OpenError> {
-    if needed <= configured {
+fn require_room(map: &'static str, capacity: u32, needed: u32) -> Result<(), OpenError> {
+    if needed <= capacity {
         return Ok(());
     }
+    // Of the maps by slot, slot 0 is none that is configured.
+    let beyond = u32::from(BY_SLOT.contains(&map));
+    let (configured, needed) = (capacity - beyond, needed - beyond);
     Err(OpenError::TooSmall { key: size_key(map).unwrap_or("sizes"), map, configured, needed })
 }
 
-fn broken(map: &'static str, error: &MapError) -> OpenError {
-    OpenError::Resize { map, cause: chain(error) }
+fn broken(map: &'static str, error: &dyn std::error::Error) -> OpenError {
+    OpenError::Copy { map, cause: chain(error) }
 }
 
 fn failed(path: &Path, source: io::Error) -> OpenError {

@@ -46,7 +46,7 @@ pub(super) fn held(links: &Path) -> io::Result<BTreeSet<u32>> {
         entries => entries?,
     };
     for entry in entries {
-        programs.extend(sys::tcx_link_at(&entry?.path())?.map(|link| link.program_id));
+        programs.extend(sys::link_at(&entry?.path())?.map(|link| link.program_id));
     }
     Ok(programs)
 }

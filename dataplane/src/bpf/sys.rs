@@ -1,24 +1,30 @@
-//! The bpf(2) calls that aya has no public wrapper for: opening a pin of any kind, asking a tcx link for its device,
-//! and attaching to a device without a link.
+//! The bpf(2) calls that aya has no public wrapper for: opening a pin of any kind, asking a link for its device,
+//! attaching to a device without a link, and to XDP with nothing but one.
 
 use std::ffi::CString;
 use std::io;
 use std::mem::size_of_val;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+const BPF_OBJ_PIN: libc::c_long = 6;
 const BPF_OBJ_GET: libc::c_long = 7;
 const BPF_PROG_ATTACH: libc::c_long = 8;
 const BPF_PROG_GET_FD_BY_ID: libc::c_long = 13;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
+const BPF_LINK_CREATE: libc::c_long = 28;
+const BPF_LINK_DETACH: libc::c_long = 34;
+const BPF_XDP: u32 = 37;
 const BPF_PROG_QUERY: libc::c_long = 16;
 const BPF_TCX_INGRESS: u32 = 46;
+const BPF_LINK_TYPE_XDP: u32 = 6;
 const BPF_LINK_TYPE_TCX: u32 = 11;
+const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
 
-/// The start of the kernel's `union bpf_attr` for `BPF_OBJ_GET`.
+/// The start of the kernel's `union bpf_attr` for `BPF_OBJ_GET` and `BPF_OBJ_PIN`.
 #[repr(C)]
-struct ObjGet {
+struct Obj {
     path: u64,
     bpf_fd: u32,
     file_flags: u32,
@@ -33,6 +39,21 @@ struct ProgAttach {
     attach_flags: u32,
 }
 
+/// The start of the kernel's `union bpf_attr` for `BPF_LINK_CREATE`.
+#[repr(C)]
+struct LinkCreate {
+    prog_fd: u32,
+    target_ifindex: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+/// The start of the kernel's `union bpf_attr` for `BPF_LINK_DETACH`.
+#[repr(C)]
+struct LinkDetach {
+    link_fd: u32,
+}
+
 /// The start of the kernel's `union bpf_attr` for `BPF_OBJ_GET_INFO_BY_FD`.
 #[repr(C)]
 struct InfoByFd {
@@ -41,7 +62,7 @@ struct InfoByFd {
     info: u64,
 }
 
-/// The start of the kernel's `struct bpf_link_info` for a tcx link.
+/// The start of the kernel's `struct bpf_link_info` for a link of XDP or tcx.
 #[repr(C)]
 #[derive(Default)]
 struct RawLinkInfo {
@@ -50,6 +71,7 @@ struct RawLinkInfo {
     program_id: u32,
     padding: u32,
     ifindex: u32,
+    /// tcx only.
     attach_type: u32,
 }
 
@@ -75,7 +97,7 @@ struct RawProgramInfo {
     map_ids: u64,
 }
 
-/// What a pinned tcx link is.
+/// What a pinned link is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LinkInfo {
     pub(super) id: u32,
@@ -85,8 +107,8 @@ pub(super) struct LinkInfo {
     pub(super) ifindex: u32,
 }
 
-/// What is pinned at `path`, or `None` if it is no tcx link.
-pub(super) fn tcx_link_at(path: &Path) -> io::Result<Option<LinkInfo>> {
+/// What is pinned at `path`, or `None` if it is no link of XDP or tcx.
+pub(super) fn link_at(path: &Path) -> io::Result<Option<LinkInfo>> {
     let pin = open_pin(path)?;
     let mut info = RawLinkInfo::default();
     let mut attributes = InfoByFd {
@@ -98,7 +120,7 @@ pub(super) fn tcx_link_at(path: &Path) -> io::Result<Option<LinkInfo>> {
     // any bytes are a value.
     let result = unsafe { bpf(BPF_OBJ_GET_INFO_BY_FD, &raw mut attributes) };
     match result {
-        Ok(_) if info.kind == BPF_LINK_TYPE_TCX => {
+        Ok(_) if [BPF_LINK_TYPE_XDP, BPF_LINK_TYPE_TCX].contains(&info.kind) => {
             Ok(Some(LinkInfo { id: info.id, program_id: info.program_id, ifindex: info.ifindex }))
         }
         Ok(_) => Ok(None),
@@ -116,6 +138,40 @@ pub(super) fn attach_tcx_ingress(program: BorrowedFd<'_>, ifindex: u32) -> io::R
     };
     // SAFETY: the attributes hold no pointers.
     unsafe { bpf(BPF_PROG_ATTACH, &raw mut attributes) }.map(drop)
+}
+
+/// Attaches an XDP program in native mode, by a link. Never in the place of another program.
+pub(super) fn attach_xdp_native(program: BorrowedFd<'_>, ifindex: u32) -> io::Result<OwnedFd> {
+    let mut attributes = LinkCreate {
+        prog_fd: program.as_raw_fd().cast_unsigned(),
+        target_ifindex: ifindex,
+        attach_type: BPF_XDP,
+        flags: XDP_FLAGS_DRV_MODE,
+    };
+    // SAFETY: the attributes hold no pointers.
+    let fd = unsafe { bpf(BPF_LINK_CREATE, &raw mut attributes) }?;
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Takes the program of the link that is pinned at `path` off its device, at once.
+pub(super) fn detach_link_at(path: &Path) -> io::Result<()> {
+    let link = open_pin(path)?;
+    let mut attributes = LinkDetach { link_fd: link.as_fd().as_raw_fd().cast_unsigned() };
+    // SAFETY: the attributes hold no pointers.
+    unsafe { bpf(BPF_LINK_DETACH, &raw mut attributes) }.map(drop)
+}
+
+/// Pins an object at `path`.
+pub(super) fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut attributes = Obj {
+        path: path.as_ptr().expose_provenance() as u64,
+        bpf_fd: object.as_raw_fd().cast_unsigned(),
+        file_flags: 0,
+    };
+    // SAFETY: `path` is a C string that outlives the call; the kernel only reads it.
+    unsafe { bpf(BPF_OBJ_PIN, &raw mut attributes) }.map(drop)
 }
 
 /// Whether the kernel has tcx, which came with 6.6. Older ones do not know the attach type.
@@ -166,7 +222,7 @@ pub(super) fn maps_of(program: u32) -> io::Result<Vec<u32>> {
 
 fn open_pin(path: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes())?;
-    let mut attributes = ObjGet { path: path.as_ptr().expose_provenance() as u64, bpf_fd: 0, file_flags: 0 };
+    let mut attributes = Obj { path: path.as_ptr().expose_provenance() as u64, bpf_fd: 0, file_flags: 0 };
     // SAFETY: `path` is a C string that outlives the call; the kernel only reads it.
     let fd = unsafe { bpf(BPF_OBJ_GET, &raw mut attributes) }?;
     // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.

@@ -192,9 +192,27 @@ fn open(wanted: &Devices, observed: &Observed) -> Vec<Change> {
                 Some(gateway) => routed.insert((namespace.nsid, gateway.is_ipv6())),
                 None => true,
             }));
+            changes.extend(redirectable(name, port, (host_end, link), observed));
         }
     }
     changes
+}
+
+/// Has XDP able to redirect into a port. The kernel makes the host end able to when the other's GRO is switched on, but
+/// only while that one is up.
+fn redirectable(
+    name: &str,
+    port: &WantedPort,
+    (host_end, link): (Option<&Link>, &Link),
+    observed: &Observed,
+) -> Option<Change> {
+    let host_end = host_end.filter(|host_end| host_end.up && link.up)?;
+    (!observed.is_redirect_target(host_end.index)).then(|| Change::SetPort {
+        port: name.to_owned(),
+        netns: port.netns.clone(),
+        ifindex: link.index,
+        setting: PortSetting::Gro,
+    })
 }
 
 /// The gateway of a default route, if it is what the change adds.
@@ -228,7 +246,8 @@ fn removals(wanted: &Devices, observed: &Observed) -> Vec<Change> {
 
 fn detach(wanted: &Devices, observed: &Observed) -> Vec<Change> {
     let attachments = wanted.attachments(observed);
-    let unwanted = observed.attachments.iter().filter(|link| {
+    let tc = observed.attachments.iter().filter(|link| !programs::XDP.contains(&link.program));
+    let unwanted = tc.filter(|link| {
         // A device of ours that could not be removed keeps its program.
         let device = observed.indexed(link.ifindex);
         let guards = device.is_some_and(|device| names::owned(device).is_some());

@@ -6,7 +6,7 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
     AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, InfoVxlan, LinkAttribute,
-    LinkFlags, LinkInfo, LinkMessage,
+    LinkFlags, LinkInfo, LinkMessage, LinkXdp,
 };
 use weft_vxlan::MacAddr;
 
@@ -83,6 +83,24 @@ impl Netlink {
         let answer = self.get(RouteNetlinkMessage::GetLink(message))?;
         let no_link = || NetlinkError::Malformed("an answer about a link is about something else".to_owned());
         new_link(answer).map(|link| link.header.index).ok_or_else(no_link)
+    }
+
+    /// Ids of the XDP programs on a device, of whatever mode.
+    pub(crate) fn xdp_programs(&mut self, index: u32) -> Result<Vec<u32>, NetlinkError> {
+        let mut message = LinkMessage::default();
+        message.header.index = index;
+        let answer = new_link(self.get(RouteNetlinkMessage::GetLink(message))?).unwrap_or_default();
+        let mut programs = Vec::new();
+        for attribute in answer.attributes {
+            let LinkAttribute::Xdp(parts) = attribute else { continue };
+            for part in parts {
+                // The id without a mode repeats the one that there is.
+                if let LinkXdp::DrvProgId(id) | LinkXdp::SkbProgId(id) | LinkXdp::HwProgId(id) = part {
+                    programs.push(id);
+                }
+            }
+        }
+        Ok(programs)
     }
 
     /// Makes a veth. Both ends come with name, MTU and group at once, the far one in its namespace with its MAC.

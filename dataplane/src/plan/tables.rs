@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use weft_dataplane_abi::{
     Endpoint, FloodKey, FloodMember, Gateways, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate,
-    VniEntry, VtepAddr, VtepEntry, VtepVniKey,
+    Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
 };
 use weft_vxlan::Vni;
 
@@ -25,6 +25,8 @@ pub(crate) struct Tables {
     /// Those that take part in a subnet without a route: besides those of routes.
     pub(crate) vtep_vnis: BTreeMap<VtepVniKey, u8>,
     pub(crate) vteps: BTreeMap<VtepAddr, VtepEntry>,
+    /// Filled in from what was observed.
+    pub(crate) underlays: BTreeMap<u32, Underlay>,
     /// Planned by [`Flood`](super::Flood).
     pub(crate) flood: BTreeMap<FloodKey, FloodMember>,
 }
@@ -54,6 +56,7 @@ impl Tables {
             fdb: BTreeMap::new(),
             vnis: BTreeMap::new(),
             vtep_vnis: BTreeMap::new(),
+            underlays: BTreeMap::new(),
             vteps: next_hops.entries().map(|(vtep, entry)| (VtepAddr::new(vtep), entry)).collect(),
             flood,
         };

@@ -29,7 +29,8 @@ const BPF_FOLDER: &str = "/sys/fs/bpf";
 /// A condition that is not met by then will not be.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub const SIZES: Sizes = Sizes { ports: 16, vnis: 16, vteps: 16, addresses: 64, prefixes: 16 };
+pub const SIZES: Sizes =
+    Sizes { ports: 16, vnis: 16, vteps: 16, addresses: 64, prefixes: 16, events: 65_536 };
 
 /// A host of a test.
 pub struct TestHost {
@@ -225,6 +226,7 @@ pub fn desired() -> Desired {
             router_mac: "02:00:c0:00:02:01".parse().unwrap(),
             gateway_mac: "02:00:00:00:00:fe".parse().unwrap(),
             limits: weft_dataplane::desired::Limits::default(),
+            xdp: weft_dataplane::desired::Xdp::default(),
         },
         subnets: BTreeMap::from([(vni(200), subnet)]),
         networks: BTreeMap::from([(vni(100), Network { name: "red".to_owned() })]),

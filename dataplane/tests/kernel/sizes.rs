@@ -21,9 +21,9 @@ use crate::host::{Pod, SIZES, desired, on_host, owner, port, reconcile};
 use crate::pins::{endpoints, map_ids};
 use crate::traffic::{arrives, socket};
 
-const LARGER: Sizes = Sizes { ports: 32, vnis: 40, vteps: 17, addresses: 200, prefixes: 64 };
+const LARGER: Sizes = Sizes { ports: 32, vnis: 40, vteps: 17, addresses: 200, prefixes: 64, events: 131_072 };
 
-fn with_ports(first: &Path, second: &Path) -> Desired {
+pub fn with_ports(first: &Path, second: &Path) -> Desired {
     let mut desired = desired();
     desired.ports.insert("a".to_owned(), port(10, first));
     desired.ports.insert("b".to_owned(), port(11, second));
@@ -65,7 +65,7 @@ fn growth_and_shrinkage_lose_no_packet_no_entry_and_no_count() {
                 held
             });
             for (map, id) in map_ids(folder) {
-                let same = [maps::ABI, maps::HOST].contains(&map);
+                let same = [maps::ABI, maps::HOST, maps::UNDERLAYS].contains(&map);
                 assert_eq!(id == ids[map], same, "{map}");
             }
             assert!(!folder.join("resized").exists());

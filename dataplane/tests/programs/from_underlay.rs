@@ -8,7 +8,7 @@ use weft_vxlan::{Header, MacAddr};
 use crate::world::*;
 
 /// An inner UDP packet between two stations.
-fn inner4(from: Station, to: Station, from_mac: MacAddr, to_mac: MacAddr, ttl: u8) -> Vec<u8> {
+pub fn inner4(from: Station, to: Station, from_mac: MacAddr, to_mac: MacAddr, ttl: u8) -> Vec<u8> {
     let mut frame = Vec::new();
     PacketBuilder::ethernet2(from_mac.bytes(), to_mac.bytes())
         .ipv4(from.ipv4.octets(), to.ipv4.octets(), ttl)
@@ -18,7 +18,7 @@ fn inner4(from: Station, to: Station, from_mac: MacAddr, to_mac: MacAddr, ttl: u
     frame
 }
 
-fn inner6(from: Station, to: Station, from_mac: MacAddr, to_mac: MacAddr, hop_limit: u8) -> Vec<u8> {
+pub fn inner6(from: Station, to: Station, from_mac: MacAddr, to_mac: MacAddr, hop_limit: u8) -> Vec<u8> {
     let mut frame = Vec::new();
     PacketBuilder::ethernet2(from_mac.bytes(), to_mac.bytes())
         .ipv6(from.ipv6.octets(), to.ipv6.octets(), hop_limit)
@@ -29,13 +29,13 @@ fn inner6(from: Station, to: Station, from_mac: MacAddr, to_mac: MacAddr, hop_li
 }
 
 /// A frame inside VXLAN from the VTEP 192.0.2.`from` to ours.
-fn tunnelled(from: u8, number: u32, inner: &[u8]) -> Vec<u8> {
+pub fn tunnelled(from: u8, number: u32, inner: &[u8]) -> Vec<u8> {
     let mut payload = Header { vni: vni(number) }.encode().to_vec();
     payload.extend_from_slice(inner);
     outer([192, 0, 2, from], [192, 0, 2, 1], weft_vxlan::UDP_PORT, &payload)
 }
 
-fn outer(from: [u8; 4], to: [u8; 4], port: u16, payload: &[u8]) -> Vec<u8> {
+pub fn outer(from: [u8; 4], to: [u8; 4], port: u16, payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
     PacketBuilder::ethernet2(NEXT_HOP_MAC.bytes(), LOOPBACK_MAC.bytes())
         .ipv4(from, to, 64)

@@ -15,4 +15,6 @@ mod from_vxlan;
 mod gateway;
 mod icmp_errors;
 mod neighbour_discovery;
+mod reasons;
 mod world;
+mod xdp;

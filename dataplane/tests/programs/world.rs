@@ -11,11 +11,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::{Arc, Mutex};
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
-use aya::maps::{Array, HashMap, MapData, PerCpuArray};
-use aya::programs::{SchedClassifier, TestRun, TestRunOptions};
+use aya::maps::{Array, HashMap, MapData, PerCpuArray, RingBuf};
+use aya::programs::{SchedClassifier, TestRun, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
+use aya_log::EbpfLogger;
 use weft_dataplane_abi as abi;
 use weft_dataplane_abi::{DropReason, IpKey, MacKey, NextHop, PortCounters, VniEntry, VtepVniKey};
 use weft_vxlan::{MacAddr, UDP_PORT, Vni, Vtep};
@@ -82,6 +84,35 @@ pub struct World {
     ebpf: Ebpf,
 }
 
+/// What the programs log.
+pub struct ProgramLog {
+    log: EbpfLogger<Lines>,
+    lines: Lines,
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl log::Log for Lines {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        self.0.lock().unwrap().push(format!("{} {}", record.level(), record.args()));
+    }
+
+    fn flush(&self) {}
+}
+
+impl ProgramLog {
+    /// The lines since the last call.
+    pub fn lines(&mut self) -> Vec<String> {
+        self.log.flush();
+        std::mem::take(&mut *self.lines.0.lock().unwrap())
+    }
+}
+
 /// What became of a packet.
 pub struct Outcome {
     pub verdict: i32,
@@ -110,6 +141,9 @@ impl World {
                 world.fill();
                 for name in abi::programs::ALL.into_iter().chain([abi::programs::GUARD]) {
                     world.program(name).load().unwrap_or_else(|error| panic!("{name}: {error:?}"));
+                }
+                for name in abi::programs::XDP {
+                    world.xdp(name).load().unwrap_or_else(|error| panic!("{name}: {error:?}"));
                 }
                 Some(world)
             }
@@ -154,6 +188,16 @@ impl World {
             ..TestRunOptions::new()
         };
         let result = self.program(program).test_run(options).unwrap();
+        out.truncate(result.data_size_out as usize);
+        Outcome { verdict: result.return_value.cast_signed(), frame: out }
+    }
+
+    /// Runs an XDP program on a frame.
+    pub fn run_xdp(&mut self, program: &str, frame: &[u8]) -> Outcome {
+        let mut out = vec![0; frame.len() + 256];
+        let options =
+            TestRunOptions { data_in: Some(frame), data_out: Some(&mut out), ..TestRunOptions::new() };
+        let result = self.xdp(program).test_run(options).unwrap();
         out.truncate(result.data_size_out as usize);
         Outcome { verdict: result.return_value.cast_signed(), frame: out }
     }
@@ -242,6 +286,72 @@ impl World {
         self.hash::<u32, abi::Endpoint>(abi::maps::ENDPOINTS).remove(&Raw(LOOPBACK)).unwrap();
     }
 
+    /// Makes loopback no underlay device.
+    pub fn forget_underlay(&mut self) {
+        self.hash::<u32, abi::Underlay>(abi::maps::UNDERLAYS).remove(&Raw(LOOPBACK)).unwrap();
+    }
+
+    fn xdp(&mut self, name: &str) -> &mut Xdp {
+        self.ebpf.program_mut(name).unwrap().try_into().unwrap()
+    }
+
+    /// The events that were told since the last call.
+    pub fn events(&mut self) -> Vec<abi::DropEvent> {
+        let mut ring = RingBuf::try_from(self.ebpf.map_mut(abi::maps::EVENTS).unwrap()).unwrap();
+        let mut events = Vec::new();
+        while let Some(bytes) = ring.next() {
+            events.push(zerocopy::FromBytes::read_from_bytes(&bytes).unwrap());
+        }
+        events
+    }
+
+    /// What the programs have logged, and log from now on. To be asked for once.
+    pub fn log(&mut self) -> ProgramLog {
+        let lines = Lines::default();
+        ProgramLog { log: EbpfLogger::init_with_logger(&mut self.ebpf, lines.clone()).unwrap(), lines }
+    }
+
+    /// Sets how many drops of a port may be told in a second.
+    pub fn limit_events(&mut self, per_second: u32) {
+        let rate = abi::Rate::per_second(1000);
+        let drop_events = abi::Rate::per_second(per_second);
+        self.limit(abi::Limits { floods: rate, icmp_errors: rate, drop_events });
+    }
+
+    /// Gives ALICE's subnet BOB to be flooded to, so many times a second.
+    pub fn flood_to_bob(&mut self, per_second: u32) {
+        let rate = abi::Rate::per_second(1000);
+        self.limit(abi::Limits {
+            floods: abi::Rate::per_second(per_second),
+            icmp_errors: rate,
+            drop_events: rate,
+        });
+        for (index, (ifindex, slot)) in [(LOOPBACK, ALICE_SLOT), (12, BOB_SLOT)].into_iter().enumerate() {
+            let key = abi::FloodKey::new(vni(101), abi::flood_group::PORTS, index.try_into().unwrap());
+            self.put(abi::maps::FLOOD, key, abi::FloodMember::port(ifindex, slot));
+        }
+    }
+
+    fn limit(&mut self, limits: abi::Limits) {
+        let host = abi::HostConfig::new(vtep(1), UDP_PORT, VXLAN_IFINDEX, ROUTER_MAC, GATEWAY_MAC, limits);
+        let mut array: Array<_, Raw<abi::HostConfig>> =
+            Array::try_from(self.ebpf.map_mut(abi::maps::HOST).unwrap()).unwrap();
+        array.set(0, Raw(host), 0).unwrap();
+    }
+
+    /// Makes the host as it is before the daemon has configured it.
+    pub fn forget_host(&mut self) {
+        let mut array: Array<_, Raw<abi::HostConfig>> =
+            Array::try_from(self.ebpf.map_mut(abi::maps::HOST).unwrap()).unwrap();
+        array.set(0, Raw(zerocopy::FromZeros::new_zeroed()), 0).unwrap();
+    }
+
+    /// Takes the way to a VTEP away, and leaves the routes to it.
+    pub fn forget_vtep(&mut self, last: u8) {
+        let key = Raw(abi::VtepAddr::new(vtep(last)));
+        self.hash::<abi::VtepAddr, abi::VtepEntry>(abi::maps::VTEPS).remove(&key).unwrap();
+    }
+
     fn program(&mut self, name: &str) -> &mut SchedClassifier {
         self.ebpf.program_mut(name).unwrap().try_into().unwrap()
     }
@@ -264,6 +374,8 @@ impl World {
 
     fn fill(&mut self) {
         self.limit_icmp_errors(1000);
+        self.put(abi::maps::UNDERLAYS, LOOPBACK, abi::Underlay::new(LOOPBACK_MAC));
+
         let (red, blue) = (red(), vni(6001));
         for (number, entry) in [
             (red, VniEntry::network_itself(red)),

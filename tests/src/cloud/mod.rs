@@ -1,7 +1,9 @@
 //! A whole cloud on an [`Underlay`]: a weftd on every host, networks, and pods that are attached to them.
 
+mod holdings;
 mod intent;
 mod pod;
+mod uncounted;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -13,8 +15,10 @@ use weft_api::view::PortPhase;
 use crate::underlay::{Machine, Underlay};
 use crate::{Lab, PATIENCE, Settings, Weftd, wait_for};
 
+pub use holdings::Holdings;
 pub use intent::Intent;
 pub use pod::{POD_DEVICE, Pod};
+pub use uncounted::Uncounted;
 pub use watch::Watch;
 
 /// Hosts with weftd, and the pods on them.
@@ -33,9 +37,18 @@ impl<'lab> Cloud<'lab> {
     /// # Errors
     /// One does not come up.
     pub fn start(lab: &'lab Lab, underlay: Underlay) -> Result<Self> {
+        Self::start_with(lab, underlay, |_| {})
+    }
+
+    /// The same with settings that `adapt` changed.
+    ///
+    /// # Errors
+    /// As [`Cloud::start`].
+    pub fn start_with(lab: &'lab Lab, underlay: Underlay, adapt: impl Fn(&mut Settings)) -> Result<Self> {
         let mut daemons = Vec::new();
         for machine in &underlay.machines {
-            let settings = Settings::new(lab, &machine.name, crate::underlay::UPLINK, machine.vtep);
+            let mut settings = Settings::new(lab, &machine.name, crate::underlay::UPLINK, machine.vtep);
+            adapt(&mut settings);
             let mut daemon = Weftd::new(lab, settings, &machine.namespace)?;
             daemon.launch()?;
             daemons.push(daemon);

@@ -13,6 +13,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::ANSWER;
 use crate::{Namespace, socket_option, wait_for};
 
+/// Bytes of messages that wait for a pinger.
+const QUEUE: libc::c_int = 8 << 20;
+
 /// Why a ping had no answer.
 #[derive(Debug)]
 pub enum PingError {
@@ -40,8 +43,8 @@ impl Pinger {
             IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6),
         };
         let socket = Socket::new(domain, Type::RAW, Some(protocol)).context("a raw ICMP socket")?;
-        // What is lost shall be lost on the way, not because we read slowly.
-        socket_option::set_queue(&socket, 16 << 20)?;
+        // It gets what every pinger of the namespace is sent, and nobody reads while no CPU is free.
+        socket_option::set_queue(&socket, QUEUE)?;
         Ok(Self { socket, to, id: IDS.fetch_add(1, Ordering::Relaxed) })
     }
 
@@ -70,7 +73,8 @@ impl Pinger {
 
     /// The sequence number of the next answer that comes before `deadline`, or that has come when it is over already.
     pub(super) fn receive(&self, deadline: Instant) -> Result<Option<u16>> {
-        let mut buffer = vec![0; 65_536];
+        // What is cut off is the payload's end.
+        let mut buffer = [0; 256];
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             self.socket.set_read_timeout(Some(left.max(Duration::from_micros(1))))?;

@@ -304,3 +304,25 @@ fn another_udp_port_makes_the_vxlan_device_anew() {
     let removal = Change::RemoveDevice { device: names::VXLAN.to_owned(), ifindex: 2, port: None };
     assert_eq!(changes, [removal, Change::CreateVxlan { device: names::VXLAN.to_owned(), udp_port: 4790 }]);
 }
+
+#[test]
+fn xdp_redirects_only_into_ports_whose_gro_was_switched_on_while_up() {
+    let lines = |targets: Option<BTreeSet<u32>>| {
+        changes(Stage::Open, &Observed { redirect_targets: targets, ..settled() })
+    };
+    assert_eq!(lines(None), [""; 0]);
+    assert_eq!(lines(Some([3].into())), [""; 0]);
+    assert_eq!(lines(Some([7].into())), ["port a: switch its GRO on, for XDP to deliver into it"]);
+    let down = Link { up: false, ..far_end() };
+    let namespace = Namespace { nsid: Some(0), links: vec![down], ..Namespace::default() };
+    let namespaces = BTreeMap::from([(PathBuf::from(NETNS), Ok(namespace))]);
+    let observed = Observed { redirect_targets: Some([7].into()), namespaces, ..settled() };
+    assert_eq!(changes(Stage::Open, &observed), ["port a: bring up"]);
+}
+
+#[test]
+fn xdp_is_not_detached_with_the_rest() {
+    let mut observed = settled();
+    observed.attachments.push(attachment(programs::XDP_GUARD, 1));
+    assert_eq!(changes(Stage::Detach, &observed), [""; 0]);
+}

@@ -30,6 +30,7 @@ fn desired() -> Desired {
             router_mac: MacAddr::new([2; 6]),
             gateway_mac: MacAddr::new([2; 6]),
             limits: crate::desired::Limits::default(),
+            xdp: crate::desired::Xdp::default(),
         },
         subnets: BTreeMap::from([(vni(200), subnet)]),
         networks: BTreeMap::new(),

@@ -26,6 +26,7 @@ fn desired(vteps: impl IntoIterator<Item = u16>) -> Desired {
             router_mac: MacAddr::new([2; 6]),
             gateway_mac: MacAddr::new([4; 6]),
             limits: Limits::default(),
+            xdp: crate::desired::Xdp::default(),
         },
         subnets: BTreeMap::from([(vni(RED), subnet)]),
         networks: BTreeMap::new(),

@@ -145,6 +145,7 @@ fn the_delta_to_other_routes_leads_there() {
             router_mac: mac(0xf1),
             gateway_mac: mac(0xfe),
             limits: Limits::default(),
+            xdp: crate::desired::Xdp::Off,
         },
         subnets: BTreeMap::new(),
         networks: BTreeMap::new(),

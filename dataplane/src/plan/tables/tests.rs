@@ -47,6 +47,7 @@ fn desired() -> Desired {
             router_mac: mac(0xf1),
             gateway_mac: mac(0xfe),
             limits: desired::Limits { floods: 1, icmp_errors: 2, drop_events: 3 },
+            xdp: desired::Xdp::default(),
         },
         subnets: BTreeMap::from([(vni(RED_FRONT), subnet(RED)), (vni(BLUE_FRONT), subnet(BLUE))]),
         networks: [RED, BLUE].map(|number| (vni(number), Network { name: number.to_string() })).into(),

@@ -1,0 +1,106 @@
+//! Tells drops one by one: an event in the ring buffer, within the limit of the packet's port, so that neither a flood
+//! from the wire nor one port silences another.
+//!
+//! Everything that an event holds is found out here, after the verdict: a packet that is not dropped pays nothing. The
+//! packet is told by its first bytes, which the daemon takes apart.
+
+use core::ptr::addr_of_mut;
+
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
+use weft_dataplane_abi::{DropEvent, DropReason, HostConfig, Limits, Place, Rate, VtepAddr};
+
+use crate::skb::Skb;
+use crate::xdp::Xdp;
+use crate::{counters, limit, maps};
+
+/// Until the daemon has configured the host.
+const UNCONFIGURED: Limits = Limits {
+    floods: Rate::per_second(0),
+    icmp_errors: Rate::per_second(0),
+    drop_events: Rate::per_second(10),
+};
+
+/// What is known of a dropped packet besides its bytes.
+pub struct Dropped {
+    pub reason: DropReason,
+    pub place: Place,
+    pub ifindex: u32,
+    pub slot: u32,
+    pub len: u32,
+    /// The sending VTEP and the VNI, of a packet without its outer headers.
+    pub tunnel: Option<(VtepAddr, u32)>,
+}
+
+/// Tells a drop at TC.
+#[inline(always)]
+pub fn tell_skb(skb: &Skb, place: Place, slot: u32, reason: DropReason) {
+    match place {
+        Place::Vxlan => decapsulated(skb, slot, reason),
+        Place::Pod | Place::Underlay | Place::Guard | Place::XdpGuard | Place::XdpForward => whole(skb, place, slot, reason),
+    }
+}
+
+/// Tells a drop at XDP, of what belongs to no port.
+#[inline(never)]
+pub fn tell_xdp(xdp: &Xdp, place: Place, reason: DropReason) {
+    let dropped = Dropped { reason, place, ifindex: xdp.ifindex(), slot: 0, len: xdp.len(), tunnel: None };
+    tell(&dropped, |head| xdp.copy_head(head));
+}
+
+/// A packet with all of its headers. A function of its own, so that the stack and the registers of the packet's way are
+/// not its business. Not `#[cold]`: that would put it into a section of its own, and aya takes functions of two sections
+/// for the same if they have the same place there.
+#[inline(never)]
+fn whole(skb: &Skb, place: Place, slot: u32, reason: DropReason) {
+    let dropped = Dropped { reason, place, ifindex: skb.ifindex(), slot, len: skb.len(), tunnel: None };
+    tell(&dropped, |head| skb.copy_head(head));
+}
+
+/// A packet whose outer headers the kernel took off.
+#[inline(never)]
+fn decapsulated(skb: &Skb, slot: u32, reason: DropReason) {
+    let tunnel = skb.tunnel_key().ok().map(|(_, remote, vni)| (remote, vni));
+    let (place, ifindex, len) = (Place::Vxlan, skb.ifindex(), skb.len());
+    tell(&Dropped { reason, place, ifindex, slot, len, tunnel }, |head| skb.copy_head(head));
+}
+
+/// Tells a drop, unless the port's limit or the buffer is exhausted. `copy` fills in the packet's first bytes and
+/// returns how many they are.
+#[inline(always)]
+pub fn tell(dropped: &Dropped, copy: impl FnOnce(&mut [u8; DropEvent::HEAD]) -> u16) {
+    let host = maps::host().ok();
+    let limits = host.map_or(&UNCONFIGURED, HostConfig::limits);
+    if !limit::drop_event(limits, dropped.slot) {
+        return counters::untold(dropped.slot);
+    }
+    let Some(mut entry) = maps::event() else { return counters::untold(dropped.slot) };
+    let event = entry.as_mut_ptr();
+    // SAFETY: the kernel reserved room for an event. Nothing is read of it before it is written.
+    let event = unsafe {
+        event.write_bytes(0, 1);
+        &mut *event
+    };
+    // SAFETY: takes no pointers.
+    event.time = unsafe { bpf_ktime_get_boot_ns() };
+    event.reason = dropped.reason as u32;
+    event.place = dropped.place as u32;
+    event.ifindex = dropped.ifindex;
+    event.slot = dropped.slot;
+    event.len = dropped.len;
+    if dropped.slot != 0
+        && let Some(endpoint) = maps::endpoint(dropped.ifindex)
+    {
+        event.network = endpoint.network();
+        event.subnet = endpoint.subnet();
+    }
+    if let Some((vtep, vni)) = dropped.tunnel {
+        event.vtep = vtep;
+        event.vni = vni;
+    }
+    if let Some(host) = host {
+        event.udp_port = host.udp_port();
+    }
+    // SAFETY: as above.
+    event.head_len = copy(unsafe { &mut *addr_of_mut!(event.head) });
+    entry.submit(0);
+}

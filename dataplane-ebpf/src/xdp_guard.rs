@@ -1,0 +1,45 @@
+//! The guard in front of `from_underlay`: what that would drop for its outer headers is dropped before the kernel
+//! makes an skb of it. All else passes untouched, and is judged there.
+
+use weft_dataplane_abi::{DropReason, HostConfig, Place};
+
+use crate::decapsulate::{self, Tunnelled};
+use crate::headers::Ethernet;
+use crate::verdict::{Action, Verdict, execute_xdp};
+use crate::xdp::Xdp;
+use crate::{maps, receive};
+
+/// The program.
+#[inline(always)]
+pub fn run(xdp: &mut Xdp) -> u32 {
+    let len = xdp.len();
+    let verdict = packet(xdp, len);
+    execute_xdp(xdp, Place::XdpGuard, len, verdict)
+}
+
+/// The packet's walk.
+#[inline(always)]
+fn packet(xdp: &mut Xdp, len: u32) -> Verdict {
+    if let Some((_, tunnelled)) = ours(xdp, len)? {
+        receive::admit(tunnelled.vni, tunnelled.remote)?;
+    }
+    Ok(Action::Pass)
+}
+
+/// What the outer headers say, if the frame of `len` bytes is ours to judge: `from_underlay`'s rules, in its order.
+#[inline(always)]
+pub fn ours(xdp: &mut Xdp, len: u32) -> Result<Option<(&'static HostConfig, Tunnelled)>, DropReason> {
+    let (ifindex, reaches) = (xdp.ifindex(), xdp.reaches(len));
+    let packet = xdp.packet();
+    // Without a configuration nothing is ours. Of a frame in pieces, TC can gather what there is to see.
+    let (Ok(host), Ok(ethernet), true) = (maps::host(), packet.get::<Ethernet>(0), reaches) else {
+        return Ok(None);
+    };
+    // A tagged frame has another EtherType. One for another station is nobody's here, or a device's above this one.
+    if !decapsulate::is_ours(&packet, host)
+        || !maps::underlay(ifindex).is_some_and(|device| device.mac() == ethernet.destination)
+    {
+        return Ok(None);
+    }
+    decapsulate::tunnelled(&packet, len).map(|tunnelled| Some((host, tunnelled)))
+}
