@@ -14,6 +14,7 @@ mod from_underlay;
 mod from_vxlan;
 mod gateway;
 mod icmp_errors;
+mod load;
 mod neighbour_discovery;
 mod reasons;
 mod world;
