@@ -114,8 +114,7 @@ pub mod programs {
 
     /// The XDP programs, of which a device has at most one, held by a pinned link.
     pub const XDP: [&str; 2] = [XDP_GUARD, XDP_FORWARD];
-    /// The TC programs that are held by pinned links.
-    /// Those that are attached one to a device: what each device of weft's does.
+    /// The TC programs that are attached one to a device: what each device of weft's does.
     pub const ALL: [&str; 3] = [FROM_POD, FROM_UNDERLAY, FROM_VXLAN];
 }
 

@@ -37,7 +37,9 @@ pub struct Dropped {
 pub fn tell_skb(skb: &Skb, place: Place, slot: u32, reason: DropReason) {
     match place {
         Place::Vxlan => decapsulated(skb, slot, reason),
-        Place::Pod | Place::Underlay | Place::Guard | Place::XdpGuard | Place::XdpForward => whole(skb, place, slot, reason),
+        Place::Pod | Place::Underlay | Place::Guard | Place::XdpGuard | Place::XdpForward => {
+            whole(skb, place, slot, reason)
+        }
     }
 }
 

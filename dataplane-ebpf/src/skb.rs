@@ -282,9 +282,7 @@ impl Skb {
     #[inline(always)]
     pub fn copy_head(&self, into: &mut [u8; DropEvent::HEAD]) -> u16 {
         let len = if self.len() < DropEvent::HEAD as u32 { self.len() } else { DropEvent::HEAD as u32 };
-        if len == 0 {
-            return 0;
-        }
+        let Ok(len) = within(len as usize, DropEvent::HEAD) else { return 0 };
         // SAFETY: the context is the kernel's, and `into` has room for `len` bytes.
         match unsafe { helper::bpf_skb_load_bytes(self.ctx.cast(), 0, into.as_mut_ptr().cast(), len) } {
             0 => len as u16,
@@ -353,12 +351,13 @@ fn bytes(address: [u32; 4]) -> [u8; 16] {
     unsafe { core::mem::transmute(address) }
 }
 
-/// `len` if it is at least one and at most `most`, where the verifier sees that it is: without the black box the compiler
-/// knows a narrower range from before, and drops the part of the test that the verifier needs.
+/// `len` if it is at least one and at most `most`, where the verifier sees that it is. Without the black box the compiler
+/// knows a narrower range from before, and drops the part of the test that the verifier needs. And not every verifier
+/// concludes from "not zero" that a number is at least one (Linux 6.1 does not); from adding one it does.
 #[inline(always)]
-fn within(len: usize, most: usize) -> Result<u32, DropReason> {
-    let len = core::hint::black_box(len);
-    if len == 0 || len > most { Err(DropReason::Malformed) } else { Ok(len as u32) }
+pub fn within(len: usize, most: usize) -> Result<u32, DropReason> {
+    let less = core::hint::black_box(len.wrapping_sub(1));
+    if less >= most { Err(DropReason::Malformed) } else { Ok((less + 1) as u32) }
 }
 
 /// One's complement sum, in the machine's byte order, of the first `len` bytes, at least one, and of `seed`. `len` is a

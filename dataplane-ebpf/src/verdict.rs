@@ -7,8 +7,8 @@ use weft_dataplane_abi::{DropReason, Place};
 use crate::flood::Reach;
 use crate::icmp_error::Refusal;
 use crate::skb::Skb;
-use crate::{counters, events, refused};
 use crate::xdp::Xdp;
+use crate::{counters, events, refused};
 
 /// Where a packet goes.
 pub enum Action {

@@ -1,7 +1,5 @@
 //! The XDP context: a received frame before there is an skb, and the helpers that change or send it.
 
-use core::hint::black_box;
-
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::helpers::generated as helper;
 use aya_ebpf::programs::XdpContext;
@@ -9,6 +7,7 @@ use weft_dataplane_abi::DropEvent;
 
 use crate::extension_headers;
 use crate::packet::Packet;
+use crate::skb::within;
 
 /// No stage looks at bytes behind these.
 const REACH: u32 = extension_headers::REACH;
@@ -88,12 +87,8 @@ impl Xdp {
     /// Copies the frame's first bytes; how many.
     #[inline(always)]
     pub fn copy_head(&self, into: &mut [u8; DropEvent::HEAD]) -> u16 {
-        // A number of its own, whose bounds the verifier sees checked.
-        let len = black_box(self.len());
-        let len = if len < DropEvent::HEAD as u32 { len } else { DropEvent::HEAD as u32 };
-        if len == 0 {
-            return 0;
-        }
+        let len = if self.len() < DropEvent::HEAD as u32 { self.len() } else { DropEvent::HEAD as u32 };
+        let Ok(len) = within(len as usize, DropEvent::HEAD) else { return 0 };
         // SAFETY: the context is the kernel's, and `into` has room for `len` bytes.
         match unsafe { helper::bpf_xdp_load_bytes(self.ctx, 0, into.as_mut_ptr().cast(), len) } {
             0 => len as u16,

@@ -16,6 +16,7 @@ mod from_vxlan;
 mod gateway;
 mod icmp_errors;
 mod ipv6_underlay;
+mod load;
 mod neighbour_discovery;
 mod reasons;
 mod underlay_mtu;

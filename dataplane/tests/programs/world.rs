@@ -23,6 +23,9 @@ use weft_dataplane_abi::{DropReason, IpKey, MacKey, NextHop, PortCounters, VniEn
 use weft_vxlan::{MacAddr, UDP_PORT, Vni, Vtep};
 
 /// The kernel's verdicts (`linux/pkt_cls.h`).
+/// All programs and maps.
+pub static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("WEFT_BPF_OBJECT"));
+
 pub const PASS: i32 = -1;
 pub const DROP: i32 = 2;
 pub const REDIRECT: i32 = 7;
@@ -150,7 +153,7 @@ impl World {
         let mut loader = EbpfLoader::new();
         // Room for a subnet with as many hosts as can be.
         loader.map_max_entries(abi::maps::FLOOD, 4096).map_max_entries(abi::maps::VTEPS, 4096);
-        match loader.load(aya::include_bytes_aligned!(env!("WEFT_BPF_OBJECT"))) {
+        match loader.load(OBJECT) {
             Ok(ebpf) => {
                 let mut world = Self { ebpf, vtep };
                 world.fill();
