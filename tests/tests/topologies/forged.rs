@@ -68,7 +68,7 @@ fn outer(cloud: &Cloud<'_>, source: IpAddr, host: usize) -> Result<Between> {
 }
 
 /// In: from the stranger, VXLAN to h1 with right VNIs and MACs and inner addresses, but from an address that is no
-/// VTEP; and from addresses of VTEPs, into VNIs that they or h1 have no part in, or to a MAC that is not the
+/// VTEP; from h1's own address; and from addresses of VTEPs, into VNIs that they or h1 have no part in, or to a MAC that is not the
 /// router's, or without a VNI. Out: no pod hears a word, and each is counted under its reason.
 #[test]
 fn from_a_stranger() -> Result<()> {
@@ -90,6 +90,9 @@ fn from_a_stranger() -> Result<()> {
             (vtep(1), 200, blue, router, DropReason::UnknownVtep),
             (vtep(3), 101, red, red.mac, DropReason::UnknownVtep),
             (vtep(3), 100, red, router, DropReason::UnknownVtep),
+            // h1's own address, as if it had sent it: into both of red's VNIs.
+            (vtep(0), 101, red, red.mac, DropReason::UnknownVtep),
+            (vtep(0), 100, red, router, DropReason::UnknownVtep),
             // A VNI that h1 has not.
             (vtep(1), 999, red, red.mac, DropReason::UnknownVni),
             // Routed, but past the router.

@@ -1,5 +1,6 @@
 //! Topologies in real network namespaces, with real weftds on them; each file opens with its drawing.
 
+mod around;
 mod bad_input;
 mod flooding;
 mod foreign;
@@ -19,3 +20,4 @@ mod transfers;
 mod two_data_centres;
 mod two_hosts;
 mod two_nics;
+mod witness;
