@@ -120,7 +120,7 @@ fn from_a_stranger() -> Result<()> {
 }
 
 /// In: a pod sends VXLAN for blue's network itself: to its own host's VTEP, to another host's, and from a VTEP's
-/// address. Out: nothing leaves its host, no pod hears a word, and the drops are counted.
+/// address; whole and in fragments. Out: nothing leaves its host, no pod hears a word, and the drops are counted.
 #[test]
 fn from_a_pod() -> Result<()> {
     Lab::test(|lab| {
@@ -147,8 +147,15 @@ fn from_a_pod() -> Result<()> {
                 destination: cloud.machine(host).vtep.address(),
             };
             let before = weft.drops(reason)?;
-            red.namespace.inject(POD_DEVICE, &frame::vxlan(between, Vni::new(201)?, &inner)?)?;
+            let whole = frame::vxlan(between, Vni::new(201)?, &inner)?;
+            red.namespace.inject(POD_DEVICE, &whole)?;
             weft.wait_for_drop(reason, before).with_context(|| format!("{source} to h{}", host + 1))?;
+            // A host that got the pieces would put them together.
+            for fragment in frame::fragments(&whole, 40)? {
+                let before = weft.drops(reason)?;
+                red.namespace.inject(POD_DEVICE, &fragment)?;
+                weft.wait_for_drop(reason, before).with_context(|| format!("a fragment to h{}", host + 1))?;
+            }
         }
         red.pings(cloud.pod("red-2"))?;
         captures

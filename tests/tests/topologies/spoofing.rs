@@ -9,6 +9,7 @@
 
 mod every_lie;
 mod extension_headers;
+mod provoked_errors;
 mod random;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -117,7 +117,7 @@ impl Attempts {
 /// The host's end of its one workload's veth.
 fn veth(host: &Namespace) -> Result<String> {
     let veths = host.links()?.into_iter().filter(|link| link.kind == "veth" && link.name != underlay::UPLINK);
-    Ok(veths.map(|link| link.name).next().context("no workload has a veth")?)
+    veths.map(|link| link.name).next().context("no workload has a veth")
 }
 
 /// UDP, TCP's first segment, and VXLAN with a datagram for red-2 in it, to each address of the hosts and, at layer 2, to
