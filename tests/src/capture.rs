@@ -228,12 +228,23 @@ impl Namespace {
     /// # Errors
     /// The device is missing or down, or the frame is larger than its MTU.
     pub fn inject(&self, device: &str, frame: &[u8]) -> Result<()> {
+        self.inject_all(device, &[frame])
+    }
+
+    /// Sends frames out of a device as they are, as fast as it takes them.
+    ///
+    /// # Errors
+    /// The device is missing or down, or a frame is larger than its MTU; those before it are sent.
+    pub fn inject_all<Frame: AsRef<[u8]> + Sync>(&self, device: &str, frames: &[Frame]) -> Result<()> {
         let address = link_address(self.link(device)?.index, 0)?;
-        let sent = self.run(|| -> std::io::Result<usize> {
-            Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))?.send_to(frame, &address)
-        })?;
-        let sent = sent.with_context(|| format!("sending a frame out of {device} in {}", self.name()))?;
-        ensure!(sent == frame.len(), "only {sent} of {} bytes were sent", frame.len());
-        Ok(())
+        self.run(|| -> Result<()> {
+            let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))?;
+            for frame in frames.iter().map(AsRef::as_ref) {
+                let sent = socket.send_to(frame, &address)?;
+                ensure!(sent == frame.len(), "only {sent} of {} bytes were sent", frame.len());
+            }
+            Ok(())
+        })?
+        .with_context(|| format!("sending a frame out of {device} in {}", self.name()))
     }
 }

@@ -68,7 +68,7 @@ fn outer(cloud: &Cloud<'_>, source: IpAddr, host: usize) -> Result<Between> {
 }
 
 /// In: from the stranger, VXLAN to h1 with right VNIs and MACs and inner addresses, but from an address that is no
-/// VTEP; and from addresses of VTEPs, into VNIs that they or h1 have no part in, or to a MAC that is not the
+/// VTEP; from h1's own address; and from addresses of VTEPs, into VNIs that they or h1 have no part in, or to a MAC that is not the
 /// router's, or without a VNI. Out: no pod hears a word, and each is counted under its reason.
 #[test]
 fn from_a_stranger() -> Result<()> {
@@ -90,6 +90,9 @@ fn from_a_stranger() -> Result<()> {
             (vtep(1), 200, blue, router, DropReason::UnknownVtep),
             (vtep(3), 101, red, red.mac, DropReason::UnknownVtep),
             (vtep(3), 100, red, router, DropReason::UnknownVtep),
+            // h1's own address, as if it had sent it: into both of red's VNIs.
+            (vtep(0), 101, red, red.mac, DropReason::UnknownVtep),
+            (vtep(0), 100, red, router, DropReason::UnknownVtep),
             // A VNI that h1 has not.
             (vtep(1), 999, red, red.mac, DropReason::UnknownVni),
             // Routed, but past the router.
@@ -117,7 +120,7 @@ fn from_a_stranger() -> Result<()> {
 }
 
 /// In: a pod sends VXLAN for blue's network itself: to its own host's VTEP, to another host's, and from a VTEP's
-/// address. Out: nothing leaves its host, no pod hears a word, and the drops are counted.
+/// address; whole and in fragments. Out: nothing leaves its host, no pod hears a word, and the drops are counted.
 #[test]
 fn from_a_pod() -> Result<()> {
     Lab::test(|lab| {
@@ -144,8 +147,15 @@ fn from_a_pod() -> Result<()> {
                 destination: cloud.machine(host).vtep.address(),
             };
             let before = weft.drops(reason)?;
-            red.namespace.inject(POD_DEVICE, &frame::vxlan(between, Vni::new(201)?, &inner)?)?;
+            let whole = frame::vxlan(between, Vni::new(201)?, &inner)?;
+            red.namespace.inject(POD_DEVICE, &whole)?;
             weft.wait_for_drop(reason, before).with_context(|| format!("{source} to h{}", host + 1))?;
+            // A host that got the pieces would put them together.
+            for fragment in frame::fragments(&whole, 40)? {
+                let before = weft.drops(reason)?;
+                red.namespace.inject(POD_DEVICE, &fragment)?;
+                weft.wait_for_drop(reason, before).with_context(|| format!("a fragment to h{}", host + 1))?;
+            }
         }
         red.pings(cloud.pod("red-2"))?;
         captures

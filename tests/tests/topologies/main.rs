@@ -1,5 +1,6 @@
 //! Topologies in real network namespaces, with real weftds on them; each file opens with its drawing.
 
+mod around;
 mod bad_input;
 mod drops;
 mod ecmp;
@@ -30,3 +31,4 @@ mod two_hosts;
 mod two_nics;
 mod underlay_mtu;
 mod xdp;
+mod witness;

@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! red-1 10.0.0.11 ┐                                     ┌ red-3 10.0.0.13
-//! red-2 10.0.0.12 ┼ h1 192.0.2.1 ────── 192.0.2.2 h2 ┘
+//! red-2 10.0.0.12 ┼ h1 192.0.2.1 ────── 192.0.2.2 h2 ┴ blue-3
 //! blue-1          ┘
 //! ```
 //! red-1 sends frames with the MAC or the addresses of red-2, of red-3, or of nobody.
 
+mod every_lie;
 mod extension_headers;
+mod provoked_errors;
+mod random;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -29,7 +32,8 @@ fn start(lab: &Lab) -> Result<Cloud<'_>> {
         .pod("red-1", "red-a", 0, 11)?
         .pod("red-2", "red-a", 0, 12)?
         .pod("red-3", "red-a", 1, 13)?
-        .pod("blue-1", "blue-a", 0, 11)?;
+        .pod("blue-1", "blue-a", 0, 11)?
+        .pod("blue-3", "blue-a", 1, 13)?;
     cloud.deploy(&intent)?;
     Ok(cloud)
 }
