@@ -10,6 +10,7 @@ use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 use tokio::io::unix::AsyncFd;
+use tokio::time::Instant;
 use weft_vxlan::MacAddr;
 
 use crate::netlink::{Neighbour, split};
@@ -27,8 +28,9 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Watch {
     socket: AsyncFd<Socket>,
-    /// A change was seen that has not been told yet: what makes `changed` cancel safe.
-    pending: bool,
+    /// When the first change that has not been told yet is to be told. It outlives a `changed` that is dropped: whoever
+    /// drops it often puts nothing off.
+    due: Option<Instant>,
     neighbours: Neighbours,
 }
 
@@ -48,19 +50,22 @@ impl Watch {
         }
         // SAFETY: a `Socket` owns its descriptor, the same one until it is dropped, and nothing here takes it out.
         let socket = unsafe { AsyncFd::register(socket) }.map_err(io::Error::from)?;
-        Ok(Self { socket, pending: false, neighbours: Neighbours::default() })
+        Ok(Self { socket, due: None, neighbours: Neighbours::default() })
     }
 
     /// Waits for a change.
     pub(crate) async fn changed(&mut self) {
-        while !self.pending {
-            self.receive().await;
-        }
-        tokio::time::sleep(DEBOUNCE).await;
+        let due = loop {
+            match self.due {
+                Some(due) => break due,
+                None => self.receive().await,
+            }
+        };
+        tokio::time::sleep_until(due).await;
         while let Some(Ok(bytes)) = self.try_receive() {
             self.hear(&bytes);
         }
-        self.pending = false;
+        self.due = None;
     }
 
     async fn receive(&mut self) {
@@ -68,18 +73,18 @@ impl Watch {
             Ok(mut guard) => match guard.try_io(|socket| socket.get_ref().recv_from_full()) {
                 Ok(Ok((bytes, _))) => self.hear(&bytes),
                 // Changes were lost: there were some.
-                Ok(Err(error)) if error.raw_os_error() == Some(libc::ENOBUFS) => self.pending = true,
+                Ok(Err(error)) if error.raw_os_error() == Some(libc::ENOBUFS) => self.note(),
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "cannot hear of the kernel's changes");
                     tokio::time::sleep(RETRY).await;
-                    self.pending = true;
+                    self.note();
                 }
                 Err(_would_block) => {}
             },
             Err(error) => {
                 tracing::warn!(%error, "cannot hear of the kernel's changes");
                 tokio::time::sleep(RETRY).await;
-                self.pending = true;
+                self.note();
             }
         }
     }
@@ -96,9 +101,16 @@ impl Watch {
     fn hear(&mut self, datagram: &[u8]) {
         for bytes in split(datagram) {
             // One that does not parse is of a foreign object, or new: better to look once too often.
-            self.pending |= NetlinkMessage::deserialize(bytes)
-                .map_or(true, |message| self.neighbours.matters(&message.payload));
+            if NetlinkMessage::deserialize(bytes)
+                .map_or(true, |message| self.neighbours.matters(&message.payload))
+            {
+                self.note();
+            }
         }
+    }
+
+    fn note(&mut self) {
+        self.due.get_or_insert_with(|| Instant::now() + DEBOUNCE);
     }
 }
 
@@ -137,6 +149,8 @@ impl Neighbours {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::timeout;
+
     use super::*;
     use crate::names::PROTOCOL;
 
@@ -144,6 +158,19 @@ mod tests {
         let address = IpAddr::from([192, 0, 2, 1]);
         let mac = mac.map(|byte| MacAddr::new([2, 0, 0, 0, 0, byte]));
         Neighbour { ifindex: 1, address, mac, managed: protocol != 0, permanent: false, protocol }
+    }
+
+    /// As one who waits for this or a question, and is asked all the time.
+    #[tokio::test]
+    async fn who_drops_it_often_puts_nothing_off() {
+        let mut watch = Watch::open().unwrap();
+        watch.note();
+        for _ in 0..100 {
+            if timeout(DEBOUNCE / 4, watch.changed()).await.is_ok() {
+                return;
+            }
+        }
+        panic!("a change was never told");
     }
 
     #[test]
