@@ -43,6 +43,7 @@ impl<'a> Hands<'a> {
     pub(crate) fn apply(&mut self, change: &Change) -> Result<(), String> {
         match change {
             Change::CreateVxlan { device, udp_port } => self.create_vxlan(device, *udp_port),
+            Change::CreateHeadroom { device } => self.create_headroom(device),
             Change::CreatePort { port, device, netns, inside, mac, mtu } => {
                 self.create_port(port, device, netns, inside, *mac, *mtu)
             }
@@ -76,6 +77,11 @@ impl<'a> Hands<'a> {
             .create_vxlan(device, GROUP, INITIAL_VXLAN_MTU, udp_port)
             .map_err(|error| explain(&error, device))?;
         self.finish(device, names::vxlan_alias())
+    }
+
+    fn create_headroom(&mut self, device: &str) -> Result<(), String> {
+        self.netlink.create_bridge(device, GROUP).map_err(|error| explain(&error, device))?;
+        self.finish(device, names::headroom_alias())
     }
 
     fn create_port(
@@ -114,7 +120,10 @@ impl<'a> Hands<'a> {
             DeviceSetting::Mtu(mtu) => self.netlink.set_link(ifindex, vec![LinkAttribute::Mtu(mtu)]),
             DeviceSetting::NoIpv6 => return no_ipv6(device),
             DeviceSetting::Up => self.netlink.set_up(ifindex, true),
-            DeviceSetting::Down => self.netlink.set_up(ifindex, false),
+            DeviceSetting::Headroom { bridge } => {
+                self.netlink.set_link(ifindex, vec![LinkAttribute::Controller(bridge)])
+            }
+            DeviceSetting::Idle | DeviceSetting::Down => self.netlink.set_up(ifindex, false),
         };
         done.map_err(|error| match error.errno() {
             Some(libc::EADDRINUSE) => {

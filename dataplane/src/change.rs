@@ -17,6 +17,11 @@ pub enum Change {
         /// Its UDP port.
         udp_port: u16,
     },
+    /// Make weft's bridge for headroom.
+    CreateHeadroom {
+        /// Its name.
+        device: String,
+    },
     /// Make a port's veth, the far end in the workload's namespace.
     CreatePort {
         /// The port.
@@ -122,8 +127,15 @@ pub enum DeviceSetting {
     Mtu(u32),
     /// No IPv6 of the host's own on it: the host's stack neither speaks to the workload nor answers it.
     NoIpv6,
+    /// A port of weft's bridge for headroom, which has this index.
+    Headroom {
+        /// The bridge.
+        bridge: u32,
+    },
     /// Administratively up.
     Up,
+    /// Administratively down: it is there for headroom, and carries nothing.
+    Idle,
     /// Administratively down: its program could not be attached, and without it nothing keeps the workload's
     /// packets from the host's own forwarding.
     Down,
@@ -185,6 +197,7 @@ impl Change {
                 port.as_deref()
             }
             Self::CreateVxlan { .. }
+            | Self::CreateHeadroom { .. }
             | Self::Detach { .. }
             | Self::AddNeighbour { .. }
             | Self::RemoveNeighbour { .. }
@@ -201,6 +214,7 @@ impl Change {
         match self {
             Self::CreatePort { device, .. }
             | Self::CreateVxlan { device, .. }
+            | Self::CreateHeadroom { device }
             | Self::SetDevice { device, .. }
             | Self::RemoveDevice { device, .. } => format!("device {device}"),
             Self::SetPort { ifindex, .. } => format!("device {ifindex}"),
@@ -221,6 +235,7 @@ impl fmt::Display for Change {
             Self::CreateVxlan { device, udp_port } => {
                 write!(f, "create device {device} for VXLAN on UDP port {udp_port}")
             }
+            Self::CreateHeadroom { device } => write!(f, "create bridge {device} for headroom"),
             Self::CreatePort { port, device, netns, inside, mac, mtu } => {
                 let netns = netns.display();
                 write!(f, "create port {port}: {device} here, {inside} in {netns} with MAC {mac}, MTU {mtu}")
@@ -246,7 +261,9 @@ impl fmt::Display for DeviceSetting {
         match self {
             Self::Mtu(mtu) => write!(f, "set MTU {mtu}"),
             Self::NoIpv6 => f.write_str("keep the host's IPv6 off it"),
+            Self::Headroom { .. } => f.write_str("have the kernel leave headroom in what comes through it"),
             Self::Up => f.write_str("bring up"),
+            Self::Idle => f.write_str("bring down, because it is to carry nothing"),
             Self::Down => f.write_str("bring down, because its program is not attached"),
         }
     }

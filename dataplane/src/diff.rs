@@ -1,6 +1,7 @@
 //! Diff: what must change for the kernel to be as planned. Pure.
 
 mod devices;
+mod headroom;
 mod inside;
 mod tables;
 mod xdp;

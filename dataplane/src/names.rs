@@ -10,6 +10,10 @@ use crate::netlink::{Filter, Kind, Link, Slot};
 pub(crate) const VXLAN: &str = "weft-vxlan";
 const VXLAN_ALIAS: &str = "weft vxlan";
 
+/// The bridge that our other devices are ports of, for the headroom that it has the kernel leave.
+pub(crate) const HEADROOM: &str = "weft-headroom";
+const HEADROOM_ALIAS: &str = "weft headroom";
+
 /// Start of a port's host end: `weft` and eleven hexadecimal digits, which fill the kernel's fifteen characters.
 const HOST_END: &str = "weft";
 const PORT_ALIAS: &str = "weft port ";
@@ -44,6 +48,8 @@ pub(crate) const NAMESPACE: &str = "namespace";
 pub(crate) enum Owned<'a> {
     /// The vxlan device.
     Vxlan,
+    /// The bridge for headroom.
+    Headroom,
     /// Host end of the veth of the port with this name.
     Port(&'a str),
     /// Left behind by a crash before it had its alias. Nothing uses it.
@@ -65,7 +71,11 @@ pub(crate) fn owned(link: &Link) -> Option<Owned<'_>> {
                 _ => (unfinished && is_host_end(&link.name)).then_some(Owned::Unfinished),
             }
         }
-        Kind::Vxlan { .. } | Kind::Other => None,
+        Kind::Bridge if link.name == HEADROOM => match link.alias.as_deref() {
+            Some(HEADROOM_ALIAS) => Some(Owned::Headroom),
+            _ => unfinished.then_some(Owned::Unfinished),
+        },
+        Kind::Vxlan { .. } | Kind::Bridge | Kind::Other => None,
     }
 }
 
@@ -91,6 +101,11 @@ pub(crate) fn port_alias(port: &str) -> String {
 /// Alias of the vxlan device.
 pub(crate) fn vxlan_alias() -> String {
     VXLAN_ALIAS.to_owned()
+}
+
+/// Alias of the bridge for headroom.
+pub(crate) fn headroom_alias() -> String {
+    HEADROOM_ALIAS.to_owned()
 }
 
 /// File name of the pin of the link that holds `program` on the device `ifindex`. Device names do not do: they
@@ -149,6 +164,7 @@ mod tests {
             link_local: None,
             ipv6: false,
             gso_max_size: 0,
+            master: None,
         }
     }
 
@@ -181,6 +197,10 @@ mod tests {
             (link(VXLAN, TUNNEL, None, 0), None),
             (link(VXLAN, VETH, Some("weft vxlan"), GROUP), None),
             (link("vxlan0", TUNNEL, Some("weft vxlan"), GROUP), None),
+            (link(HEADROOM, Kind::Bridge, Some("weft headroom"), 0), Some(Owned::Headroom)),
+            (link(HEADROOM, Kind::Bridge, None, GROUP), Some(Owned::Unfinished)),
+            (link(HEADROOM, Kind::Bridge, None, 0), None),
+            (link("br0", Kind::Bridge, Some("weft headroom"), GROUP), None),
         ];
         for (link, expected) in cases {
             assert_eq!(owned(&link), expected, "{link:?}");

@@ -120,6 +120,7 @@ impl Observed {
                     port.as_ref().and_then(|port| desired.ports.get(port)).map(|port| &port.netns)
                 }
                 Change::CreateVxlan { .. }
+                | Change::CreateHeadroom { .. }
                 | Change::Attach { .. }
                 | Change::Detach { .. }
                 | Change::AddNeighbour { .. }
@@ -149,6 +150,11 @@ impl Observed {
         self.links.iter().find(|link| names::owned(link) == Some(Owned::Vxlan))
     }
 
+    /// weft's bridge for headroom.
+    pub(crate) fn headroom(&self) -> Option<&Link> {
+        self.links.iter().find(|link| names::owned(link) == Some(Owned::Headroom))
+    }
+
     /// The host end of a port's veth.
     pub(crate) fn host_end(&self, port: &str) -> Option<&Link> {
         self.named(&names::host_end(port)).filter(|link| names::owned(link) == Some(Owned::Port(port)))
@@ -174,6 +180,10 @@ impl Observed {
             Change::CreateVxlan { device, udp_port } => {
                 let kind = Kind::Vxlan { port: *udp_port, external: true, zero_checksums: true };
                 let link = self.imagine(device, kind, names::vxlan_alias());
+                self.links.push(link);
+            }
+            Change::CreateHeadroom { device } => {
+                let link = self.imagine(device, Kind::Bridge, names::headroom_alias());
                 self.links.push(link);
             }
             Change::CreatePort { port, device, netns, inside, mac, mtu } => {
@@ -222,6 +232,7 @@ impl Observed {
             link_local: None,
             ipv6: true,
             gso_max_size: 0,
+            master: None,
         }
     }
 }

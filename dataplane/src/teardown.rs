@@ -44,7 +44,7 @@ fn devices(report: &mut Report) -> Result<(), NetlinkError> {
     for link in &netlink.links()? {
         let port = match names::owned(link) {
             Some(Owned::Port(port)) => Some(port.to_owned()),
-            Some(Owned::Vxlan | Owned::Unfinished) => None,
+            Some(Owned::Vxlan | Owned::Headroom | Owned::Unfinished) => None,
             None => continue,
         };
         changes.push(Change::RemoveDevice { device: link.name.clone(), ifindex: link.index, port });

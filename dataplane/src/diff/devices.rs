@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use weft_dataplane_abi::programs;
 
+use super::headroom;
 use super::inside::inside;
 use crate::Failure;
 use crate::change::{Change, DeviceSetting, PortSetting};
@@ -52,6 +53,10 @@ fn create(wanted: &Devices, observed: &Observed) -> (Vec<Change>, Vec<Failure>) 
         }
     }
     match create_vxlan(wanted.udp_port, observed) {
+        Ok(made) => changes.extend(made),
+        Err(failure) => failures.push(failure),
+    }
+    match headroom::create(observed) {
         Ok(made) => changes.extend(made),
         Err(failure) => failures.push(failure),
     }
@@ -150,6 +155,10 @@ fn prepare(wanted: &Devices, observed: &Observed) -> Vec<Change> {
             changes.extend(settings(link, port.mtu));
         }
     }
+    if let Some(bridge) = observed.headroom() {
+        changes.extend(settings(bridge, None));
+        changes.extend(headroom::join(bridge, wanted, observed).map(|(link, setting)| set(link, setting)));
+    }
     for (program, ifindex) in wanted.attachments(observed) {
         if let Some(link) = observed.indexed(ifindex).filter(|_| !observed.is_attached(program, ifindex)) {
             let (device, port) = (link.name.clone(), port_of(link));
@@ -246,7 +255,7 @@ fn removals(wanted: &Devices, observed: &Observed) -> Vec<Change> {
         .iter()
         .filter_map(|link| match names::owned(link)? {
             Owned::Port(port) if !wanted.ports.contains_key(port) => Some(remove(link, Some(port))),
-            Owned::Port(_) | Owned::Vxlan | Owned::Unfinished => None,
+            Owned::Port(_) | Owned::Vxlan | Owned::Headroom | Owned::Unfinished => None,
         })
         .collect()
 }
@@ -278,7 +287,7 @@ fn set(link: &Link, setting: DeviceSetting) -> Change {
 fn port_of(link: &Link) -> Option<String> {
     match names::owned(link)? {
         Owned::Port(port) => Some(port.to_owned()),
-        Owned::Vxlan | Owned::Unfinished => None,
+        Owned::Vxlan | Owned::Headroom | Owned::Unfinished => None,
     }
 }
 

@@ -31,11 +31,15 @@ pub(crate) struct Link {
     pub(crate) ipv6: bool,
     /// Frames of at least so many bytes are segmented before they enter it, whatever it offers.
     pub(crate) gso_max_size: u32,
+    /// Index of the bridge, or bond, that it is a port of.
+    pub(crate) master: Option<u32>,
 }
 
 /// What a device is, as far as weft cares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
+    /// A bridge.
+    Bridge,
     /// One end of a pair.
     Veth(Peer),
     /// A VXLAN tunnel.
@@ -126,6 +130,15 @@ impl Netlink {
         ])
     }
 
+    /// Makes a bridge.
+    pub(crate) fn create_bridge(&mut self, name: &str, group: u32) -> Result<(), NetlinkError> {
+        self.create(vec![
+            LinkAttribute::IfName(name.to_owned()),
+            LinkAttribute::Group(group),
+            LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]),
+        ])
+    }
+
     /// Makes a vxlan device that takes its parameters from each packet's metadata.
     pub(crate) fn create_vxlan(
         &mut self,
@@ -211,6 +224,7 @@ impl Link {
             link_local: None,
             ipv6: false,
             gso_max_size: 0,
+            master: None,
         };
         let mut info = Vec::new();
         let mut peer = Peer { index: 0, nsid: None };
@@ -226,6 +240,7 @@ impl Link {
                 LinkAttribute::LinkNetNsId(nsid) => peer.nsid = Some(nsid),
                 LinkAttribute::LinkInfo(parts) => info = parts,
                 LinkAttribute::GsoMaxSize(size) => link.gso_max_size = size,
+                LinkAttribute::Controller(index) => link.master = Some(index).filter(|index| *index != 0),
                 LinkAttribute::AfSpecUnspec(specs) => link.parse_inet6(&specs),
                 _ => {}
             }
@@ -254,6 +269,9 @@ fn kind(info: &[LinkInfo], peer: Peer) -> Kind {
     for part in info {
         if let LinkInfo::Kind(InfoKind::Veth) = part {
             kind = Kind::Veth(peer);
+        }
+        if let LinkInfo::Kind(InfoKind::Bridge) = part {
+            kind = Kind::Bridge;
         }
         if let LinkInfo::Data(InfoData::Vxlan(settings)) = part {
             let port = settings

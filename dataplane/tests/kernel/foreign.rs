@@ -142,19 +142,21 @@ fn a_foreign_device_with_our_name_is_not_touched() {
             report.ports["a"].device.clone()
         };
         Dataplane::teardown(&host.options).await.unwrap();
-        for name in [port_device.as_str(), "weft-vxlan"] {
+        for name in [port_device.as_str(), "weft-vxlan", "weft-headroom"] {
             let veth = LinkVeth::new(name, &format!("p{}", &name[5..])).build();
             host.netlink.link().add(veth).execute().await.unwrap();
         }
         let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         let report = dataplane.reconcile(&desired_with_port(&pod)).await;
         let failures: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
-        assert_eq!(failures.len(), 2, "{failures:#?}");
+        assert_eq!(failures.len(), 3, "{failures:#?}");
         assert!(failures.iter().all(|failure| failure.contains("is not weft's: rename or remove it")));
         drop(dataplane);
         Dataplane::teardown(&host.options).await.unwrap();
         let left = links(&host.netlink).await;
-        assert!(left.contains_key(&port_device) && left.contains_key("weft-vxlan"));
+        assert!(
+            [port_device.as_str(), "weft-vxlan", "weft-headroom"].iter().all(|name| left.contains_key(*name))
+        );
     });
 }
 

@@ -11,6 +11,7 @@
 mod attached;
 mod clsact;
 mod foreign;
+mod headroom;
 mod host;
 mod layouts;
 mod next_hops;

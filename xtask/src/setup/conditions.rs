@@ -102,6 +102,7 @@ fn judge(trials: &Trials) -> Vec<Condition> {
         ),
         ("veth devices", trials.veth, "`modprobe veth` on the host, or a kernel with CONFIG_VETH"),
         ("vxlan devices", trials.vxlan, "`modprobe vxlan` on the host, or a kernel with CONFIG_VXLAN"),
+        ("bridges", trials.bridge, "`modprobe bridge` on the host, or a kernel with CONFIG_BRIDGE"),
     ]
     .map(|(name, answer, remedy)| {
         let outcome = match answer {
@@ -124,7 +125,7 @@ mod tests {
     use super::*;
 
     const YES: Answer = Some(Ok(()));
-    const GOOD: Trials = Trials { load: YES, namespace: YES, hook: YES, veth: YES, vxlan: YES };
+    const GOOD: Trials = Trials { load: YES, namespace: YES, hook: YES, veth: YES, vxlan: YES, bridge: YES };
 
     #[test]
     fn a_capable_kernel_gets_no_complaint() {

@@ -24,6 +24,8 @@ pub(crate) struct Trials {
     pub(crate) veth: Answer,
     /// To the making of a vxlan device.
     pub(crate) vxlan: Answer,
+    /// To the making of a bridge.
+    pub(crate) bridge: Answer,
 }
 
 /// Tries everything.
@@ -43,6 +45,7 @@ fn in_new_namespace() -> Trials {
         hook: namespace.ok().and(program.ok()).map(|program| attach(&program).or_else(|_| make_clsact())),
         veth: device("veth", &[]),
         vxlan: device("vxlan", &attribute(IFLA_VXLAN_COLLECT_METADATA, &[1])),
+        bridge: device("bridge", &[]),
     }
 }
 

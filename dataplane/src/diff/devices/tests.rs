@@ -27,11 +27,17 @@ fn link(index: u32, name: &str, kind: Kind, alias: Option<&str>) -> Link {
         link_local: None,
         ipv6: false,
         gso_max_size: 65_500,
+        master: Some(4),
     }
 }
 
+fn headroom() -> Link {
+    let link = link(4, names::HEADROOM, Kind::Bridge, Some(&names::headroom_alias()));
+    Link { up: false, master: None, ..link }
+}
+
 fn underlay() -> Link {
-    Link { mtu: 1500, ..link(1, "under0", Kind::Other, None) }
+    Link { mtu: 1500, master: None, ..link(1, "under0", Kind::Other, None) }
 }
 
 fn vxlan() -> Link {
@@ -81,7 +87,7 @@ fn neighbour(protocol: u8, managed: bool) -> Neighbour {
 fn settled() -> Observed {
     let namespace = Namespace { nsid: Some(0), links: vec![far_end()], ..Namespace::default() };
     Observed {
-        links: vec![underlay(), vxlan(), host_end()],
+        links: vec![underlay(), vxlan(), host_end(), headroom()],
         attachments: vec![
             attachment(programs::FROM_UNDERLAY, 1),
             attachment(programs::FROM_VXLAN, 2),
@@ -141,10 +147,14 @@ fn an_empty_host_gets_everything_once() {
     let host_end = names::host_end("a");
     let expected = [
         "create device weft-vxlan for VXLAN on UDP port 4789".to_owned(),
+        "create bridge weft-headroom for headroom".to_owned(),
         create(),
         "device weft-vxlan: keep the host's IPv6 off it".to_owned(),
         "device weft-vxlan: set MTU 65000".to_owned(),
         format!("device {host_end}: keep the host's IPv6 off it"),
+        "device weft-headroom: keep the host's IPv6 off it".to_owned(),
+        "device weft-vxlan: have the kernel leave headroom in what comes through it".to_owned(),
+        format!("device {host_end}: have the kernel leave headroom in what comes through it"),
         format!("attach program from_pod to device {host_end}"),
         "attach program from_underlay to device under0".to_owned(),
         "attach program from_vxlan to device weft-vxlan".to_owned(),
@@ -178,7 +188,7 @@ fn one_port_of_a_namespace_gets_the_default_route_of_a_family() {
         port.host_end = names::host_end(name);
     }
     let wanted = Devices { ports, ..wanted() };
-    let mut observed = Observed { links: vec![underlay(), vxlan()], ..settled() };
+    let mut observed = Observed { links: vec![underlay(), vxlan(), headroom()], ..settled() };
     for netns in [NETNS, "/run/netns/c"] {
         observed.namespaces.insert(PathBuf::from(netns), Ok(Namespace::default()));
     }
@@ -197,6 +207,7 @@ fn one_port_of_a_namespace_gets_the_default_route_of_a_family() {
 fn a_misplaced_port_is_made_anew() {
     let elsewhere = Observed {
         links: vec![
+            headroom(),
             underlay(),
             vxlan(),
             Link { kind: Kind::Veth(Peer { index: 30, nsid: Some(5) }), ..host_end() },
@@ -253,7 +264,7 @@ fn a_device_that_could_not_be_removed_keeps_its_program() {
     let (removals, _) = devices(Stage::Remove, &nothing, &settled());
     assert_eq!(removals.len(), 1);
     assert_eq!(devices(Stage::Detach, &nothing, &settled()).0, []);
-    let gone = Observed { links: vec![underlay(), vxlan()], ..settled() };
+    let gone = Observed { links: vec![underlay(), vxlan(), headroom()], ..settled() };
     let detach = Change::Detach { program: programs::FROM_POD, ifindex: 3 };
     assert_eq!(devices(Stage::Detach, &nothing, &gone).0, [detach]);
 }
@@ -274,7 +285,7 @@ fn another_underlay_takes_the_program_along() {
 fn an_underlay_that_is_missing_leaves_the_program_where_it_is() {
     let missing = Devices { underlay: None, ..wanted() };
     assert_eq!(devices(Stage::Detach, &missing, &settled()).0, []);
-    let gone = Observed { links: vec![vxlan(), host_end()], ..settled() };
+    let gone = Observed { links: vec![vxlan(), host_end(), headroom()], ..settled() };
     let detach = Change::Detach { program: programs::FROM_UNDERLAY, ifindex: 1 };
     assert_eq!(devices(Stage::Detach, &missing, &gone).0, [detach]);
 }
@@ -326,4 +337,38 @@ fn xdp_is_not_detached_with_the_rest() {
     let mut observed = settled();
     observed.attachments.push(attachment(programs::XDP_GUARD, 1));
     assert_eq!(changes(Stage::Detach, &observed), [""; 0]);
+}
+
+#[test]
+fn the_bridge_for_headroom_is_down_and_has_as_many_ports_as_it_can() {
+    let up = Link { up: true, ..headroom() };
+    let observed = Observed { links: vec![underlay(), vxlan(), host_end(), up], ..settled() };
+    assert_eq!(
+        changes(Stage::Prepare, &observed),
+        ["device weft-headroom: bring down, because it is to carry nothing"]
+    );
+    // Somebody took a port out of it.
+    let out = Link { master: Some(9), ..host_end() };
+    let members =
+        |count: u32| (100..100 + count).map(|index| Link { index, name: "x".to_owned(), ..host_end() });
+    let mut links = vec![underlay(), vxlan(), headroom(), out.clone()];
+    let observed = Observed { links: links.clone(), ..settled() };
+    let joined = [format!("device {}: have the kernel leave headroom in what comes through it", out.name)];
+    assert_eq!(changes(Stage::Prepare, &observed), joined);
+    links.extend(members(1022));
+    let observed = Observed { links: links.clone(), ..settled() };
+    assert_eq!(changes(Stage::Prepare, &observed), joined);
+    links.extend(members(1));
+    let full = Observed { links, ..settled() };
+    assert!(changes(Stage::Prepare, &full).is_empty());
+}
+
+#[test]
+fn a_foreign_device_with_the_name_of_the_bridge_is_left() {
+    let foreign = Link { alias: None, ..headroom() };
+    let observed = Observed { links: vec![underlay(), vxlan(), host_end(), foreign], ..settled() };
+    let (changes, failures) = devices(Stage::Create, &wanted(), &observed);
+    assert_eq!(changes, []);
+    let [failure] = failures.as_slice() else { panic!("{failures:?}") };
+    assert_eq!(failure.object, "device weft-headroom");
 }

@@ -35,6 +35,7 @@ fn link(name: &str, index: u32) -> Link {
         link_local: Some(In6AddrGenMode::Eui64),
         ipv6: true,
         gso_max_size: 65_500,
+        master: None,
     }
 }
 

@@ -56,6 +56,7 @@ fn observed(mtu: u32) -> Observed {
         link_local: None,
         ipv6: false,
         gso_max_size: 0,
+        master: None,
     };
     let addresses = BTreeSet::from(["192.0.2.1".parse().unwrap()]);
     Observed { links: vec![underlay], addresses, ..Observed::default() }

@@ -42,6 +42,7 @@ fn eth0() -> Link {
         link_local: None,
         ipv6: false,
         gso_max_size: 0,
+        master: None,
     }
 }
 

@@ -18,6 +18,7 @@ fn link(kind: Kind) -> Link {
         link_local: None,
         ipv6: false,
         gso_max_size: 0,
+        master: None,
     }
 }
 
