@@ -18,6 +18,7 @@ mod icmp_errors;
 mod ipv6_underlay;
 mod load;
 mod neighbour_discovery;
+mod program_log;
 mod reasons;
 mod underlay_mtu;
 mod world;
