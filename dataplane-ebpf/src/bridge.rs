@@ -88,13 +88,13 @@ pub fn receive(skb: &mut Skb, subnet: &Subnet) -> Verdict {
         return deliver(skb, subnet, receivers, DropReason::NeighbourNoise);
     }
     let version = Version::of(ethertype)?;
+    let len = skb.len();
+    ip::destination(&skb.packet(), 0, len, version, subnet.network)?;
     if version == Version::V6 && neighbour_discovery::is_message(skb, 0)? {
         let receivers = neighbour_discovery::receive(skb, subnet, to)?;
         return deliver(skb, subnet, receivers, DropReason::NeighbourNoise);
     }
-    let len = skb.len();
     let packet = skb.packet();
-    ip::destination(&packet, 0, len, version, subnet.network)?;
     check_group(&packet, version)?;
     let source = match version {
         Version::V4 => IpKey::ipv4(subnet.network, ip::ipv4(&packet, 0)?.source),

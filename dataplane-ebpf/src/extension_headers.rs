@@ -59,7 +59,7 @@ pub fn transport(packet: &Packet<'_>, frame: usize) -> Result<Option<(u8, usize)
         };
         next = following;
     }
-    Err(DropReason::ExtensionHeaders)
+    if is_extension(next) { Err(DropReason::ExtensionHeaders) } else { Ok(Some((next, at))) }
 }
 
 #[inline(always)]

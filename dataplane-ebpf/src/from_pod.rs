@@ -55,13 +55,13 @@ fn packet(mut skb: Skb, endpoint: &Endpoint) -> Verdict {
         return bridge::send(skb, host, endpoint, mac, neighbours);
     }
     let version = Version::of(ethernet.ethertype)?;
+    let len = skb.len();
+    let destination = ip::destination(&skb.packet(), 0, len, version, endpoint.network())?;
     if version == Version::V6 && neighbour_discovery::is_message(skb, 0)? {
         let neighbours = neighbour_discovery::answer(skb, endpoint, mac)?;
         return bridge::send(skb, host, endpoint, mac, neighbours);
     }
-    let len = skb.len();
     let packet = skb.packet();
-    let destination = ip::destination(&packet, 0, len, version, endpoint.network())?;
     let multicast = mac[0] & 1 != 0;
     // Before the source is looked at: group reports and DHCP have none yet, which is no spoofing.
     if multicast {

@@ -15,6 +15,9 @@ const ECHO_REQUEST: u8 = 8;
 const ECHO_REQUEST_V6: u8 = 128;
 const ECHO_REPLY_V6: u8 = 129;
 
+/// Bytes of an echo request without data.
+const ECHO_LEN: usize = 8;
+
 /// What the gateway's answers start with.
 const TTL: u8 = 64;
 
@@ -46,6 +49,9 @@ fn answer_ipv4(packet: &mut Packet<'_>) -> Result<(), DropReason> {
     if ip.protocol != protocol::ICMP || ip.version_ihl != 0x45 || ip.is_fragment() {
         return Err(DropReason::NotForGateway);
     }
+    if (u16::from_be_bytes(ip.total_length) as usize) < IPV4_LEN + ECHO_LEN {
+        return Err(DropReason::Malformed);
+    }
     let (source, destination) = (ip.source, ip.destination);
     let old = u16::from_be_bytes([ip.ttl, ip.protocol]);
     let icmp = packet.get_mut::<Icmp>(ETHERNET_LEN + IPV4_LEN)?;
@@ -64,8 +70,12 @@ fn answer_ipv4(packet: &mut Packet<'_>) -> Result<(), DropReason> {
 
 #[inline(always)]
 fn answer_ipv6(packet: &mut Packet<'_>) -> Result<(), DropReason> {
-    if packet.get::<Ipv6>(ETHERNET_LEN)?.next_header != protocol::ICMPV6 {
+    let ip = packet.get::<Ipv6>(ETHERNET_LEN)?;
+    if ip.next_header != protocol::ICMPV6 {
         return Err(DropReason::NotForGateway);
+    }
+    if (u16::from_be_bytes(ip.payload_length) as usize) < ECHO_LEN {
+        return Err(DropReason::Malformed);
     }
     let icmp = packet.get_mut::<Icmp>(ETHERNET_LEN + IPV6_LEN)?;
     if icmp.kind != ECHO_REQUEST_V6 || icmp.code != 0 {

@@ -3,7 +3,7 @@
 use weft_dataplane_abi::{DropReason, IpKey, VtepAddr};
 
 use crate::headers::{
-    ETHERNET_LEN, Ethernet, IPV4_LEN, IPV6_LEN, Ipv4, Ipv6, OUTER_IPV4_LEN, OUTER_IPV6_LEN, ethertype,
+    ETHERNET_LEN, Ethernet, IPV6_LEN, Ipv4, Ipv6, OUTER_IPV4_LEN, OUTER_IPV6_LEN, ethertype,
 };
 use crate::packet::Packet;
 
@@ -65,7 +65,7 @@ pub fn destination(
         Version::V4 => {
             let ip = ipv4(packet, frame)?;
             let total = u16::from_be_bytes(ip.total_length) as usize;
-            if total < IPV4_LEN || total > available {
+            if total < ip.header_len() || total > available {
                 return Err(DropReason::Malformed);
             }
             Ok(IpKey::ipv4(network, ip.destination))

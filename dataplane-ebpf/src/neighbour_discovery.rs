@@ -143,6 +143,10 @@ fn solicited(packet: &Packet<'_>, endpoint: &Endpoint, to: [u8; 6]) -> Result<As
         // A router solicitation without options is shorter.
         Err(_) => return Err(DropReason::NeighbourNoise),
     };
+    // Nor is it one if only the frame is that long (RFC 4861 section 7.1).
+    if u16::from_be_bytes(ip.payload_length) < size_of::<Message>() as u16 {
+        return Err(DropReason::NeighbourNoise);
+    }
     if message.kind == ADVERTISEMENT && !endpoint.owns_ipv6(message.target) {
         return Err(DropReason::SpoofedIp);
     }

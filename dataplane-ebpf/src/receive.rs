@@ -80,15 +80,16 @@ pub fn judge(
         return Ok(Judged::Bridged(subnet));
     }
     let version = Version::of(ethernet.ethertype)?;
+    if !routed && mac[0] & 1 != 0 {
+        return Ok(Judged::Bridged(subnet));
+    }
+    let destination = ip::destination(&packet, frame, len, version, entry.network())?;
     // Routed, neighbour discovery has lost the hop limit of 255 that makes it count.
-    if !routed
-        && (mac[0] & 1 != 0 || (version == Version::V6 && neighbour_discovery::is_message(buffer, frame)?))
-    {
+    if !routed && version == Version::V6 && neighbour_discovery::is_message(buffer, frame)? {
         return Ok(Judged::Bridged(subnet));
     }
     let packet = &buffer.packet();
     let ethernet = packet.get::<Ethernet>(frame)?;
-    let destination = ip::destination(packet, frame, len, version, entry.network())?;
     let next_hop = if routed {
         if ethernet.destination != host.router_mac() {
             return Err(DropReason::NotRouterMac);
@@ -146,9 +147,13 @@ fn expired(skb: &mut Skb, host: &HostConfig, received: &Received) -> Verdict {
     let macs = Macs { destination: back.mac(), source: host.router_mac() };
     let place = if skb.ifindex() == host.vxlan_ifindex() { Place::Vxlan } else { Place::Underlay };
     events::tell_skb(skb, place, 0, reason);
-    icmp_error::turn_into(skb, host, endpoint, received.version, macs, Refusal::TimeExceeded)?;
-    match encapsulate(skb, host, back, received.version, back.mac(), host.router_mac(), false)? {
-        Action::Transmit { ifindex } => Ok(Action::Answer { reason, ifindex }),
-        _ => Err(reason),
+    let refusal = Refusal::TimeExceeded;
+    // Whyever its sender is not told, the packet was out of hops, and that has been told here.
+    if icmp_error::turn_into(skb, host, endpoint, received.version, macs, refusal).is_err() {
+        return Ok(Action::Unanswered { reason });
+    }
+    match encapsulate(skb, host, back, received.version, back.mac(), host.router_mac(), false) {
+        Ok(Action::Transmit { ifindex }) => Ok(Action::Answer { reason, ifindex }),
+        _ => Ok(Action::Unanswered { reason }),
     }
 }

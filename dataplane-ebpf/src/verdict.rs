@@ -58,7 +58,8 @@ pub fn execute(skb: &Skb, place: Place, slot: u32, len: u32, verdict: Verdict) -
         Ok(Action::Answer { reason, ifindex }) => {
             // Told while the packet still was what was dropped.
             counters::drop(slot, reason);
-            if ifindex == skb.ifindex() {
+            // What goes back through a tunnel is for no port of this host.
+            if slot != 0 {
                 counters::to_port(slot, skb.len());
             }
             skb.redirect(ifindex)

@@ -41,7 +41,7 @@ pub fn ours(
     };
     // A tagged frame has another EtherType. One for another station is nobody's here, or a device's above this one.
     let Some(version) = decapsulate::ours(&packet, host) else { return Ok(None) };
-    if !maps::underlay(ifindex).is_some_and(|device| device.mac() == ethernet.destination) {
+    if maps::underlay(ifindex).is_none_or(|device| device.mac() != ethernet.destination) {
         return Ok(None);
     }
     // Each on its own, so that all offsets are constants.

@@ -30,6 +30,14 @@ impl Dice {
         format!("{SEED}={}", self.seed)
     }
 
+    /// Dice of their own for the `number`th of many things, so that each of them can be had alone.
+    #[must_use]
+    pub fn of(&self, number: u64) -> Self {
+        let mixed =
+            (self.seed ^ number.wrapping_mul(0xd134_2543_de82_ef95)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        Self { seed: self.seed, state: (mixed ^ mixed >> 29) | 1 }
+    }
+
     /// A number below `limit`, which must not be 0.
     pub fn below(&mut self, limit: u64) -> u64 {
         self.state ^= self.state >> 12;

@@ -11,16 +11,17 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::{Arc, Mutex};
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
-use aya::maps::{Array, HashMap, MapData, PerCpuArray, RingBuf};
+use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::{SchedClassifier, TestRun, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
-use aya_log::EbpfLogger;
 use weft_dataplane_abi as abi;
 use weft_dataplane_abi::{DropReason, IpKey, MacKey, NextHop, PortCounters, VniEntry, VtepVniKey};
 use weft_vxlan::{MacAddr, UDP_PORT, Vni, Vtep};
+
+use crate::program_log::ProgramLog;
 
 /// The kernel's verdicts (`linux/pkt_cls.h`).
 /// All programs and maps.
@@ -93,35 +94,6 @@ pub struct World {
     vtep: fn(u8) -> Vtep,
 }
 
-/// What the programs log.
-pub struct ProgramLog {
-    log: EbpfLogger<Lines>,
-    lines: Lines,
-}
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
-
-impl log::Log for Lines {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        self.0.lock().unwrap().push(format!("{} {}", record.level(), record.args()));
-    }
-
-    fn flush(&self) {}
-}
-
-impl ProgramLog {
-    /// The lines since the last call.
-    pub fn lines(&mut self) -> Vec<String> {
-        self.log.flush();
-        std::mem::take(&mut *self.lines.0.lock().unwrap())
-    }
-}
-
 /// What became of a packet.
 pub struct Outcome {
     pub verdict: i32,
@@ -131,7 +103,7 @@ pub struct Outcome {
 /// Map types ask for plain old data.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-struct Raw<T>(T);
+pub struct Raw<T>(T);
 // SAFETY: the ABI's types have no padding and no invalid bit patterns: zerocopy derives it for each.
 unsafe impl<T: Copy + zerocopy::FromBytes + zerocopy::IntoBytes + 'static> aya::Pod for Raw<T> {}
 
@@ -148,15 +120,20 @@ impl World {
         Self::load_over(vtep6)
     }
 
-    #[expect(clippy::print_stdout, reason = "a skipped test says so")]
     fn load_over(vtep: fn(u8) -> Vtep) -> Option<Self> {
+        Self::load_filled(vtep, Self::fill)
+    }
+
+    /// The programs with other things in their maps, and VTEPs of these addresses.
+    #[expect(clippy::print_stdout, reason = "a skipped test says so")]
+    pub fn load_filled(vtep: fn(u8) -> Vtep, fill: impl FnOnce(&mut Self)) -> Option<Self> {
         let mut loader = EbpfLoader::new();
         // Room for a subnet with as many hosts as can be.
         loader.map_max_entries(abi::maps::FLOOD, 4096).map_max_entries(abi::maps::VTEPS, 4096);
         match loader.load(OBJECT) {
             Ok(ebpf) => {
                 let mut world = Self { ebpf, vtep };
-                world.fill();
+                fill(&mut world);
                 for name in abi::programs::ALL.into_iter().chain([abi::programs::GUARD]) {
                     world.program(name).load().unwrap_or_else(|error| panic!("{name}: {error:?}"));
                 }
@@ -178,14 +155,19 @@ impl World {
     #[track_caller]
     pub fn decapsulated(&mut self, frame: &[u8], inner: &[u8]) -> Option<Outcome> {
         let outcome = self.run(abi::programs::FROM_UNDERLAY, frame);
-        let release = nix::sys::utsname::uname().unwrap().release().to_str().unwrap().to_owned();
-        let mut numbers =
-            release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse::<u32>().unwrap_or(0));
-        if inner[12..14] == [0x08, 0x00] || (numbers.next(), numbers.next()) >= (Some(6), Some(3)) {
+        if inner[12..14] == [0x08, 0x00] || Self::unwraps_other_family() {
             return Some(outcome);
         }
         assert_eq!((outcome.verdict, &*outcome.frame), (PASS, frame));
         None
+    }
+
+    /// Whether the kernel takes outer headers off packets of the other family: from 6.3 on.
+    pub fn unwraps_other_family() -> bool {
+        let release = nix::sys::utsname::uname().unwrap().release().to_str().unwrap().to_owned();
+        let mut numbers =
+            release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse::<u32>().unwrap_or(0));
+        (numbers.next(), numbers.next()) >= (Some(6), Some(3))
     }
 
     /// Runs a program on a frame.
@@ -298,12 +280,7 @@ impl World {
     fn limit_icmp_errors(&mut self, rate: u32) {
         let other = abi::Rate::per_second(1000);
         let icmp_errors = abi::Rate::per_second(rate);
-        let limits = abi::Limits { floods: other, icmp_errors, drop_events: other };
-        let host =
-            abi::HostConfig::new((self.vtep)(1), UDP_PORT, VXLAN_IFINDEX, ROUTER_MAC, GATEWAY_MAC, limits);
-        let mut array: Array<_, Raw<abi::HostConfig>> =
-            Array::try_from(self.ebpf.map_mut(abi::maps::HOST).unwrap()).unwrap();
-        array.set(0, Raw(host), 0).unwrap();
+        self.limit(abi::Limits { floods: other, icmp_errors, drop_events: other });
     }
 
     /// Makes loopback somebody else's, or nobody's.
@@ -332,8 +309,7 @@ impl World {
 
     /// What the programs have logged, and log from now on. To be asked for once.
     pub fn log(&mut self) -> ProgramLog {
-        let lines = Lines::default();
-        ProgramLog { log: EbpfLogger::init_with_logger(&mut self.ebpf, lines.clone()).unwrap(), lines }
+        ProgramLog::of(&mut self.ebpf)
     }
 
     /// Sets how many drops of a port may be told in a second.
@@ -357,8 +333,14 @@ impl World {
         }
     }
 
-    fn limit(&mut self, limits: abi::Limits) {
-        let host = abi::HostConfig::new(vtep(1), UDP_PORT, VXLAN_IFINDEX, ROUTER_MAC, GATEWAY_MAC, limits);
+    /// Sets what each port may cause.
+    pub fn limit(&mut self, limits: abi::Limits) {
+        let own = (self.vtep)(1);
+        let host = abi::HostConfig::new(own, UDP_PORT, VXLAN_IFINDEX, ROUTER_MAC, GATEWAY_MAC, limits);
+        self.put_host(host);
+    }
+
+    fn put_host(&mut self, host: abi::HostConfig) {
         let mut array: Array<_, Raw<abi::HostConfig>> =
             Array::try_from(self.ebpf.map_mut(abi::maps::HOST).unwrap()).unwrap();
         array.set(0, Raw(host), 0).unwrap();
@@ -366,9 +348,7 @@ impl World {
 
     /// Makes the host as it is before the daemon has configured it.
     pub fn forget_host(&mut self) {
-        let mut array: Array<_, Raw<abi::HostConfig>> =
-            Array::try_from(self.ebpf.map_mut(abi::maps::HOST).unwrap()).unwrap();
-        array.set(0, Raw(zerocopy::FromZeros::new_zeroed()), 0).unwrap();
+        self.put_host(zerocopy::FromZeros::new_zeroed());
     }
 
     /// Takes the way to a VTEP away, and leaves the routes to it.
@@ -389,7 +369,8 @@ impl World {
         HashMap::try_from(self.ebpf.map_mut(name).unwrap()).unwrap()
     }
 
-    fn put<K, V>(&mut self, name: &str, key: K, value: V)
+    /// Writes an entry of a hash map.
+    pub fn put<K, V>(&mut self, name: &str, key: K, value: V)
     where
         Raw<K>: aya::Pod,
         Raw<V>: aya::Pod,
@@ -414,7 +395,7 @@ impl World {
         let vtep = self.vtep;
         let resolved = |last: u8| {
             let sum = partial_sum(vtep(1), vtep(last));
-            abi::VtepEntry::resolved([abi::Uplink::new(9, UNDERLAY_MAC, NEXT_HOP_MAC); 8], 1500, sum)
+            abi::VtepEntry::resolved([abi::Uplink::new(LOOPBACK, UNDERLAY_MAC, NEXT_HOP_MAC); 8], 1500, sum)
         };
         for last in [2, 3, 5] {
             self.put(abi::maps::VTEPS, abi::VtepAddr::new((self.vtep)(last)), resolved(last));
@@ -440,16 +421,28 @@ impl World {
         self.remote(red, vni(101), 4, FRANK);
         self.remote(blue, vni(201), 5, CAROL);
         for (prefix, bits) in [("10.9.0.0", 16), ("fd00:9::", 48)] {
-            let key = Key::new(IpKey::SCOPE_BITS + bits, Raw(IpKey::new(red, prefix.parse().unwrap())));
-            let mut trie: LpmTrie<_, Raw<IpKey>, Raw<NextHop>> =
-                LpmTrie::try_from(self.ebpf.map_mut(abi::maps::PREFIXES).unwrap()).unwrap();
-            trie.insert(
-                &key,
-                Raw(NextHop::remote((self.vtep)(3), red, (self.vtep)(3).default_router_mac())),
-                0,
-            )
-            .unwrap();
+            let next_hop = NextHop::remote((self.vtep)(3), red, (self.vtep)(3).default_router_mac());
+            self.put_prefix(IpKey::new(red, prefix.parse().unwrap()), bits, next_hop);
         }
+    }
+
+    /// Writes the route to a prefix of so many bits.
+    pub fn put_prefix(&mut self, prefix: IpKey, bits: u32, next_hop: NextHop) {
+        let mut trie: LpmTrie<_, Raw<IpKey>, Raw<NextHop>> =
+            LpmTrie::try_from(self.ebpf.map_mut(abi::maps::PREFIXES).unwrap()).unwrap();
+        trie.insert(&Key::new(IpKey::SCOPE_BITS + bits, Raw(prefix)), Raw(next_hop), 0).unwrap();
+    }
+
+    /// A loaded program, to be run without this harness.
+    pub fn program_fd(&self, name: &str) -> BorrowedFd<'_> {
+        let program = self.ebpf.program(name).unwrap();
+        program.fd().unwrap().as_fd()
+    }
+
+    /// A map, to be read without it.
+    pub fn map_fd(&self, name: &str) -> BorrowedFd<'_> {
+        let Map::PerCpuArray(data) = self.ebpf.map(name).unwrap() else { panic!("{name} is not per CPU") };
+        data.fd().as_fd()
     }
 
     fn local(&mut self, network: Vni, subnet: Vni, ifindex: u32, slot: u32, station: Station) {
@@ -488,7 +481,7 @@ impl World {
 }
 
 /// One's complement sum of the outer IPv4 header without its length and checksum.
-fn partial_sum(from: Vtep, to: Vtep) -> u16 {
+pub fn partial_sum(from: Vtep, to: Vtep) -> u16 {
     // IPv6 has no header checksum.
     let (IpAddr::V4(from), IpAddr::V4(to)) = (from.address(), to.address()) else { return 0 };
     let header = etherparse::Ipv4Header {
