@@ -12,8 +12,9 @@ use crate::skb::Skb;
 use crate::verdict::{Action, Verdict, execute};
 use crate::{arp, bridge, endpoint, events, gateway, icmp_error, maps, neighbour_discovery, route, ttl};
 
-/// All headers that any stage here looks at: up to the end of a neighbour solicitation with one option.
-const HEADERS: u32 = (ETHERNET_LEN + IPV6_LEN + 32) as u32;
+/// The headers of every packet. A stage that looks further asks for more: what is asked for here is linear in a TCP
+/// packet of either family, whose payload is not, and asking for a byte of that costs a copy of the packet's head.
+const HEADERS: u32 = (ETHERNET_LEN + IPV6_LEN) as u32;
 
 /// The program: finds the endpoint, and counts for its port whatever becomes of the packet.
 #[inline(always)]

@@ -10,8 +10,8 @@ use crate::skb::Skb;
 use crate::verdict::{Verdict, execute};
 use crate::{bridge, maps, receive};
 
-/// All headers that any stage here looks at: up to the end of a neighbour solicitation with one option.
-const HEADERS: u32 = (ETHERNET_LEN + IPV6_LEN + 32) as u32;
+/// The headers of every packet; a stage that looks further asks for more, as in from_pod.
+const HEADERS: u32 = (ETHERNET_LEN + IPV6_LEN) as u32;
 
 /// The program.
 #[inline(always)]

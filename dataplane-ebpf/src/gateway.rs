@@ -25,6 +25,7 @@ const TTL: u8 = 64;
 /// traceroute to the gateway ends by that.
 #[inline(always)]
 pub fn answer(skb: &mut Skb, host: &HostConfig, version: Version) -> Verdict {
+    skb.pull((ETHERNET_LEN + IPV6_LEN + ECHO_LEN) as u32)?;
     let mut packet = skb.packet();
     let transport = match version {
         Version::V4 => packet.get::<Ipv4>(ETHERNET_LEN)?.protocol,

@@ -25,6 +25,8 @@ const TARGET_LINK_LAYER: u8 = 2;
 
 const ICMP: usize = ETHERNET_LEN + IPV6_LEN;
 const OPTION: usize = ICMP + size_of::<Message>();
+/// Up to where a message is looked at.
+const END: usize = OPTION + size_of::<LinkLayerOption>();
 /// Frame of an advertisement with its one option.
 const ADVERTISEMENT_LEN: u32 = (OPTION + size_of::<LinkLayerOption>()) as u32;
 
@@ -66,7 +68,9 @@ unsafe impl Wire for LinkLayerOption {}
 pub fn is_message(buffer: &mut impl Buffer, frame: usize) -> Result<bool, DropReason> {
     let packet = buffer.packet();
     if packet.get::<Ipv6>(frame + ETHERNET_LEN)?.next_header == protocol::ICMPV6 {
-        return Ok(is_kind(&packet, frame + ICMP));
+        // What is not in reach would pass for something else.
+        buffer.pull((frame + END) as u32)?;
+        return Ok(is_kind(&buffer.packet(), frame + ICMP));
     }
     if extension_headers::follow(&packet, frame) {
         buffer.pull(extension_headers::REACH)?;
