@@ -30,5 +30,5 @@ mod two_data_centres;
 mod two_hosts;
 mod two_nics;
 mod underlay_mtu;
-mod xdp;
 mod witness;
+mod xdp;
