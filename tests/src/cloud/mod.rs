@@ -21,6 +21,10 @@ pub use pod::{POD_DEVICE, Pod};
 pub use uncounted::Uncounted;
 pub use watch::Watch;
 
+/// The host's end of weftd's own port, from which it tests the ways to other hosts. It goes with the process, and comes
+/// with the next under another index.
+pub const SELF_TEST: &str = "weft6b71a893c80";
+
 /// Hosts with weftd, and the pods on them.
 #[derive(Debug)]
 pub struct Cloud<'lab> {
