@@ -9,8 +9,7 @@
 //! checksum was left to the device as it lies in memory, and takes it back as one that is finished: the receiver finds
 //! the checksum wrong. Super-packets, which no wire carries, are lost.
 
-use std::io::ErrorKind;
-use std::mem::MaybeUninit;
+use std::io::{ErrorKind, Read as _};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -109,22 +108,20 @@ fn open(middle: &Namespace, device: &str) -> Result<Socket> {
 }
 
 fn carry(sockets: &[Socket; 2], shared: &Shared) -> Result<()> {
-    let mut frame = vec![MaybeUninit::uninit(); FRAME];
+    let mut frame = vec![0; FRAME];
     let [a, b] = sockets;
     while !shared.stop.load(Ordering::Relaxed) {
         let mut waiting = sockets.each_ref().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN));
         poll(&mut waiting, LOOK)?;
-        for (from, to) in [(a, b), (b, a)] {
+        for (mut from, to) in [(a, b), (b, a)] {
             loop {
-                let length = match from.recv(&mut frame) {
+                let length = match from.read(&mut frame) {
                     Ok(length) => length,
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                     Err(error) => return Err(error.into()),
                 };
                 ensure!(length < FRAME, "a frame of more than {FRAME} bytes");
-                // SAFETY: the kernel has written so many bytes.
-                let bytes = unsafe { frame.get_unchecked(..length).assume_init_ref() };
-                if send(to, bytes)? {
+                if send(to, frame.get(..length).unwrap_or_default())? {
                     shared.carried.fetch_add(1, Ordering::Relaxed);
                 }
             }

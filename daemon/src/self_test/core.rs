@@ -177,16 +177,18 @@ impl Core {
             }
             let Some(host) = self.hosts.get_mut(&vtep) else { continue };
             host.resolved = resolved;
-            match host.state {
-                State::Waiting => self.schedule(vtep, Some(now)),
-                State::Asked if self.applied.contains(&vtep) => self.schedule(vtep, Some(now)),
-                State::Asked
-                | State::Testing(_)
+            let may_begin = match host.state {
+                State::Waiting => true,
+                State::Asked => self.applied.contains(&vtep),
+                State::Testing(_)
                 | State::Unanswered
                 | State::Good
                 | State::Verifying(_)
                 | State::Verified
-                | State::Unverified => {}
+                | State::Unverified => false,
+            };
+            if may_begin {
+                self.schedule(vtep, Some(now));
             }
         }
     }
@@ -194,19 +196,10 @@ impl Core {
     /// An answer came from `from`.
     pub fn handle_answer(&mut self, now: Instant, from: Ipv6Addr, answer: Probe) {
         let Some(&vtep) = self.by_address.get(&from) else { return };
-        let whole = match self.hosts.get_mut(&vtep).map(|host| &mut host.state) {
-            Some(State::Testing(trial) | State::Verifying(trial)) => trial.handle_answer(answer),
-            Some(
-                State::Waiting
-                | State::Unanswered
-                | State::Good
-                | State::Asked
-                | State::Verified
-                | State::Unverified,
-            )
-            | None => false,
-        };
-        if whole {
+        let Some(host) = self.hosts.get_mut(&vtep) else { return };
+        if let State::Testing(trial) | State::Verifying(trial) = &mut host.state
+            && trial.handle_answer(answer)
+        {
             self.schedule(vtep, Some(now));
         }
     }
@@ -215,21 +208,12 @@ impl Core {
     pub fn handle_request(&mut self, now: Instant, from: Ipv6Addr) {
         let Some(&vtep) = self.by_address.get(&from) else { return };
         let Some(host) = self.hosts.get_mut(&vtep) else { return };
-        match host.state {
-            State::Unanswered | State::Unverified => {
-                // Not faster than one who never answers is asked at first.
-                let at = now + FIRST_PAUSE;
-                host.pause = FIRST_PAUSE;
-                if host.due.is_none_or(|due| at < due) {
-                    self.schedule(vtep, Some(at));
-                }
-            }
-            State::Waiting
-            | State::Testing(_)
-            | State::Good
-            | State::Asked
-            | State::Verifying(_)
-            | State::Verified => {}
+        // Not faster than one who never answers is asked at first.
+        let at = now + FIRST_PAUSE;
+        if matches!(host.state, State::Unanswered | State::Unverified) && host.due.is_none_or(|due| at < due)
+        {
+            host.pause = FIRST_PAUSE;
+            self.schedule(vtep, Some(at));
         }
     }
 
@@ -313,16 +297,9 @@ impl Core {
     /// What is known of every host.
     #[must_use]
     pub fn findings(&self) -> BTreeMap<Vtep, Finding> {
-        let finding = |(vtep, host): (&Vtep, &Host)| match host.state {
-            State::Waiting if !self.is_possible(*vtep) => (*vtep, Finding::NotTested(Reason::NoWay)),
-            State::Waiting
-            | State::Testing(_)
-            | State::Unanswered
-            | State::Good
-            | State::Asked
-            | State::Verifying(_)
-            | State::Verified
-            | State::Unverified => (*vtep, host.finding),
+        let finding = |(&vtep, host): (&Vtep, &Host)| {
+            let waits = matches!(host.state, State::Waiting) && !self.is_possible(vtep);
+            (vtep, if waits { Finding::NotTested(Reason::NoWay) } else { host.finding })
         };
         self.hosts.iter().map(finding).collect()
     }

@@ -11,7 +11,7 @@
 use std::net::IpAddr;
 
 use anyhow::{Context as _, Result, ensure};
-use weft_api::view::{ChecksumState, SelfTestPhase};
+use weft_api::view::{ChecksumState, SelfTestPhase, Xdp};
 use weft_tests::cloud::{Cloud, Intent, Pod};
 use weft_tests::probe::Steady;
 use weft_tests::{Capture, Direction, Forgetful, Lab, PATIENCE, Weft, Wire, underlay, wait_for, wait_until};
@@ -202,6 +202,27 @@ fn over_ipv6_too() -> Result<()> {
         moves_all(b, a)?;
         drop(servers);
         wire.finish()
+    })
+}
+
+/// In: a cable that leaves checksums to be computed, and hosts that deliver by XDP, which has no place for such. Out: found
+/// and worked around like any other damage.
+#[test]
+fn a_receiver_that_forgets() -> Result<()> {
+    Lab::test(|lab| {
+        let underlay = underlay::two_hosts(lab, Wire::default())?;
+        let mut cloud = Cloud::start_with(lab, underlay, |settings| settings.xdp = Xdp::Forward)?;
+        let intent = Intent::default().tenant("red", 100)?;
+        cloud.deploy(&intent.pod("red-1", "red-a", 0, 11)?.pod("red-2", "red-a", 1, 12)?)?;
+        let words = |vtep| format!("{vtep} damaged: computed by this host (verified)");
+        wait_for_words(cloud.daemon(0).weft(), &words("192.0.2.2"))?;
+        wait_for_words(cloud.daemon(1).weft(), &words("192.0.2.1"))?;
+        let (a, b) = (cloud.pod("red-1"), cloud.pod("red-2"));
+        let servers = cloud.pods().map(|pod| pod.serve()).collect::<Result<Vec<_>>>()?;
+        moves_all(a, b)?;
+        moves_all(b, a)?;
+        drop(servers);
+        Ok(())
     })
 }
 
