@@ -208,10 +208,17 @@ impl Core {
     pub fn handle_request(&mut self, now: Instant, from: Ipv6Addr) {
         let Some(&vtep) = self.by_address.get(&from) else { return };
         let Some(host) = self.hosts.get_mut(&vtep) else { return };
-        // Not faster than one who never answers is asked at first.
+        // Not faster than one who never answers is asked at first; and two who lose each other's answers do not wake each
+        // other for ever.
         let at = now + FIRST_PAUSE;
-        if matches!(host.state, State::Unanswered | State::Unverified) && host.due.is_none_or(|due| at < due)
-        {
+        let silent = match host.finding {
+            Finding::NotTested(reason) | Finding::Damaged(Workaround::NotTested(reason)) => {
+                reason == Reason::Silent
+            }
+            Finding::Testing | Finding::Good | Finding::Damaged(_) => false,
+        };
+        let rests = matches!(host.state, State::Unanswered | State::Unverified);
+        if silent && rests && host.due.is_none_or(|due| at < due) {
             host.pause = FIRST_PAUSE;
             self.schedule(vtep, Some(at));
         }
