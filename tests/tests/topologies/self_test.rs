@@ -9,9 +9,10 @@
 //! in the sender's memory.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
-use weft_api::view::{ChecksumState, SelfTestPhase, Xdp};
+use weft_api::view::{ChecksumState, SelfTestPhase};
 use weft_tests::cloud::{Cloud, Intent, Pod};
 use weft_tests::probe::Steady;
 use weft_tests::{Capture, Direction, Forgetful, Lab, PATIENCE, Weft, Wire, underlay, wait_for, wait_until};
@@ -55,6 +56,19 @@ fn wait_until_worked_around(cloud: &Cloud<'_>) -> Result<()> {
         format!("192.0.2.1 and 192.0.2.2 {verified}"),
     ];
     cloud.daemons().iter().zip(words).try_for_each(|(daemon, words)| wait_for_words(daemon.weft(), &words))
+}
+
+/// Where h1's weftd keeps what was found.
+fn kept(cloud: &Cloud<'_>) -> PathBuf {
+    cloud.daemon(0).settings().folder.join("state/self-test.json")
+}
+
+/// Waits until h1 computes no checksums, and would not after a restart.
+fn wait_until_forgotten(cloud: &Cloud<'_>) -> Result<()> {
+    let host = &cloud.machine(0).namespace;
+    wait_until(PATIENCE, "the device leaves checksums to others", || {
+        host.takes_checksums(VXLAN).is_ok_and(|takes| takes) && !kept(cloud).exists()
+    })
 }
 
 /// Bulk over TCP, single datagrams, and many to a send call, over both families.
@@ -130,7 +144,7 @@ fn what_is_damaged_is_found_and_worked_around() -> Result<()> {
 }
 
 /// In: UDP and TCP at a steady rate between the damaged pair, while each side's weftd is killed and comes back. Out:
-/// nothing is lost, and what was found is known, and verified again.
+/// nothing is lost, and what was found is known, and verified again. A weftd without a self-test forgets it.
 #[test]
 fn a_restart_goes_on_with_what_was_found() -> Result<()> {
     Lab::test(|lab| {
@@ -156,6 +170,11 @@ fn a_restart_goes_on_with_what_was_found() -> Result<()> {
             let tally = flow.stop()?;
             ensure!(tally.lost() == 0, "{tally:?}");
         }
+        let daemon = cloud.daemon_mut(0);
+        daemon.terminate()?;
+        daemon.reconfigure(|settings| settings.self_test = false)?;
+        daemon.start()?;
+        wait_until_forgotten(&cloud)?;
         wire.finish()
     })
 }
@@ -168,13 +187,10 @@ fn what_goes_takes_its_workaround_along() -> Result<()> {
         let (cloud, wire) = start(lab, true)?;
         wait_until_worked_around(&cloud)?;
         let (weft, host) = (cloud.daemon(0).weft(), &cloud.machine(0).namespace);
-        let kept = cloud.daemon(0).settings().folder.join("state/self-test.json");
-        ensure!(kept.exists());
+        ensure!(kept(&cloud).exists());
         weft.must(&["delete", "remote", "h3"])?;
         wait_for_words(weft, "1 host good")?;
-        wait_until(PATIENCE, "the device leaves checksums to others", || {
-            host.takes_checksums(VXLAN).is_ok_and(|takes| takes) && !kept.exists()
-        })?;
+        wait_until_forgotten(&cloud)?;
         let servers = cloud.pods().map(|pod| pod.serve()).collect::<Result<Vec<_>>>()?;
         moves_all(cloud.pod("red-1"), cloud.pod("red-2"))?;
         drop(servers);
@@ -202,27 +218,6 @@ fn over_ipv6_too() -> Result<()> {
         moves_all(b, a)?;
         drop(servers);
         wire.finish()
-    })
-}
-
-/// In: a cable that leaves checksums to be computed, and hosts that deliver by XDP, which has no place for such. Out: found
-/// and worked around like any other damage.
-#[test]
-fn a_receiver_that_forgets() -> Result<()> {
-    Lab::test(|lab| {
-        let underlay = underlay::two_hosts(lab, Wire::default())?;
-        let mut cloud = Cloud::start_with(lab, underlay, |settings| settings.xdp = Xdp::Forward)?;
-        let intent = Intent::default().tenant("red", 100)?;
-        cloud.deploy(&intent.pod("red-1", "red-a", 0, 11)?.pod("red-2", "red-a", 1, 12)?)?;
-        let words = |vtep| format!("{vtep} damaged: computed by this host (verified)");
-        wait_for_words(cloud.daemon(0).weft(), &words("192.0.2.2"))?;
-        wait_for_words(cloud.daemon(1).weft(), &words("192.0.2.1"))?;
-        let (a, b) = (cloud.pod("red-1"), cloud.pod("red-2"));
-        let servers = cloud.pods().map(|pod| pod.serve()).collect::<Result<Vec<_>>>()?;
-        moves_all(a, b)?;
-        moves_all(b, a)?;
-        drop(servers);
-        Ok(())
     })
 }
 
