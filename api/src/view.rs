@@ -1,5 +1,7 @@
 //! What the daemon tells: status, routes, counters, plans, changes and errors.
 
+mod checksums;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -9,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
 use crate::resource::Resource;
+pub use checksums::{ChecksumState, ChecksumStatus, SelfTestPhase, SelfTestStatus, Workaround};
 
 /// A stored resource with the revision of the store at which it was last written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +56,9 @@ pub struct Status {
     /// XDP on each underlay device that there is.
     #[serde(default)]
     pub xdp: Vec<XdpStatus>,
+    /// Whether the ways to other hosts are tested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_test: Option<SelfTestStatus>,
     /// Seconds since weftd last compared the kernel with what it should be, and made it so.
     pub checked_seconds_ago: u64,
     /// What the last reconciliation could not do. Empty: the kernel is as desired.
@@ -107,6 +113,9 @@ pub struct VtepStatus {
     /// The largest outer packet that the way takes, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u16>,
+    /// What the self-test found out about the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksums: Option<ChecksumStatus>,
 }
 
 /// A next hop in [`VtepStatus`].

@@ -67,6 +67,9 @@ pub struct Underlay {
     /// What the device does before there is an skb.
     #[serde(default)]
     xdp: Xdp,
+    /// Whether the ways to other hosts are tested for damaged checksums.
+    #[serde(default = "yes")]
+    pub self_test: bool,
 }
 
 /// Where weftd keeps its intent.
@@ -283,6 +286,10 @@ impl Default for Limits {
         let desired::Limits { floods, icmp_errors, drop_events } = desired::Limits::default();
         Self { floods, icmp_errors, drop_events }
     }
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// In the range that IANA keeps for VRRP (RFC 5798 section 7.3), so that no NIC has it.

@@ -1,8 +1,9 @@
 //! From the model to what this host's kernel should do. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::net::IpAddr;
+use std::path::Path;
 
 use ipnet::IpNet;
 use weft_dataplane::desired::{
@@ -11,12 +12,13 @@ use weft_dataplane::desired::{
 use weft_vxlan::{Vni, Vtep};
 
 use crate::model::{self, Model};
+use crate::self_test::address;
 
 /// What turns the kernel of one model into that of another. Where nothing but routes to other hosts differs, it is these
 /// alone; where nothing differs, all is looked at again.
 #[must_use]
 pub fn update(before: &Model, after: &Model, host: &model::Host) -> Update {
-    let routes = delta(before, after);
+    let routes = delta(before, after, host);
     let local_after = local(after, host);
     let only_routes = routes != RouteDelta::default() && local_after == local(before, host);
     Update { local: (!only_routes).then(|| Box::new(local_after)), routes }
@@ -24,7 +26,8 @@ pub fn update(before: &Model, after: &Model, host: &model::Host) -> Update {
 
 /// What the kernel should do, but for the routes to other hosts. Ports that are not attached are intent only.
 fn local(model: &Model, host: &model::Host) -> Desired {
-    Desired {
+    let remotes: BTreeSet<Vtep> = model.remotes.values().map(|remote| remote.vtep).collect();
+    let mut desired = Desired {
         host: Host {
             underlay: host.underlay.clone(),
             vtep: host.vtep,
@@ -33,6 +36,7 @@ fn local(model: &Model, host: &model::Host) -> Desired {
             gateway_mac: host.gateway_mac,
             limits: host.limits,
             xdp: host.xdp,
+            software_checksums: host.software_checksums.intersection(&remotes).copied().collect(),
         },
         subnets: subnets(model),
         networks: model
@@ -44,7 +48,35 @@ fn local(model: &Model, host: &model::Host) -> Desired {
         flood: flood(model),
         remote_hosts: BTreeMap::new(),
         remote_prefixes: BTreeMap::new(),
+    };
+    if let Some(netns) = host.self_test_netns.as_ref().filter(|_| tests_itself(model, host)) {
+        add_self_test(&mut desired, netns);
     }
+    desired
+}
+
+/// Whether this host takes part in the self-test. Without others there is nothing to test.
+fn tests_itself(model: &Model, host: &model::Host) -> bool {
+    host.self_test_netns.is_some() && model.no_self_test_for.is_none() && !model.remotes.is_empty()
+}
+
+/// This host's part in the self-test's network.
+fn add_self_test(desired: &mut Desired, netns: &Path) {
+    let vtep = desired.host.vtep;
+    let name = address::PORT.to_owned();
+    desired.networks.insert(address::NETWORK, Network { name: name.clone() });
+    let ipv6 = Some(address::subnet(vtep));
+    let subnet = Subnet { name: name.clone(), network: address::NETWORK, ipv4: None, ipv6 };
+    desired.subnets.insert(address::SUBNET, subnet);
+    let port = Port {
+        subnet: address::SUBNET,
+        mac: address::mac(vtep),
+        ipv4: None,
+        ipv6: Some(address::address(vtep)),
+        netns: netns.to_owned(),
+        device: address::DEVICE.to_owned(),
+    };
+    desired.ports.insert(name, port);
 }
 
 /// Where copies go of what is for a whole subnet: to each remote that has the subnet, or an address of it.
@@ -63,17 +95,20 @@ fn flood(model: &Model) -> BTreeMap<Vni, BTreeMap<Vtep, Vni>> {
 }
 
 /// The routes that differ. A remote that is the same, between networks that are the same, is not looked into.
-fn delta(before: &Model, after: &Model) -> RouteDelta {
-    let same_numbers = before.networks == after.networks && before.subnets == after.subnets;
+fn delta(before: &Model, after: &Model, host: &model::Host) -> RouteDelta {
+    let self_test = |model: &Model| tests_itself(model, host);
+    let same_numbers = before.networks == after.networks
+        && before.subnets == after.subnets
+        && self_test(before) == self_test(after);
     let differs = |name: &String, one: &model::Remote, other: &Model| {
         !same_numbers || other.remotes.get(name) != Some(one)
     };
     let (mut old, mut new) = (Found::default(), Found::default());
     for (_, remote) in before.remotes.iter().filter(|(name, remote)| differs(name, remote, after)) {
-        old.add_remote(remote, before);
+        old.add_remote(remote, before, self_test(before));
     }
     for (_, remote) in after.remotes.iter().filter(|(name, remote)| differs(name, remote, before)) {
-        new.add_remote(remote, after);
+        new.add_remote(remote, after, self_test(after));
     }
     RouteDelta { hosts: changes(old.hosts, new.hosts), prefixes: changes(old.prefixes, new.prefixes) }
 }
@@ -118,8 +153,13 @@ fn ports(model: &Model) -> BTreeMap<String, Port> {
 
 impl Found {
     /// A static remote speaks weft's own numbers: the network's VNI for routed packets, the subnet's for switched ones.
-    fn add_remote(&mut self, remote: &model::Remote, model: &Model) {
+    fn add_remote(&mut self, remote: &model::Remote, model: &Model, self_test: bool) {
         let (vtep, router_mac) = (remote.vtep, remote.router_mac);
+        if self_test {
+            let key = (address::NETWORK, address::address(vtep).into());
+            let host = RemoteHost { vtep, router_mac, vni: address::NETWORK, neighbour: None };
+            self.hosts.insert(key, host);
+        }
         for entry in &remote.addresses {
             let Some(subnet) = model.subnets.get(&entry.subnet) else { continue };
             let Some(vni) = model.network_vni(subnet) else { continue };
@@ -177,6 +217,45 @@ mod tests {
         assert_eq!((key.1, behind.vni), ("10.9.0.0/16".parse().unwrap(), vni(5000)));
         let there = |vni| BTreeMap::from([("192.0.2.2".parse().unwrap(), vni)]);
         assert_eq!(desired.flood, [5001, 5002].map(|number| (vni(number), there(vni(number)))).into());
+    }
+
+    #[test]
+    fn the_self_test_is_there_with_the_first_remote_and_goes_with_the_last() {
+        let netns = std::path::PathBuf::from("/proc/1/fd/9");
+        let (software, other) = ("192.0.2.2".parse().unwrap(), "192.0.2.9".parse().unwrap());
+        let host = model::Host {
+            self_test_netns: Some(netns.clone()),
+            software_checksums: [software, other].into(),
+            ..host()
+        };
+        let remote = r#"{"kind":"remote","name":"host2","vtep":"192.0.2.2"}"#;
+        let (alone, two) = (with_remotes(&[]), with_remotes(&[remote]));
+        let Update { local, routes } = update(&alone, &two, &host);
+        let desired = local.unwrap();
+        let port = &desired.ports[address::PORT];
+        assert_eq!(
+            (&port.netns, port.ipv6.unwrap().to_string().as_str()),
+            (&netns, "fd77:6566:7400::c000:201:1")
+        );
+        assert_eq!(desired.subnets[&port.subnet].network, address::NETWORK);
+        assert_eq!(desired.host.software_checksums, [software].into());
+        let theirs: IpAddr = "fd77:6566:7400::c000:202:1".parse().unwrap();
+        let [(key, Some(route))] = routes.hosts.as_slice() else { panic!("{routes:?}") };
+        assert_eq!((*key, route.vtep, route.vni), ((address::NETWORK, theirs), software, address::NETWORK));
+        // Its own subnet leaves all others to be routed to.
+        let (prefix, _) = desired.subnets[&port.subnet].ipv6.unwrap();
+        assert_eq!(prefix.hosts().count(), 2);
+
+        let Update { local, routes } = update(&two, &alone, &host);
+        let desired = local.unwrap();
+        assert!(desired.ports.is_empty() && desired.host.software_checksums.is_empty());
+        assert_eq!(routes.hosts, [(*key, None)]);
+        // Where tenants leave no room, it goes as well.
+        let full = Model { no_self_test_for: Some("ports"), ..two.clone() };
+        assert_eq!(update(&two, &full, &host).routes.hosts, [(*key, None)]);
+        // Without a namespace there is none.
+        let without = model::Host { self_test_netns: None, ..host };
+        assert!(update(&alone, &two, &without).routes.hosts.is_empty());
     }
 
     fn with_remotes(remotes: &[&str]) -> Model {

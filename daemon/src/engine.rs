@@ -14,6 +14,7 @@
 mod command;
 mod history;
 mod schedule;
+mod self_test;
 mod status;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -43,6 +44,7 @@ pub use history::{Gone, Subscription};
 use command::{Command, QUEUE};
 use history::History;
 use schedule::{Schedule, Work};
+use self_test::SelfTest;
 use status::Observed;
 
 /// Owner of everything that changes.
@@ -61,6 +63,7 @@ pub struct Engine {
     history: History,
     schedule: Schedule,
     names: watch::Sender<Arc<Names>>,
+    self_test: SelfTest,
     started: Instant,
     commands: mpsc::Receiver<Command>,
     /// Commands that came while another one was worked on.
@@ -116,12 +119,13 @@ impl Engine {
     /// [`StartError`]; the kernel is then as it was.
     pub async fn start(config: &Config, take_over: bool) -> Result<(Self, Handle), StartError> {
         let started = Instant::now();
-        let host = Host::of(config);
+        let mut host = Host::of(config);
         let mut store = Store::open(config.state.folder.as_path())?;
         let (revision, stored) = store.load()?;
         let revisions = stored.iter().map(|stored| (stored.resource.reference(), stored.revision)).collect();
         let intent: Intent = stored.into_iter().map(|stored| stored.resource).collect();
         let model = Model::build(&intent, &host, &[]).map_err(StartError::Unfit)?;
+        let self_test = SelfTest::prepare(config, &mut host);
         let options = config.dataplane_options();
         let owner = Owner { store: store.id(), take_over };
         let dataplane = Dataplane::open(options.clone(), owner).await?;
@@ -140,6 +144,7 @@ impl Engine {
             history: History::new(revision),
             schedule: Schedule::default(),
             names: watch::Sender::default(),
+            self_test,
             started,
             commands,
             waiting: VecDeque::new(),
@@ -203,6 +208,10 @@ impl Engine {
             Some(Command::Attach { port, attachment, may_move, reply }) => {
                 let _ = reply.send(self.attach(port, attachment, may_move).await);
             }
+            Some(Command::ComputeChecksums { vteps, reply }) => {
+                self.compute_checksums(vteps).await;
+                let _ = reply.send(Ok(()));
+            }
             // The run loop takes a teardown, for it ends the task; the rest was answered.
             Some(_) | None => {}
         }
@@ -220,9 +229,10 @@ impl Engine {
                 let _ = reply.send(self.history.subscribe(since).map_err(EngineError::from));
             }
             Command::Revision { reply } => drop(reply.send(Ok(self.revision))),
-            Command::Change { .. } | Command::Attach { .. } | Command::Teardown { .. } => {
-                return Some(command);
-            }
+            Command::Change { .. }
+            | Command::Attach { .. }
+            | Command::ComputeChecksums { .. }
+            | Command::Teardown { .. } => return Some(command),
         }
         None
     }
@@ -378,6 +388,7 @@ impl Engine {
         let now = Instant::now();
         self.schedule.handle_next_hops(now, now.duration_since(start));
         self.observed.handle_next_hops(report);
+        self.tell_self_test();
     }
 
     /// Remembers what a reconciliation found, and when to try again.
@@ -407,6 +418,7 @@ impl Engine {
         if report.is_whole {
             self.names.send_replace(Arc::new(Names::of(&self.model, &report.ports)));
         }
+        self.tell_self_test();
     }
 
     fn outcome(&self, resources: Vec<ResourceChange>, report: &Report) -> Outcome {

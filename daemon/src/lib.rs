@@ -14,5 +14,6 @@ pub mod model;
 pub mod netns;
 pub mod routes;
 pub mod run;
+pub mod self_test;
 pub mod server;
 pub mod store;

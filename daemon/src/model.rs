@@ -15,6 +15,7 @@ mod vnis;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use weft_api::kind::{Kind, Reference};
@@ -44,6 +45,12 @@ pub struct Host {
     pub xdp: weft_dataplane::desired::Xdp,
     /// What the kernel has room for.
     pub sizes: weft_dataplane::Sizes,
+    /// Whether the ways to other hosts are tested; the numbers of the self-test's network are then no tenant's.
+    pub self_test: bool,
+    /// The namespace of the self-test's port, if it could be made.
+    pub self_test_netns: Option<PathBuf>,
+    /// VTEPs that packets go to with checksums that this host computed.
+    pub software_checksums: BTreeSet<Vtep>,
 }
 
 /// Consistent resources, by name, with everything filled in.
@@ -57,6 +64,8 @@ pub struct Model {
     pub ports: BTreeMap<String, Port>,
     /// Remotes; their subnets and networks exist.
     pub remotes: BTreeMap<String, Remote>,
+    /// Of `[sizes]`, the first key that leaves no room for the self-test, which takes only what tenants leave.
+    pub no_self_test_for: Option<&'static str>,
 }
 
 /// A subnet with its gateways.
@@ -127,7 +136,7 @@ impl Model {
         let all = Ordered { intent, order: &order };
         let mut faults = Faults::default();
         names::check(all, &mut faults);
-        vnis::check(all, &mut faults);
+        vnis::check(all, host, &mut faults);
         let subnets = prefixes::resolve_subnets(all, &mut faults);
         prefixes::check_overlaps(all, &subnets, &mut faults);
         let remotes = remotes::resolve(all, host, &mut faults);
@@ -136,7 +145,8 @@ impl Model {
         flood::check(all, &mut faults);
         sizes::check(intent, host, &mut faults);
         if faults.0.is_empty() {
-            Ok(Self { networks: intent.networks.clone(), subnets, ports, remotes })
+            let no_self_test_for = sizes::no_self_test_for(intent, host);
+            Ok(Self { networks: intent.networks.clone(), subnets, ports, remotes, no_self_test_for })
         } else {
             Err(faults.0)
         }
@@ -177,6 +187,9 @@ impl Host {
             limits: config.limits.for_dataplane(),
             xdp: underlay.xdp(),
             sizes: config.sizes.for_dataplane(),
+            self_test: underlay.self_test,
+            self_test_netns: None,
+            software_checksums: BTreeSet::new(),
         }
     }
 }

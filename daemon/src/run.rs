@@ -1,7 +1,7 @@
 //! weftd's life: config, store, data plane, kernel as stored, API, "ready"; then until a signal or a teardown.
 //!
-//! Tasks: the engine; the server, told to stop through a watch channel; the watchdog's and the drops', which are aborted:
-//! they only ask and tell.
+//! Tasks: the engine; the server, told to stop through a watch channel; the watchdog's, the drops' and the self-test's,
+//! which are aborted: they only ask and tell.
 //! Stopping leaves the kernel as it is: its programs go on forwarding, and the next weftd adopts them.
 
 use std::path::Path;
@@ -18,6 +18,9 @@ use weft_dataplane::Dataplane;
 use crate::config::Config;
 use crate::drops::{self, Board};
 use crate::engine::{Ended, Engine, Handle};
+use crate::self_test::kept::Kept;
+use crate::self_test::namespace::Sockets;
+use crate::self_test::task::{self, Ends};
 use crate::server::{self, Allowed};
 use crate::store::Store;
 
@@ -36,11 +39,12 @@ pub async fn run(config: &Config, take_over: bool) -> anyhow::Result<()> {
     if server::answers(socket) {
         bail!(server::SocketError::InUse { path: socket.to_owned() });
     }
-    let (engine, handle) = Engine::start(config, take_over).await?;
+    let (mut engine, handle) = Engine::start(config, take_over).await?;
     let listener = server::bind(&config.api)?;
     let (stop, stopping) = watch::channel(false);
     let board = Board::new();
     let drops = tokio::spawn(drops::run(engine.drops()?, board.clone(), engine.names()));
+    let self_test = engine.self_test(handle.clone()).map(|(sockets, ends)| tokio::spawn(test(sockets, ends)));
     let mut engine = tokio::spawn(engine.run());
     let allowed = Allowed::of(&config.api, own_uid());
     let mut api = tokio::spawn(server::serve(listener, handle.clone(), board, allowed, stopping));
@@ -67,8 +71,11 @@ pub async fn run(config: &Config, take_over: bool) -> anyhow::Result<()> {
         Ok(why) => info!(why, "stopping; the kernel goes on as it is"),
         Err(error) => error!(%error, "stopping; the kernel goes on as it is"),
     }
-    // It holds a handle, and the engine ends when the last one is gone.
+    // They hold a handle, and the engine ends when the last one is gone.
     watchdog.abort();
+    if let Some(self_test) = self_test {
+        self_test.abort();
+    }
     drops.abort();
     // The socket goes first: whoever calls now finds nobody rather than somebody who leaves.
     let _ = std::fs::remove_file(socket);
@@ -101,6 +108,11 @@ pub async fn teardown(config: &Config, purge: bool) -> anyhow::Result<Vec<String
     if purge && config.database().exists() {
         purge_database(config, &mut removed)?;
     }
+    let kept = Kept::in_folder(config.state.folder.as_path());
+    if purge && kept.file().exists() {
+        kept.forget().with_context(|| format!("file {}", kept.file().display()))?;
+        removed.push(format!("file {}", kept.file().display()));
+    }
     Ok(removed)
 }
 
@@ -123,6 +135,13 @@ async fn finish<T>(task: JoinHandle<T>, name: &str) {
     }
     if tokio::time::timeout(GRACE, task).await.is_err() {
         warn!(task = name, "does not end in time");
+    }
+}
+
+/// Tests the ways to other hosts. weftd does its work without, too.
+async fn test(sockets: Sockets, ends: Ends) {
+    if let Err(error) = task::run(sockets, ends).await {
+        warn!(%error, "ways to other hosts are not tested any more; restart weftd");
     }
 }
 

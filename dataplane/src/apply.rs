@@ -119,6 +119,11 @@ impl<'a> Hands<'a> {
         let done = match setting {
             DeviceSetting::Mtu(mtu) => self.netlink.set_link(ifindex, vec![LinkAttribute::Mtu(mtu)]),
             DeviceSetting::NoIpv6 => return no_ipv6(device),
+            DeviceSetting::SoftwareChecksums(on) => {
+                let set = ethtool::set_tx_checksums(self.netlink.as_fd(), device, !on);
+                return set
+                    .map_err(|error| format!("its tx-checksumming cannot be switched by ethtool: {error}"));
+            }
             DeviceSetting::Up => self.netlink.set_up(ifindex, true),
             DeviceSetting::Headroom { bridge } => {
                 self.netlink.set_link(ifindex, vec![LinkAttribute::Controller(bridge)])

@@ -125,6 +125,9 @@ pub enum Change {
 pub enum DeviceSetting {
     /// Its MTU.
     Mtu(u32),
+    /// Checksums of what leaves through it are computed before it encapsulates, and super-packets cut; or are left to the
+    /// underlay device.
+    SoftwareChecksums(bool),
     /// No IPv6 of the host's own on it: the host's stack neither speaks to the workload nor answers it.
     NoIpv6,
     /// A port of weft's bridge for headroom, which has this index.
@@ -260,6 +263,8 @@ impl fmt::Display for DeviceSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Mtu(mtu) => write!(f, "set MTU {mtu}"),
+            Self::SoftwareChecksums(true) => f.write_str("compute checksums before it encapsulates"),
+            Self::SoftwareChecksums(false) => f.write_str("leave checksums to the underlay device"),
             Self::NoIpv6 => f.write_str("keep the host's IPv6 off it"),
             Self::Headroom { .. } => f.write_str("have the kernel leave headroom in what comes through it"),
             Self::Up => f.write_str("bring up"),

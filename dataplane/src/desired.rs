@@ -3,7 +3,7 @@
 //! The daemon makes a [`Desired`] from its model and its routes; planning turns it into links and map
 //! entries. It holds no interface index, slot or file descriptor: those are the kernel's and are observed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
@@ -47,6 +47,9 @@ pub struct Host {
     pub limits: Limits,
     /// What the underlay device does before there is an skb.
     pub xdp: Xdp,
+    /// VTEPs to which the way damages checksums that are left to the underlay device: packets to them go through weft's
+    /// vxlan device, which computes all checksums in software while there is one.
+    pub software_checksums: BTreeSet<Vtep>,
 }
 
 /// What the underlay device is to do with received packets before there is an skb, always in native mode: in the driver.

@@ -4,8 +4,11 @@ use std::io;
 use std::mem::{size_of, zeroed};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// `ETHTOOL_GDRVINFO` and `ETHTOOL_SGRO` of `linux/ethtool.h`, which the libc crate has not.
+/// `ETHTOOL_GDRVINFO`, `ETHTOOL_GTXCSUM`, `ETHTOOL_STXCSUM` and `ETHTOOL_SGRO` of `linux/ethtool.h`, which the libc crate
+/// has not.
 const GET_DRIVER: u32 = 0x03;
+const GET_TX_CHECKSUMS: u32 = 0x16;
+const SET_TX_CHECKSUMS: u32 = 0x17;
 const SET_GRO: u32 = 0x2c;
 
 /// `struct ethtool_value`.
@@ -36,6 +39,22 @@ pub(crate) fn driver(socket: BorrowedFd<'_>, device: &str) -> io::Result<String>
 /// Has a device aggregate what it receives (GRO), or not.
 pub(crate) fn set_gro(socket: BorrowedFd<'_>, device: &str, on: bool) -> io::Result<()> {
     let mut value = Value { command: SET_GRO, data: u32::from(on) };
+    // SAFETY: the command reads a `struct ethtool_value`, which `value` is.
+    unsafe { ask(socket, device, (&raw mut value).cast()) }
+}
+
+/// Whether a device takes packets whose checksum is still to be computed.
+pub(crate) fn tx_checksums(socket: BorrowedFd<'_>, device: &str) -> io::Result<bool> {
+    let mut value = Value { command: GET_TX_CHECKSUMS, data: 0 };
+    // SAFETY: the command writes a `struct ethtool_value`, which `value` is.
+    unsafe { ask(socket, device, (&raw mut value).cast()) }?;
+    Ok(value.data != 0)
+}
+
+/// Has a device take packets whose checksum is still to be computed, and with them super-packets; or has the kernel
+/// compute and cut before the device gets them.
+pub(crate) fn set_tx_checksums(socket: BorrowedFd<'_>, device: &str, on: bool) -> io::Result<()> {
+    let mut value = Value { command: SET_TX_CHECKSUMS, data: u32::from(on) };
     // SAFETY: the command reads a `struct ethtool_value`, which `value` is.
     unsafe { ask(socket, device, (&raw mut value).cast()) }
 }

@@ -41,6 +41,8 @@ pub(crate) struct Observed {
     pub(crate) underlay_driver: Option<UnderlayDriver>,
     /// The devices that XDP can redirect into, if it is to.
     pub(crate) redirect_targets: Option<BTreeSet<u32>>,
+    /// weft's vxlan device has the kernel compute checksums before it encapsulates.
+    pub(crate) software_checksums: bool,
 }
 
 /// What decides about XDP on a device.
@@ -86,10 +88,15 @@ impl Observed {
         let namespaces = paths.into_iter().map(&mut namespace).collect();
         let links = netlink.links().map_err(asking("links"))?;
         let (underlay_driver, redirect_targets) = xdp(netlink, folder, &desired.host, &links)?;
+        let vxlan = links.iter().find(|link| names::owned(link) == Some(Owned::Vxlan));
+        // A device that has just gone is made anew, as all devices are made: leaving checksums to others.
+        let left =
+            vxlan.is_none_or(|link| ethtool::tx_checksums(netlink.as_fd(), &link.name).unwrap_or(true));
         Ok(Self {
             namespaces,
             underlay_driver,
             redirect_targets,
+            software_checksums: !left,
             links,
             addresses: addresses(netlink)?,
             attachments: folder.attachments().map_err(pins)?,

@@ -16,6 +16,9 @@ pub enum Offloads {
     Off,
 }
 
+/// `ETHTOOL_GTXCSUM` of `linux/ethtool.h`, which the libc crate has not.
+const GET_TX_CHECKSUMS: u32 = 0x16;
+
 /// `ETHTOOL_STXCSUM`, `ETHTOOL_STSO`, `ETHTOOL_SGSO` of `linux/ethtool.h`, which the libc crate has not.
 const SWITCHES: [(u32, &str); 3] = [(0x17, "tx-checksum"), (0x1f, "TSO"), (0x24, "GSO")];
 
@@ -34,14 +37,25 @@ impl Namespace {
     pub fn set_offloads(&self, device: &str, offloads: Offloads) -> Result<()> {
         for (command, name) in SWITCHES {
             let value = Value { command, data: u32::from(offloads == Offloads::On) };
-            self.run(|| switch(device, value))?
+            self.run(|| ask(device, value))?
                 .with_context(|| format!("switching {name} of {device} in {}", self.name()))?;
         }
         Ok(())
     }
+
+    /// Whether a device takes packets whose checksum is still to be computed.
+    ///
+    /// # Errors
+    /// The device is missing.
+    pub fn takes_checksums(&self, device: &str) -> Result<bool> {
+        let value = Value { command: GET_TX_CHECKSUMS, data: 0 };
+        let answer = self.run(|| ask(device, value))?;
+        Ok(answer.with_context(|| format!("asking {device} in {}", self.name()))? != 0)
+    }
 }
 
-fn switch(device: &str, mut value: Value) -> Result<()> {
+/// Gives a command, and what the kernel answers.
+fn ask(device: &str, mut value: Value) -> Result<u32> {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None)?;
     // SAFETY: ifreq is a C struct of integers and byte arrays, for which all zero is a value.
     let mut request: libc::ifreq = unsafe { zeroed() };
@@ -51,8 +65,8 @@ fn switch(device: &str, mut value: Value) -> Result<()> {
     }
     request.ifr_ifru.ifru_data = (&raw mut value).cast();
     const { assert!(size_of::<Value>() == 8) };
-    // SAFETY: the request names a `Value`, which is what these commands read, and both outlive the call.
+    // SAFETY: the request names a `Value`, which is what these commands read or write, and both outlive the call.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL, &raw mut request) };
     nix::errno::Errno::result(result)?;
-    Ok(())
+    Ok(value.data)
 }

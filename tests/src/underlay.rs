@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use ipnet::{IpNet, Ipv4Net};
 use weft_vxlan::Vtep;
 
-use crate::{End, Lab, Namespace, Wire};
+use crate::{End, Forgetful, Lab, Namespace, Wire};
 
 /// The underlay device of every host.
 pub const UPLINK: &str = "up0";
@@ -84,6 +84,27 @@ pub fn two_hosts(lab: &Lab, wire: Wire) -> Result<Underlay> {
 /// # Errors
 /// The kernel refuses something.
 pub fn three_hosts(lab: &Lab, wire: Wire) -> Result<Underlay> {
+    on_a_switch(lab, |_, a, b| wire.lay(a, b))
+}
+
+/// The same, with h3 behind a [`Forgetful`] wire.
+///
+/// # Errors
+/// The kernel refuses something.
+pub fn three_hosts_one_forgotten(lab: &Lab, wire: Wire) -> Result<(Underlay, Forgetful)> {
+    let mut forgetful = None;
+    let underlay = on_a_switch(lab, |number, a, b| {
+        if number < 3 {
+            return wire.lay(a, b);
+        }
+        forgetful = Some(Forgetful::lay(lab, wire, a, b)?);
+        Ok(())
+    })?;
+    Ok((underlay, forgetful.context("there are three hosts")?))
+}
+
+/// Three hosts on a switch, each wired to it by `lay`, which gets the host's number.
+fn on_a_switch(lab: &Lab, mut lay: impl FnMut(u8, End<'_>, End<'_>) -> Result<()>) -> Result<Underlay> {
     let switch = lab.namespace("sw")?;
     switch.add_bridge("br0")?;
     switch.set_up("br0", true)?;
@@ -91,7 +112,8 @@ pub fn three_hosts(lab: &Lab, wire: Wire) -> Result<Underlay> {
     for number in 1..=3 {
         let machine = machine(lab, number)?;
         let port = format!("port{number}");
-        wire.lay(
+        lay(
+            number,
             End { namespace: &machine.namespace, device: UPLINK, addresses: &[net([192, 0, 2, number], 24)] },
             End { namespace: &switch, device: &port, addresses: &[] },
         )?;
@@ -149,12 +171,25 @@ pub fn two_data_centres(lab: &Lab, wire: Wire) -> Result<Underlay> {
 /// # Errors
 /// The kernel refuses something.
 pub fn two_hosts_over_ipv6(lab: &Lab, wire: Wire) -> Result<Underlay> {
+    let (underlay, ()) = over_ipv6(lab, |a, b| wire.lay(a, b))?;
+    Ok(underlay)
+}
+
+/// The same with a [`Forgetful`] wire for a cable.
+///
+/// # Errors
+/// The kernel refuses something.
+pub fn two_forgotten_over_ipv6(lab: &Lab, wire: Wire) -> Result<(Underlay, Forgetful)> {
+    over_ipv6(lab, |a, b| Forgetful::lay(lab, wire, a, b))
+}
+
+fn over_ipv6<T>(lab: &Lab, lay: impl FnOnce(End<'_>, End<'_>) -> Result<T>) -> Result<(Underlay, T)> {
     let machines = [machine_over_ipv6(lab, 1)?, machine_over_ipv6(lab, 2)?];
-    wire.lay(
+    let laid = lay(
         End { namespace: &machines[0].namespace, device: UPLINK, addresses: &["2001:db8::1/64".parse()?] },
         End { namespace: &machines[1].namespace, device: UPLINK, addresses: &["2001:db8::2/64".parse()?] },
     )?;
-    Ok(Underlay { machines: machines.into(), routers: Vec::new(), stranger: None })
+    Ok((Underlay { machines: machines.into(), routers: Vec::new(), stranger: None }, laid))
 }
 
 /// Two hosts with a router between them; tunnel addresses on `lo`, of the family that is asked for. The wires carry both

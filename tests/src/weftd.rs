@@ -27,6 +27,8 @@ pub struct Settings {
     pub udp_port: u16,
     /// `underlay.xdp`.
     pub xdp: Xdp,
+    /// `underlay.self_test`.
+    pub self_test: bool,
     /// Folder of configuration, state, socket and log.
     pub folder: PathBuf,
     /// Folder of the pins.
@@ -43,6 +45,7 @@ impl Settings {
             vtep,
             udp_port: UDP_PORT,
             xdp: Xdp::default(),
+            self_test: true,
             folder: lab.folder().join(name),
             pin_folder: lab.pin_folder(name),
         }
@@ -58,7 +61,8 @@ impl Settings {
         };
         format!(
             "[host]\nname = \"{}\"\n\n\
-             [underlay]\ndevice = \"{}\"\nvtep = \"{}\"\nudp_port = {}\nxdp = \"{}\"\n\n\
+             [underlay]\ndevice = \"{}\"\nvtep = \"{}\"\nudp_port = {}\nxdp = \"{}\"\n\
+             self_test = {}\n\n\
              [state]\nfolder = \"{}\"\n\n\
              [api]\nsocket = \"{}\"\n\n\
              [bpf]\npin_folder = \"{}\"\n{}\n\
@@ -68,6 +72,7 @@ impl Settings {
             self.vtep,
             self.udp_port,
             self.xdp,
+            self.self_test,
             self.folder.join("state").display(),
             self.socket().display(),
             self.pin_folder.display(),

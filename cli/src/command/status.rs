@@ -1,5 +1,7 @@
 //! `weft status`: the host at a glance.
 
+mod checksums;
+
 use anyhow::{Result, bail};
 use clap::Args;
 use weft_api::client::Client;
@@ -14,6 +16,8 @@ STATE of a port: `up` (attached, and in the kernel as it should be), `detached` 
 `failed` (attached, but REASON). MTU of a VTEP: the largest packet that the underlay's way to it takes,
 the tunnel's headers included. NEXT HOP: the MAC of the underlay's next hop, once it is known; until then
 the kernel sends. A line for each of several next hops, over which flows are spread.
+CHECKSUMS: whether packets arrive whole whose checksum is left to the underlay device. To a host to
+which they are `damaged`, this host computes them; `verified`: those arrive. `not tested`: why.
 FULL of a table: what does not fit into its CAPACITY is refused; [sizes] in weftd.toml sets it.
 The exit status is 0 whenever weftd answers, and with --check 1 if something is not as it should be.
 
@@ -46,7 +50,7 @@ fn complaint(status: &view::Status) -> Option<String> {
     let ports = status.ports.iter().filter(|port| port.state == PortPhase::Failed);
     let names: Vec<_> = ports.map(|port| format!("port/{}", port.name)).collect();
     let failures = match (status.failures.len(), names.is_empty()) {
-        (0, true) => return None,
+        (0, true) => return checksums::complaint(status),
         (1, _) => "1 failure".to_owned(),
         (failures, _) => format!("{failures} failures"),
     };
@@ -102,6 +106,7 @@ fn heading(status: &view::Status) -> String {
         if resources.is_empty() { "none" } else { &resources },
         status.revision,
     );
+    text.extend(checksums::line(status));
     text.extend(status.xdp.iter().map(|xdp| {
         let native = if xdp.native { ", native" } else { "" };
         let view::XdpStatus { device, configured, effective, reason, .. } = xdp;

@@ -1,9 +1,12 @@
 //! How the API server speaks to the engine: a command with a place for its answer.
 
+use std::collections::BTreeSet;
+
 use tokio::sync::{mpsc, oneshot};
 use weft_api::kind::{Kind, Reference};
 use weft_api::resource::Attachment;
 use weft_api::view::{Counters, Outcome, Problem, Route, Status, Stored};
+use weft_vxlan::Vtep;
 
 use super::history::{Gone, Subscription};
 use crate::change::{Change, Refused};
@@ -17,16 +20,50 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 /// What the engine can be asked.
 #[derive(Debug)]
 pub(super) enum Command {
-    Change { changes: Vec<Change>, dry_run: bool, reply: Reply<Outcome> },
-    Attach { port: String, attachment: Attachment, may_move: bool, reply: Reply<Outcome> },
-    List { kind: Kind, reply: Reply<Listing> },
-    Get { id: Reference, reply: Reply<Stored> },
-    Status { reply: Reply<Status> },
-    Routes { network: Option<String>, reply: Reply<Vec<Route>> },
-    Counters { reply: Reply<Vec<Counters>> },
-    Watch { since: Option<u64>, reply: Reply<Subscription> },
-    Revision { reply: Reply<u64> },
-    Teardown { reply: Reply<Vec<String>> },
+    Change {
+        changes: Vec<Change>,
+        dry_run: bool,
+        reply: Reply<Outcome>,
+    },
+    Attach {
+        port: String,
+        attachment: Attachment,
+        may_move: bool,
+        reply: Reply<Outcome>,
+    },
+    List {
+        kind: Kind,
+        reply: Reply<Listing>,
+    },
+    Get {
+        id: Reference,
+        reply: Reply<Stored>,
+    },
+    Status {
+        reply: Reply<Status>,
+    },
+    Routes {
+        network: Option<String>,
+        reply: Reply<Vec<Route>>,
+    },
+    Counters {
+        reply: Reply<Vec<Counters>>,
+    },
+    Watch {
+        since: Option<u64>,
+        reply: Reply<Subscription>,
+    },
+    Revision {
+        reply: Reply<u64>,
+    },
+    /// From the self-test.
+    ComputeChecksums {
+        vteps: BTreeSet<Vtep>,
+        reply: Reply<()>,
+    },
+    Teardown {
+        reply: Reply<Vec<String>>,
+    },
 }
 
 /// The resources of a kind, and the revision of the store that they are of: a watch from there on misses nothing.
@@ -147,6 +184,14 @@ impl Handle {
     /// [`EngineError`]
     pub async fn revision(&self) -> Result<u64, EngineError> {
         self.ask(|reply| Command::Revision { reply }).await
+    }
+
+    /// Has packets to `vteps`, and to no other, leave with checksums that this host computed.
+    ///
+    /// # Errors
+    /// [`EngineError::Stopped`]; what the kernel refuses is tried again as all else is.
+    pub async fn compute_checksums(&self, vteps: BTreeSet<Vtep>) -> Result<(), EngineError> {
+        self.ask(|reply| Command::ComputeChecksums { vteps, reply }).await
     }
 
     /// Removes everything that weft made in the kernel; the engine then ends.

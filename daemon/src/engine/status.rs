@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use weft_api::kind::Kind;
 use weft_api::view::{
-    Counters, NextHopStatus, PortPhase, PortStatus, Route, Status, TableStatus, Traffic, VtepStatus, Xdp,
-    XdpStatus,
+    ChecksumStatus, Counters, NextHopStatus, PortPhase, PortStatus, Route, Status, TableStatus, Traffic,
+    VtepStatus, Xdp, XdpStatus,
 };
 use weft_dataplane::{
     Failure, NextHopState, PortState, Report, TableFill, VtepState, XdpMode, XdpState, desired,
@@ -18,6 +18,7 @@ use super::{Engine, EngineError};
 use crate::intent::reference;
 use crate::model::Port;
 use crate::routes::routes;
+use crate::self_test::address;
 
 /// What the last reconciliation found.
 #[derive(Debug)]
@@ -71,6 +72,16 @@ impl Observed {
 }
 
 impl Observed {
+    /// The way to a VTEP, as it was last seen.
+    pub(super) fn vtep(&self, vtep: Vtep) -> Option<&VtepState> {
+        self.vteps.get(&vtep)
+    }
+
+    /// Whether a port is in the kernel.
+    pub(super) fn has_port(&self, name: &str) -> bool {
+        self.ports.contains_key(name)
+    }
+
     /// The next hops were looked at alone.
     pub(super) fn handle_next_hops(&mut self, report: Report) {
         self.vteps.extend(report.vteps);
@@ -95,6 +106,7 @@ impl Engine {
             (Kind::Port, self.intent.ports.len()),
             (Kind::Remote, self.intent.remotes.len()),
         ];
+        let checksums = self.checksums();
         Status {
             host: self.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -107,7 +119,13 @@ impl Engine {
             revision: self.revision,
             resources: counts.map(|(kind, count)| (kind.plural().to_owned(), count)).into(),
             ports: self.model.ports.iter().map(|(name, port)| self.port_status(name, port)).collect(),
-            vteps: self.model.remotes.values().map(|remote| self.vtep_status(remote.vtep)).collect(),
+            vteps: self
+                .model
+                .remotes
+                .values()
+                .map(|remote| self.vtep_status(remote.vtep, &checksums))
+                .collect(),
+            self_test: Some(self.self_test_status()),
             tables: self.observed.tables.iter().map(table_status).collect(),
             xdp: self.observed.xdp.iter().map(xdp_status).collect(),
             checked_seconds_ago: self.observed.at.elapsed().as_secs(),
@@ -143,12 +161,13 @@ impl Engine {
         }
     }
 
-    fn vtep_status(&self, vtep: Vtep) -> VtepStatus {
+    fn vtep_status(&self, vtep: Vtep, checksums: &BTreeMap<Vtep, ChecksumStatus>) -> VtepStatus {
         let state = self.observed.vteps.get(&vtep);
         VtepStatus {
             vtep,
             next_hops: state.into_iter().flat_map(|state| &state.next_hops).map(next_hop).collect(),
             mtu: state.map(|state| state.mtu),
+            checksums: checksums.get(&vtep).cloned(),
         }
     }
 
@@ -163,7 +182,9 @@ impl Engine {
 
     pub(super) fn counters(&self) -> Result<Vec<Counters>, EngineError> {
         let counters = self.dataplane.counters()?;
-        Ok(counters.into_iter().map(|(port, counters)| view(port, &counters)).collect())
+        // What the self-test sends is nobody's traffic.
+        let tenants = counters.into_iter().filter(|(port, _)| port != address::PORT);
+        Ok(tenants.map(|(port, counters)| view(port, &counters)).collect())
     }
 }
 

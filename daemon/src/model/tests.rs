@@ -110,6 +110,42 @@ fn names_and_references() {
 }
 
 #[test]
+fn the_self_test_takes_only_the_room_that_tenants_leave() {
+    let with = |adapt: fn(&mut Host)| {
+        let mut host = host();
+        adapt(&mut host);
+        Model::build(&intent(GOOD), &host, &[]).map(|model| model.no_self_test_for)
+    };
+    // Good has one attached port, four VNIs, and takes 3 + 2 + 1 addresses.
+    assert_eq!(with(|_| ()), Ok(None));
+    assert_eq!(with(|host| host.sizes.ports = 2), Ok(None));
+    assert_eq!(with(|host| host.sizes.ports = 1), Ok(Some("ports")));
+    assert_eq!(with(|host| host.sizes.vnis = 6), Ok(None));
+    assert_eq!(with(|host| host.sizes.vnis = 5), Ok(Some("vnis")));
+    assert_eq!(with(|host| host.sizes.addresses = 9), Ok(None));
+    assert_eq!(with(|host| host.sizes.addresses = 8), Ok(Some("addresses")));
+    assert_eq!(with(|host| host.sizes.addresses = 6), Ok(Some("addresses")));
+    assert!(with(|host| host.sizes.addresses = 5).is_err());
+}
+
+#[test]
+fn the_self_tests_numbers_are_nobodys_unless_it_is_off() {
+    check(&[
+        (
+            r#"{"kind":"network","name":"x","tenant":"x","vni":16777214}"#,
+            "network/x: VNI 16777214 is that of weft's own self-test",
+        ),
+        (
+            r#"{"kind":"subnet","name":"x","network":"red","vni":16777215,"ipv4":"10.7.0.0/24"}"#,
+            "subnet/x: VNI 16777215 is that of weft's own self-test",
+        ),
+    ]);
+    let mut intent = intent(GOOD);
+    intent.insert(resource(r#"{"kind":"network","name":"x","tenant":"x","vni":16777214}"#));
+    assert!(Model::build(&intent, &Host { self_test: false, ..host() }, &[]).is_ok());
+}
+
+#[test]
 fn vnis() {
     check(&[
         (

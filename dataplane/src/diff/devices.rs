@@ -149,6 +149,8 @@ fn prepare(wanted: &Devices, observed: &Observed) -> Vec<Change> {
     let mut changes = Vec::new();
     if let Some(link) = observed.vxlan() {
         changes.extend(settings(link, Some(VXLAN_MTU)));
+        // Before the maps lead packets to it for that, and no longer than they do.
+        changes.extend(checksums(link, wanted, observed).filter(|_| wanted.software_checksums));
     }
     for (name, port) in &wanted.ports {
         if let Some(link) = observed.host_end(name) {
@@ -189,10 +191,17 @@ fn settings(link: &Link, mtu: Option<u32>) -> Vec<Change> {
     ipv6.into_iter().chain(mtu).map(|setting| set(link, setting)).collect()
 }
 
+/// Has the vxlan device compute checksums, or leave them to others, if it is to do the other than it does.
+fn checksums(link: &Link, wanted: &Devices, observed: &Observed) -> Option<Change> {
+    let on = wanted.software_checksums;
+    (on != observed.software_checksums).then(|| set(link, DeviceSetting::SoftwareChecksums(on)))
+}
+
 fn open(wanted: &Devices, observed: &Observed) -> Vec<Change> {
     let vxlan = observed.vxlan();
     let mut changes: Vec<_> =
         vxlan.and_then(|link| guarded(link, programs::FROM_VXLAN, observed)).into_iter().collect();
+    changes.extend(vxlan.and_then(|link| checksums(link, wanted, observed)));
     // Of several ports in a namespace the first by device name gets a default route that is missing.
     let mut ports: Vec<_> = wanted.ports.iter().collect();
     ports.sort_by_key(|(name, port)| (&port.device, *name));

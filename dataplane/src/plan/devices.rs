@@ -28,6 +28,8 @@ pub(crate) struct Devices {
     pub(crate) ports: BTreeMap<String, WantedPort>,
     /// Next hops to keep resolved, by device.
     pub(crate) neighbours: BTreeSet<(u32, IpAddr)>,
+    /// The vxlan device computes checksums before it encapsulates, rather than leave them to the underlay device.
+    pub(crate) software_checksums: bool,
 }
 
 /// A port's veth and what is in its namespace.
@@ -75,6 +77,7 @@ impl Devices {
             uplinks: next_hops.devices().filter(|ifindex| is_foreign(*ifindex, observed)).collect(),
             ports: ports.collect(),
             neighbours: next_hops.targets().collect(),
+            software_checksums: !host.software_checksums.is_empty(),
         };
         (devices, failures)
     }

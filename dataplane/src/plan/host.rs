@@ -39,6 +39,7 @@ mod tests {
             gateway_mac: MacAddr::new([2; 6]),
             limits: Limits::default(),
             xdp: crate::desired::Xdp::default(),
+            software_checksums: BTreeSet::new(),
         }
     }
 

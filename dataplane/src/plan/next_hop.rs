@@ -116,6 +116,10 @@ impl NextHop {
         }
         let unknown = || observed.named(&host.underlay).map_or(FALLBACK_MTU, |link| mtu(link, None));
         let mtu = narrowest.unwrap_or_else(unknown);
+        // With no uplink the programs send through the vxlan device.
+        if host.software_checksums.contains(&vtep) {
+            uplinks.clear();
+        }
         let entry = spread(&uplinks).map_or(VtepEntry::unresolved(mtu), |places| {
             VtepEntry::resolved(places, mtu, partial_sum(host.vtep, vtep))
         });

@@ -6,7 +6,7 @@
 //!   198.51.100.0/24 via 192.0.2.254
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
@@ -227,6 +227,7 @@ pub fn desired() -> Desired {
             gateway_mac: "02:00:00:00:00:fe".parse().unwrap(),
             limits: weft_dataplane::desired::Limits::default(),
             xdp: weft_dataplane::desired::Xdp::default(),
+            software_checksums: BTreeSet::new(),
         },
         subnets: BTreeMap::from([(vni(200), subnet)]),
         networks: BTreeMap::from([(vni(100), Network { name: "red".to_owned() })]),

@@ -105,6 +105,28 @@ fn a_vtep_without_a_route_is_left_to_the_kernel_and_taken_up_when_there_is_one()
 }
 
 #[test]
+fn where_the_way_damages_checksums_the_vxlan_device_computes_them() {
+    on_host("checksums", async |host| {
+        let vtep: Vtep = "192.0.2.2".parse().unwrap();
+        let mut desired = desired();
+        desired.remote_hosts = remote("192.0.2.2");
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
+        reconcile(&mut dataplane, &desired).await;
+        let settings = [
+            (true, "device weft-vxlan: compute checksums before it encapsulates"),
+            (false, "device weft-vxlan: leave checksums to the underlay device"),
+        ];
+        for (software, words) in settings {
+            desired.host.software_checksums = software.then_some(vtep).into_iter().collect();
+            let changes = reconcile(&mut dataplane, &desired).await.changes;
+            assert!(changes.iter().any(|change| change.to_string() == words), "{changes:?}");
+            // The kernel says that it is so, and nothing calls for more.
+            assert_eq!(reconcile(&mut dataplane, &desired).await.changes, []);
+        }
+    });
+}
+
+#[test]
 fn next_hops_are_looked_after_alone() {
     on_host("refresh", async |host| {
         let mut desired = desired();

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use aya::maps::MapInfo;
 use aya::programs::{SchedClassifier, TcAttachType, loaded_programs};
 
-use super::Cloud;
+use super::{Cloud, SELF_TEST};
 
 /// What weft holds on one host, its weftd running.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,13 @@ impl Cloud<'_> {
         let folder = &daemon.settings().pin_folder;
         let mut pins = Vec::new();
         collect(folder, &mut pins)?;
+        let namespace = &self.machine(host).namespace;
+        let devices = namespace.links()?;
+        if let Some(own) = devices.iter().find(|device| device.name == SELF_TEST) {
+            for pin in &mut pins {
+                rename(pin, own.index);
+            }
+        }
         pins.sort();
         let mut maps = BTreeSet::new();
         for pin in fs::read_dir(folder.join("maps"))? {
@@ -48,8 +55,6 @@ impl Cloud<'_> {
             used.is_some_and(|used| used.iter().any(|id| maps.contains(id)))
         });
         let programs = programs.count();
-        let namespace = &self.machine(host).namespace;
-        let devices = namespace.links()?;
         let mut attached = 0;
         for device in &devices {
             let query = || SchedClassifier::query_tcx(&device.name, TcAttachType::Ingress);
@@ -65,6 +70,16 @@ impl Cloud<'_> {
             files: entries("fd")?,
             threads: entries("task")?,
         })
+    }
+}
+
+/// Gives what is pinned for the self-test's device a name that it keeps: each weftd's has another index.
+fn rename(pin: &mut String, index: u32) {
+    let index = index.to_string();
+    if let Some((folder, file)) = pin.rsplit_once('/')
+        && file.rsplit('-').next() == Some(&index)
+    {
+        *pin = format!("{folder}/{}", file.replace(&index, SELF_TEST));
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use anyhow::{Context as _, Result};
-use weft_api::view::PortPhase;
+use weft_api::view::{ChecksumState, PortPhase, VtepStatus};
 
 use crate::underlay::{Machine, Underlay};
 use crate::{Lab, PATIENCE, Settings, Weftd, wait_for};
@@ -20,6 +20,10 @@ pub use intent::Intent;
 pub use pod::{POD_DEVICE, Pod};
 pub use uncounted::Uncounted;
 pub use watch::Watch;
+
+/// The host's end of weftd's own port, from which it tests the ways to other hosts. It goes with the process, and comes
+/// with the next under another index.
+pub const SELF_TEST: &str = "weft6b71a893c80";
 
 /// Hosts with weftd, and the pods on them.
 #[derive(Debug)]
@@ -95,6 +99,23 @@ impl<'lab> Cloud<'lab> {
                 let status = daemon.weft().status().map_err(|error| format!("{error:#}"))?;
                 let down = status.ports.iter().any(|port| port.state != PortPhase::Up);
                 if down || !status.failures.is_empty() { Err(format!("{status:#?}")) } else { Ok(()) }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the self-test of every host has found every way good: from then on it says and sends nothing more.
+    ///
+    /// # Errors
+    /// That does not happen in time; what it found.
+    pub fn wait_until_tested(&self) -> Result<()> {
+        for daemon in &self.daemons {
+            wait_for(PATIENCE, &format!("the self-test of {}", daemon.settings().name), || {
+                let vteps = daemon.weft().status().map_err(|error| format!("{error:#}"))?.vteps;
+                let good = |vtep: &VtepStatus| {
+                    vtep.checksums.as_ref().is_some_and(|found| found.state == ChecksumState::Good)
+                };
+                if vteps.iter().all(good) { Ok(()) } else { Err(format!("{vteps:?}")) }
             })?;
         }
         Ok(())

@@ -23,6 +23,7 @@ mod power_cut;
 mod replacements;
 mod restart;
 mod same_host;
+mod self_test;
 mod spoofing;
 mod traceroute;
 mod transfers;

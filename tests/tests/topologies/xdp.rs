@@ -11,12 +11,12 @@
 use std::net::IpAddr;
 
 use anyhow::{Context as _, Result, ensure};
-use weft_api::view::Xdp;
+use weft_api::view::{ChecksumStatus, Workaround, Xdp};
 use weft_dataplane_abi::DropReason;
 use weft_tests::cloud::{Cloud, Intent};
 use weft_tests::frame::{self, Between};
 use weft_tests::probe::Steady;
-use weft_tests::{Capture, Direction, Lab, Offloads, Packet, Wire, underlay};
+use weft_tests::{Capture, Direction, Lab, Offloads, PATIENCE, Packet, Wire, underlay, wait_for};
 use weft_vxlan::Vni;
 
 const BYTES: u64 = 30_000_000;
@@ -116,6 +116,29 @@ fn forward_delivers_before_there_is_an_skb() -> Result<()> {
 #[test]
 fn forward_leaves_large_frames_to_tc() -> Result<()> {
     in_mode(Wire { mtu: 9000, ..WIRE }, Xdp::Forward)
+}
+
+/// In: the same on a cable that leaves checksums to be computed, where the hosts deliver by XDP, which has no place for
+/// them. Out: the self-test of each host finds that out, the host computes them, and everybody talks.
+#[test]
+fn forward_where_senders_leave_checksums() -> Result<()> {
+    Lab::test(|lab| {
+        let wire = Wire::default();
+        let cloud = start(lab, wire, Xdp::Forward)?;
+        for daemon in cloud.daemons() {
+            wait_for(PATIENCE, "damage to be found and worked around", || {
+                let vteps = daemon.weft().status().map_err(|error| format!("{error:#}"))?.vteps;
+                let found = vteps.iter().filter_map(|vtep| vtep.checksums.as_ref());
+                let verified = |found: &ChecksumStatus| found.workaround == Some(Workaround::Verified);
+                if found.clone().count() > 0 && found.clone().all(verified) {
+                    Ok(())
+                } else {
+                    Err(format!("{vteps:?}"))
+                }
+            })?;
+        }
+        everybody_talks(&cloud, wire, Xdp::Forward)
+    })
 }
 
 /// In: with each mode, VXLAN to h1 from nobody's address, and into a VNI that h1 has not; and a datagram that is no

@@ -72,6 +72,7 @@ fn wanted() -> Devices {
         uplinks: BTreeSet::new(),
         ports: BTreeMap::from([("a".to_owned(), port)]),
         neighbours: BTreeSet::from([(1, NEXT_HOP)]),
+        software_checksums: false,
     }
 }
 
@@ -330,6 +331,26 @@ fn xdp_redirects_only_into_ports_whose_gro_was_switched_on_while_up() {
     let namespaces = BTreeMap::from([(PathBuf::from(NETNS), Ok(namespace))]);
     let observed = Observed { redirect_targets: Some([7].into()), namespaces, ..settled() };
     assert_eq!(changes(Stage::Open, &observed), ["port a: bring up"]);
+}
+
+#[test]
+fn checksums_are_computed_from_before_the_maps_change_until_after() {
+    let computing = Observed { software_checksums: true, ..settled() };
+    let table = [
+        (false, settled(), None),
+        (true, settled(), Some((Stage::Prepare, "compute checksums before it encapsulates"))),
+        (true, computing.clone(), None),
+        (false, computing, Some((Stage::Open, "leave checksums to the underlay device"))),
+    ];
+    for (software_checksums, observed, expected) in table {
+        let wanted = Devices { software_checksums, ..wanted() };
+        let first = STAGES.into_iter().find_map(|stage| {
+            let (changes, _) = devices(stage, &wanted, &observed);
+            changes.first().map(|change| (stage, change.to_string()))
+        });
+        let expected = expected.map(|(stage, words)| (stage, format!("device {}: {words}", names::VXLAN)));
+        assert_eq!(first, expected, "{software_checksums}");
+    }
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn desired() -> Desired {
             gateway_mac: MacAddr::new([2; 6]),
             limits: crate::desired::Limits::default(),
             xdp: crate::desired::Xdp::default(),
+            software_checksums: BTreeSet::new(),
         },
         subnets: BTreeMap::from([(vni(200), subnet)]),
         networks: BTreeMap::new(),

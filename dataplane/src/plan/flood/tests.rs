@@ -27,6 +27,7 @@ fn desired(vteps: impl IntoIterator<Item = u16>) -> Desired {
             gateway_mac: MacAddr::new([4; 6]),
             limits: Limits::default(),
             xdp: crate::desired::Xdp::default(),
+            software_checksums: BTreeSet::new(),
         },
         subnets: BTreeMap::from([(vni(RED), subnet)]),
         networks: BTreeMap::new(),

@@ -25,6 +25,7 @@ fn host() -> Host {
         gateway_mac: OURS,
         limits: crate::desired::Limits::default(),
         xdp: crate::desired::Xdp::default(),
+        software_checksums: BTreeSet::new(),
     }
 }
 
@@ -138,6 +139,27 @@ fn until_it_is_resolved_the_kernel_sends() {
     let unresolved = next_hop(Some(way(None, None)), vec![eth0()], vec![neighbour("198.51.100.7", None)]);
     assert_eq!(only(&unresolved), (Some(ip("198.51.100.7")), None), "on the link");
     assert_eq!(unresolved.entry, VtepEntry::unresolved(9000));
+}
+
+#[test]
+fn where_checksums_are_computed_in_software_the_kernel_sends() {
+    let vtep = vtep("198.51.100.7");
+    let observed = Observed {
+        links: vec![eth0()],
+        ways: BTreeMap::from([(vtep, Some(way(None, None)))]),
+        neighbours: vec![neighbour("198.51.100.7", Some(THEIRS))],
+        ..Observed::default()
+    };
+    let of = |software: &[Vtep]| {
+        let host = Host { software_checksums: software.iter().copied().collect(), ..host() };
+        NextHops::plan(&host, &observed).0
+    };
+    let next_hops = of(&[vtep]);
+    // The neighbour is kept resolved, so that nothing is lost when the programs send again.
+    assert_eq!(next_hops.entries().collect::<Vec<_>>(), [(vtep, VtepEntry::unresolved(9000))]);
+    assert_eq!(next_hops.states()[&vtep].next_hops[0].mac, Some(THEIRS));
+    let other = "198.51.100.8".parse().unwrap();
+    assert_eq!(of(&[other]), of(&[]));
 }
 
 #[test]

@@ -146,6 +146,7 @@ fn the_delta_to_other_routes_leads_there() {
             gateway_mac: mac(0xfe),
             limits: Limits::default(),
             xdp: crate::desired::Xdp::Off,
+            software_checksums: BTreeSet::new(),
         },
         subnets: BTreeMap::new(),
         networks: BTreeMap::new(),

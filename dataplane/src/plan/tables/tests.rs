@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
@@ -48,6 +49,7 @@ fn desired() -> Desired {
             gateway_mac: mac(0xfe),
             limits: desired::Limits { floods: 1, icmp_errors: 2, drop_events: 3 },
             xdp: desired::Xdp::default(),
+            software_checksums: BTreeSet::new(),
         },
         subnets: BTreeMap::from([(vni(RED_FRONT), subnet(RED)), (vni(BLUE_FRONT), subnet(BLUE))]),
         networks: [RED, BLUE].map(|number| (vni(number), Network { name: number.to_string() })).into(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use etherparse::PacketBuilder;
-use weft_tests::cloud::{Cloud, POD_DEVICE, Pod};
+use weft_tests::cloud::{Cloud, POD_DEVICE, Pod, SELF_TEST};
 use weft_tests::frame::{self, Between};
 use weft_tests::{Capture, Direction, Namespace, PATIENCE, underlay, wait_until};
 use weft_vxlan::{MacAddr, Vni};
@@ -116,7 +116,9 @@ impl Attempts {
 
 /// The host's end of its one workload's veth.
 fn veth(host: &Namespace) -> Result<String> {
-    let veths = host.links()?.into_iter().filter(|link| link.kind == "veth" && link.name != underlay::UPLINK);
+    let others = [underlay::UPLINK, SELF_TEST];
+    let links = host.links()?.into_iter();
+    let veths = links.filter(|link| link.kind == "veth" && !others.contains(&link.name.as_str()));
     veths.map(|link| link.name).next().context("no workload has a veth")
 }
 

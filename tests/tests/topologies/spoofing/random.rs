@@ -132,6 +132,7 @@ fn tables(cloud: &Cloud<'_>, host: usize) -> Result<impl PartialEq> {
 fn fill_nothing_and_harm_nobody() -> Result<()> {
     Lab::test(|lab| {
         let cloud = start(lab)?;
+        cloud.wait_until_tested()?;
         let liar = cloud.pod("red-1");
         liar.pings_address(liar.gateway4.into())?;
         let neighbours = liar.namespace.neighbours()?;

@@ -1,0 +1,87 @@
+//! The network namespace of the self-test's port, and the sockets in it. It has no name and belongs to this process: it
+//! goes with it, and with it the port.
+
+use std::fs::{self, File};
+use std::io;
+use std::mem::size_of;
+use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{address, probe};
+
+/// `UDP_SEGMENT`, `UDP_NO_CHECK6_TX` and `UDP_NO_CHECK6_RX` of `linux/udp.h`, which the libc crate has not all of.
+const NO_CHECKSUM_SENT: libc::c_int = 101;
+const NO_CHECKSUM_WANTED: libc::c_int = 102;
+const SEGMENT: libc::c_int = 103;
+
+/// The namespace. It lives while one of these does, or a socket.
+#[derive(Debug, Clone)]
+pub struct Namespace(Arc<File>);
+
+/// The sockets in it. All take datagrams without a checksum.
+#[derive(Debug)]
+pub struct Sockets {
+    /// Answers others' probes, without checksums.
+    pub service: UdpSocket,
+    /// Sends with checksums, and in segments what is longer than one.
+    pub summed: UdpSocket,
+    /// Sends without checksums.
+    pub unsummed: UdpSocket,
+}
+
+impl Namespace {
+    /// Makes it, and the sockets.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn make() -> io::Result<(Self, Sockets)> {
+        // The thread that enters it is thrown away.
+        let thread = std::thread::Builder::new().name("weft-self-test".to_owned()).spawn(|| {
+            // SAFETY: it changes the calling thread alone, and takes no pointer.
+            if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            let file = File::open("/proc/thread-self/ns/net")?;
+            // There is no router to be found; where it cannot be said, the questions are dropped.
+            let _ = fs::write("/proc/sys/net/ipv6/conf/default/router_solicitations", "0");
+            Ok((Self(Arc::new(file)), Sockets::open()?))
+        })?;
+        thread.join().map_err(|_| io::Error::other("its thread panicked"))?
+    }
+
+    /// Where it can be entered while this process lives.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd()))
+    }
+}
+
+impl Sockets {
+    fn open() -> io::Result<Self> {
+        let socket = |port, options: &[(libc::c_int, libc::c_int)]| {
+            let socket = UdpSocket::bind(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port))?;
+            socket.set_nonblocking(true)?;
+            for (option, value) in options.iter().chain(&[(NO_CHECKSUM_WANTED, 1)]) {
+                set(&socket, *option, *value)?;
+            }
+            Ok::<_, io::Error>(socket)
+        };
+        Ok(Self {
+            service: socket(address::UDP_PORT, &[(NO_CHECKSUM_SENT, 1)])?,
+            summed: socket(0, &[(SEGMENT, libc::c_int::from(probe::SEGMENT_LEN))])?,
+            unsummed: socket(0, &[(NO_CHECKSUM_SENT, 1)])?,
+        })
+    }
+}
+
+fn set(socket: &UdpSocket, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    #[expect(clippy::cast_possible_truncation, reason = "the size of an integer is small")]
+    let len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the descriptor is open while `socket` lives, and `value` is as long as is said.
+    let result = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_UDP, option, (&raw const value).cast(), len)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
