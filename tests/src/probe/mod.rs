@@ -6,6 +6,7 @@ mod numbered;
 mod ping;
 mod refusals;
 mod segmented;
+mod sizes;
 mod steady;
 mod transfer;
 

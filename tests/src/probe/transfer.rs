@@ -20,6 +20,8 @@ pub struct Transfer {
     pub bytes: u64,
     /// From the first byte to the last.
     pub elapsed: Duration,
+    /// Longest time in which the receiver got nothing.
+    pub longest_pause: Duration,
 }
 
 impl Transfer {
@@ -50,10 +52,10 @@ impl Namespace {
         });
         let what = || format!("{bytes} bytes over TCP from {} to {to}", self.name());
         let sent_hash = sent.with_context(what)?;
-        let (count, received_hash) = received.with_context(what)?;
+        let (count, received_hash, longest_pause) = received.with_context(what)?;
         ensure!(count == bytes, "{}: {count} arrived", what());
         ensure!(sent_hash == received_hash, "{}: what arrived is not what was sent", what());
-        Ok(Transfer { bytes, elapsed: start.elapsed() })
+        Ok(Transfer { bytes, elapsed: start.elapsed(), longest_pause })
     }
 }
 
@@ -81,16 +83,19 @@ fn send(to: SocketAddr, bytes: u64) -> Result<[u8; 32]> {
     Ok(hash.finalize().into())
 }
 
-fn receive(listener: &TcpListener) -> Result<(u64, [u8; 32])> {
+fn receive(listener: &TcpListener) -> Result<(u64, [u8; 32], Duration)> {
     let mut stream = accept(listener)?;
     stream.set_read_timeout(Some(STUCK))?;
     let mut buffer = vec![0; 1 << 18];
     let mut hash = Sha256::new();
     let mut count = 0;
+    let mut longest_pause = Duration::ZERO;
     loop {
+        let start = Instant::now();
         let length = stream.read(&mut buffer).with_context(|| format!("receiving, after {count} bytes"))?;
+        longest_pause = longest_pause.max(start.elapsed());
         if length == 0 {
-            return Ok((count, hash.finalize().into()));
+            return Ok((count, hash.finalize().into(), longest_pause));
         }
         count += length as u64;
         hash.update(buffer.get(..length).unwrap_or_default());
