@@ -88,11 +88,11 @@ pub fn receive(skb: &mut Skb, subnet: &Subnet) -> Verdict {
         return deliver(skb, subnet, receivers, DropReason::NeighbourNoise);
     }
     let version = Version::of(ethertype)?;
-    if version == Version::V6 && neighbour_discovery::is_message(skb, 0)? {
+    let len = skb.len();
+    if version == Version::V6 && neighbour_discovery::is_message(skb, 0, len)? {
         let receivers = neighbour_discovery::receive(skb, subnet, to)?;
         return deliver(skb, subnet, receivers, DropReason::NeighbourNoise);
     }
-    let len = skb.len();
     let packet = skb.packet();
     ip::destination(&packet, 0, len, version, subnet.network)?;
     check_group(&packet, version)?;

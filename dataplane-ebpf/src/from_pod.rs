@@ -55,11 +55,11 @@ fn packet(mut skb: Skb, endpoint: &Endpoint) -> Verdict {
         return bridge::send(skb, host, endpoint, mac, neighbours);
     }
     let version = Version::of(ethernet.ethertype)?;
-    if version == Version::V6 && neighbour_discovery::is_message(skb, 0)? {
+    let len = skb.len();
+    if version == Version::V6 && neighbour_discovery::is_message(skb, 0, len)? {
         let neighbours = neighbour_discovery::answer(skb, endpoint, mac)?;
         return bridge::send(skb, host, endpoint, mac, neighbours);
     }
-    let len = skb.len();
     let packet = skb.packet();
     let destination = ip::destination(&packet, 0, len, version, endpoint.network())?;
     let multicast = mac[0] & 1 != 0;

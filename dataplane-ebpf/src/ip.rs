@@ -3,7 +3,7 @@
 use weft_dataplane_abi::{DropReason, IpKey, VtepAddr};
 
 use crate::headers::{
-    ETHERNET_LEN, Ethernet, IPV4_LEN, IPV6_LEN, Ipv4, Ipv6, OUTER_IPV4_LEN, OUTER_IPV6_LEN, ethertype,
+    ETHERNET_LEN, Ethernet, IPV6_LEN, Ipv4, Ipv6, OUTER_IPV4_LEN, OUTER_IPV6_LEN, ethertype,
 };
 use crate::packet::Packet;
 
@@ -65,19 +65,27 @@ pub fn destination(
         Version::V4 => {
             let ip = ipv4(packet, frame)?;
             let total = u16::from_be_bytes(ip.total_length) as usize;
-            if total < IPV4_LEN || total > available {
+            if total < ip.header_len() || total > available {
                 return Err(DropReason::Malformed);
             }
             Ok(IpKey::ipv4(network, ip.destination))
         }
         Version::V6 => {
-            let ip = ipv6(packet, frame)?;
-            if u16::from_be_bytes(ip.payload_length) as usize + IPV6_LEN > available {
-                return Err(DropReason::Malformed);
-            }
-            Ok(IpKey::ipv6(network, ip.destination))
+            check_ipv6_length(packet, frame, len)?;
+            Ok(IpKey::ipv6(network, ipv6(packet, frame)?.destination))
         }
     }
+}
+
+/// Checks that the IPv6 packet behind the Ethernet header at `frame` is all there, in a frame of `len` bytes.
+#[inline(always)]
+pub fn check_ipv6_length(packet: &Packet<'_>, frame: usize, len: u32) -> Result<(), DropReason> {
+    let available = (len as usize).saturating_sub(ETHERNET_LEN);
+    let ip = ipv6(packet, frame)?;
+    if u16::from_be_bytes(ip.payload_length) as usize + IPV6_LEN > available {
+        return Err(DropReason::Malformed);
+    }
+    Ok(())
 }
 
 /// The source of the packet behind the Ethernet header at `frame`, within `network`.

@@ -10,7 +10,7 @@ use crate::buffer::Buffer;
 use crate::checksum;
 use crate::extension_headers;
 use crate::headers::{ETHERNET_LEN, Ethernet, IPV6_LEN, Icmp, Ipv6, protocol};
-use crate::ip::set_macs;
+use crate::ip::{self, set_macs};
 use crate::maps;
 use crate::packet::{Packet, Wire};
 use crate::skb::{self, Skb};
@@ -60,11 +60,13 @@ struct LinkLayerOption {
 // SAFETY: bytes only.
 unsafe impl Wire for LinkLayerOption {}
 
-/// Whether the IPv6 packet of the frame at `frame` is neighbour or router discovery. Behind extension headers, where no
-/// honest sender puts it, it is refused.
+/// Whether the IPv6 packet of the frame at `frame`, which has `len` bytes, is neighbour or router discovery. Behind
+/// extension headers, where no honest sender puts it, it is refused; as is what could be one and ends, or cannot be
+/// read, before it shows: the rest may follow in another fragment (RFC 7112).
 #[inline(always)]
-pub fn is_message(buffer: &mut impl Buffer, frame: usize) -> Result<bool, DropReason> {
+pub fn is_message(buffer: &mut impl Buffer, frame: usize, len: u32) -> Result<bool, DropReason> {
     let packet = buffer.packet();
+    ip::check_ipv6_length(&packet, frame, len)?;
     if packet.get::<Ipv6>(frame + ETHERNET_LEN)?.next_header == protocol::ICMPV6 {
         return Ok(is_kind(&packet, frame + ICMP));
     }
@@ -72,7 +74,7 @@ pub fn is_message(buffer: &mut impl Buffer, frame: usize) -> Result<bool, DropRe
         buffer.pull(extension_headers::REACH)?;
         let packet = buffer.packet();
         if let Some(message) = extension_headers::icmpv6_behind(&packet, frame)?
-            && is_kind(&packet, message)
+            && !is_other_kind(&packet, message)
         {
             return Err(DropReason::ExtensionHeaders);
         }
@@ -85,6 +87,15 @@ pub fn is_message(buffer: &mut impl Buffer, frame: usize) -> Result<bool, DropRe
 fn is_kind(packet: &Packet<'_>, message: usize) -> bool {
     match packet.get::<Icmp>(message) {
         Ok(icmp) => (ROUTER_SOLICITATION..=REDIRECT).contains(&icmp.kind),
+        Err(_) => false,
+    }
+}
+
+/// Whether there is an ICMPv6 message at `message`, and of another kind.
+#[inline(always)]
+fn is_other_kind(packet: &Packet<'_>, message: usize) -> bool {
+    match packet.get::<Icmp>(message) {
+        Ok(icmp) => !(ROUTER_SOLICITATION..=REDIRECT).contains(&icmp.kind),
         Err(_) => false,
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use anyhow::{Result, bail};
 use etherparse::{
     ArpHardwareId, ArpOperation, ArpPacket, EtherType, Ethernet2Header, IpFragOffset, IpNumber, Ipv4Header,
-    Ipv6Header, PacketBuilder,
+    Ipv4Options, Ipv6Header, PacketBuilder,
 };
 use weft_vxlan::{Header, MacAddr, UDP_PORT, Vni};
 
@@ -134,6 +134,31 @@ pub fn behind_extension_header(frame: &[u8], number: u8) -> Result<Vec<u8>> {
     bytes.extend(extension);
     bytes.extend_from_slice(payload);
     Ok(bytes)
+}
+
+/// Puts IPv4 options (RFC 791 section 3.1), a multiple of four bytes and at most 40, into a frame of IPv4 without any.
+///
+/// # Errors
+/// The frame is not of IPv4, or as large as can be.
+pub fn with_ipv4_options(frame: &[u8], options: &[u8]) -> Result<Vec<u8>> {
+    let (ethernet, rest) = Ethernet2Header::from_slice(frame)?;
+    let (mut ip, payload) = Ipv4Header::from_slice(rest)?;
+    ip.options = Ipv4Options::try_from(options)?;
+    ip.set_payload_len(payload.len())?;
+    ip.header_checksum = ip.calc_header_checksum();
+    let mut bytes = Vec::with_capacity(frame.len() + options.len());
+    ethernet.write(&mut bytes)?;
+    ip.write(&mut bytes)?;
+    bytes.extend_from_slice(payload);
+    Ok(bytes)
+}
+
+/// Puts VLAN tags (IEEE 802.1Q) behind the MACs of a frame, the outermost first: each an EtherType and a VLAN ID.
+#[must_use]
+pub fn tagged(frame: &[u8], tags: &[(u16, u16)]) -> Vec<u8> {
+    let (macs, rest) = frame.split_at(frame.len().min(12));
+    let tags = tags.iter().flat_map(|(kind, id)| [kind.to_be_bytes(), id.to_be_bytes()].concat());
+    macs.iter().copied().chain(tags).chain(rest.iter().copied()).collect()
 }
 
 /// Cuts a frame of IPv4 without options into two fragments after `first` bytes of its payload, a multiple of 8.
