@@ -8,6 +8,7 @@ mod flooding;
 mod foreign;
 mod forged;
 mod forwarding_pod;
+mod fragments;
 mod getting_started;
 mod harness;
 mod impaired;
