@@ -40,7 +40,8 @@ pub fn icmpv6_behind(packet: &Packet<'_>, frame: usize) -> Result<Option<usize>,
 pub fn transport(packet: &Packet<'_>, frame: usize) -> Result<Option<(u8, usize)>, DropReason> {
     let mut next = packet.get::<Ipv6>(frame + ETHERNET_LEN)?.next_header;
     let mut at = frame + ETHERNET_LEN + IPV6_LEN;
-    for _ in 0..MOST {
+    // Once more than there may be headers: for what the last one leads to.
+    for _ in 0..=MOST {
         if !is_extension(next) {
             return Ok(Some((next, at)));
         }

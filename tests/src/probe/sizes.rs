@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::IpOptions;
 use super::echo::unspecified;
 use super::numbered::{datagram, inbox};
 use crate::Namespace;
@@ -16,8 +17,23 @@ impl Namespace {
     /// # Errors
     /// The kernel refuses to send, or one arrives that was not sent so.
     pub fn sizes(&self, receiver: &Namespace, to: IpAddr, sizes: &[usize]) -> Result<Vec<usize>> {
+        self.sizes_with(receiver, to, sizes, &IpOptions::default())
+    }
+
+    /// The same with these options on the datagrams.
+    ///
+    /// # Errors
+    /// As [`Namespace::sizes`].
+    pub fn sizes_with(
+        &self,
+        receiver: &Namespace,
+        to: IpAddr,
+        sizes: &[usize],
+        options: &IpOptions,
+    ) -> Result<Vec<usize>> {
         let (inbox, to) = inbox(receiver, to)?;
         let outbox = self.run(|| UdpSocket::bind(SocketAddr::new(unspecified(to.ip()), 0)))??;
+        options.apply(&outbox)?;
         for (number, size) in (0..).zip(sizes) {
             outbox.send_to(&datagram(number, *size), to).with_context(|| format!("{size} bytes"))?;
         }

@@ -13,6 +13,7 @@ mod getting_started;
 mod harness;
 mod impaired;
 mod interrupted;
+mod ip_options;
 mod ipv6_underlay;
 mod kills;
 mod lost_pins;
