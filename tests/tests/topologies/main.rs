@@ -34,6 +34,7 @@ mod truncated;
 mod two_data_centres;
 mod two_hosts;
 mod two_nics;
+mod underlay_changes;
 mod underlay_mtu;
 mod vlan_tags;
 mod witness;
