@@ -82,7 +82,8 @@ pub fn judge(
     let version = Version::of(ethernet.ethertype)?;
     // Routed, neighbour discovery has lost the hop limit of 255 that makes it count.
     if !routed
-        && (mac[0] & 1 != 0 || (version == Version::V6 && neighbour_discovery::is_message(buffer, frame, len)?))
+        && (mac[0] & 1 != 0
+            || (version == Version::V6 && neighbour_discovery::is_message(buffer, frame, len)?))
     {
         return Ok(Judged::Bridged(subnet));
     }

@@ -142,7 +142,7 @@ fn are_judged_one_by_one() -> Result<()> {
             let own = ways(from, to).last().context("a way")?;
             let once = frame::behind_extension_header(&datagram(own, 1)?.0, 60)?;
             let twice = frame::behind_extension_header(&once, 60)?;
-            let pieces = frame::pieces(&twice, 1, &[0..8])?;
+            let pieces = frame::pieces(&twice, 1, std::slice::from_ref(&(0..8)))?;
             let before = weft.drops(DropReason::ExtensionHeaders)?;
             from.namespace.inject_all(POD_DEVICE, &pieces)?;
             weft.wait_for_drop(DropReason::ExtensionHeaders, before)?;
