@@ -63,20 +63,21 @@ struct LinkLayerOption {
 unsafe impl Wire for LinkLayerOption {}
 
 /// Whether the IPv6 packet of the frame at `frame` is neighbour or router discovery. Behind extension headers, where no
-/// honest sender puts it, it is refused.
+/// honest sender puts it, it is refused; as is what could be it and ends, or cannot be read, before it shows: the rest may
+/// follow in another fragment (RFC 7112).
 #[inline(always)]
 pub fn is_message(buffer: &mut impl Buffer, frame: usize) -> Result<bool, DropReason> {
     let packet = buffer.packet();
     if packet.get::<Ipv6>(frame + ETHERNET_LEN)?.next_header == protocol::ICMPV6 {
         // What is not in reach would pass for something else.
         buffer.pull((frame + END) as u32)?;
-        return Ok(is_kind(&buffer.packet(), frame + ICMP));
+        return Ok(is_kind(&buffer.packet(), frame + ICMP) == Some(true));
     }
     if extension_headers::follow(&packet, frame) {
         buffer.pull(extension_headers::REACH)?;
         let packet = buffer.packet();
         if let Some(message) = extension_headers::icmpv6_behind(&packet, frame)?
-            && is_kind(&packet, message)
+            && is_kind(&packet, message) != Some(false)
         {
             return Err(DropReason::ExtensionHeaders);
         }
@@ -84,13 +85,11 @@ pub fn is_message(buffer: &mut impl Buffer, frame: usize) -> Result<bool, DropRe
     Ok(false)
 }
 
-/// Whether the ICMPv6 message at `message` is of neighbour or router discovery.
+/// Whether the ICMPv6 message at `message` is of neighbour or router discovery; `None` if it is not in reach.
 #[inline(always)]
-fn is_kind(packet: &Packet<'_>, message: usize) -> bool {
-    match packet.get::<Icmp>(message) {
-        Ok(icmp) => (ROUTER_SOLICITATION..=REDIRECT).contains(&icmp.kind),
-        Err(_) => false,
-    }
+fn is_kind(packet: &Packet<'_>, message: usize) -> Option<bool> {
+    let kind = packet.get::<Icmp>(message).ok()?.kind;
+    Some((ROUTER_SOLICITATION..=REDIRECT).contains(&kind))
 }
 
 /// Answers a solicitation for an address of the port's subnet, and lets out what other hosts should hear.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use anyhow::{Result, bail};
 use etherparse::{
     ArpHardwareId, ArpOperation, ArpPacket, EtherType, Ethernet2Header, IpFragOffset, IpNumber, Ipv4Header,
-    Ipv6Header, PacketBuilder,
+    Ipv4Options, Ipv6Header, PacketBuilder,
 };
 use weft_vxlan::{Header, MacAddr, UDP_PORT, Vni};
 
@@ -116,24 +116,94 @@ fn neighbour_discovery(
 /// # Errors
 /// The frame is not of IPv6, or as large as can be.
 pub fn behind_extension_header(frame: &[u8], number: u8) -> Result<Vec<u8>> {
+    let body = match number {
+        // Offset 0, no more fragments, and a number.
+        44 => [0, 0, 0, 0, 0, 0, 1],
+        // Type 0 of nothing left to visit.
+        43 => [0; 7],
+        // PadN over the rest of the header.
+        _ => [0, 1, 4, 0, 0, 0, 0],
+    };
+    behind_extension(frame, number, &body)
+}
+
+/// Puts an extension header between the IPv6 header of a frame and what follows. `body` is what it holds behind its own
+/// next header value.
+///
+/// # Errors
+/// The frame is not of IPv6, or as large as can be.
+pub fn behind_extension(frame: &[u8], number: u8, body: &[u8]) -> Result<Vec<u8>> {
     let (ethernet, rest) = Ethernet2Header::from_slice(frame)?;
     let (mut ip, payload) = Ipv6Header::from_slice(rest)?;
     let next = std::mem::replace(&mut ip.next_header, IpNumber(number)).0;
-    let extension = match number {
-        // Offset 0, no more fragments, and a number.
-        44 => [next, 0, 0, 0, 0, 0, 0, 1],
-        // Type 0 of nothing left to visit.
-        43 => [next, 0, 0, 0, 0, 0, 0, 0],
-        // PadN over the rest of the header.
-        _ => [next, 0, 1, 4, 0, 0, 0, 0],
-    };
-    ip.set_payload_length(extension.len() + payload.len())?;
-    let mut bytes = Vec::with_capacity(frame.len() + extension.len());
+    ip.set_payload_length(1 + body.len() + payload.len())?;
+    let mut bytes = Vec::with_capacity(frame.len() + 1 + body.len());
     ethernet.write(&mut bytes)?;
     ip.write(&mut bytes)?;
-    bytes.extend(extension);
+    bytes.push(next);
+    bytes.extend_from_slice(body);
     bytes.extend_from_slice(payload);
     Ok(bytes)
+}
+
+/// Puts IPv4 options (RFC 791 section 3.1), a multiple of four bytes and at most 40, into a frame of IPv4 without any.
+///
+/// # Errors
+/// The frame is not of IPv4, or as large as can be.
+pub fn with_ipv4_options(frame: &[u8], options: &[u8]) -> Result<Vec<u8>> {
+    let (ethernet, rest) = Ethernet2Header::from_slice(frame)?;
+    let (mut ip, payload) = Ipv4Header::from_slice(rest)?;
+    ip.options = Ipv4Options::try_from(options)?;
+    ip.set_payload_len(payload.len())?;
+    ip.header_checksum = ip.calc_header_checksum();
+    let mut bytes = Vec::with_capacity(frame.len() + options.len());
+    ethernet.write(&mut bytes)?;
+    ip.write(&mut bytes)?;
+    bytes.extend_from_slice(payload);
+    Ok(bytes)
+}
+
+/// Puts VLAN tags (IEEE 802.1Q) behind the MACs of a frame, the outermost first: each an EtherType and a VLAN ID.
+#[must_use]
+pub fn tagged(frame: &[u8], tags: &[(u16, u16)]) -> Vec<u8> {
+    let (macs, rest) = frame.split_at(frame.len().min(12));
+    let tags = tags.iter().flat_map(|(kind, id)| [kind.to_be_bytes(), id.to_be_bytes()].concat());
+    macs.iter().copied().chain(tags).chain(rest.iter().copied()).collect()
+}
+
+/// Cuts the payload of a frame of IP into fragments where `parts` say: each begins at a multiple of 8 and ends at a
+/// multiple of 8 or with the payload. They may overlap, be out of order, or leave gaps. `id` says what belongs together.
+///
+/// # Errors
+/// The frame is not of IP, or shorter than that.
+pub fn pieces(frame: &[u8], id: u16, parts: &[std::ops::Range<usize>]) -> Result<Vec<Vec<u8>>> {
+    let (ethernet, rest) = Ethernet2Header::from_slice(frame)?;
+    let v6 = ethernet.ether_type == EtherType::IPV6;
+    let whole = if v6 { Ipv6Header::from_slice(rest)?.1 } else { Ipv4Header::from_slice(rest)?.1 };
+    let header_end = frame.len() - whole.len();
+    let piece = |part: &std::ops::Range<usize>| -> Result<Vec<u8>> {
+        let Some(payload) = whole.get(part.clone()) else { bail!("{part:?} of {} bytes", whole.len()) };
+        let more = part.end < whole.len();
+        let plain = [&frame[..header_end], payload].concat();
+        if v6 {
+            let offset = u16::try_from(part.start)? | u16::from(more);
+            let body = [&[0][..], &offset.to_be_bytes(), &u32::from(id).to_be_bytes()].concat();
+            return behind_extension(&plain, 44, &body);
+        }
+        let (mut header, _) = Ipv4Header::from_slice(&plain[Ethernet2Header::LEN..])?;
+        header.dont_fragment = false;
+        header.more_fragments = more;
+        header.identification = id;
+        header.fragment_offset = IpFragOffset::try_new(u16::try_from(part.start / 8)?)?;
+        header.set_payload_len(payload.len())?;
+        header.header_checksum = header.calc_header_checksum();
+        let mut bytes = Vec::with_capacity(plain.len());
+        ethernet.write(&mut bytes)?;
+        header.write(&mut bytes)?;
+        bytes.extend_from_slice(payload);
+        Ok(bytes)
+    };
+    parts.iter().map(piece).collect()
 }
 
 /// Cuts a frame of IPv4 without options into two fragments after `first` bytes of its payload, a multiple of 8.
@@ -141,25 +211,9 @@ pub fn behind_extension_header(frame: &[u8], number: u8) -> Result<Vec<u8>> {
 /// # Errors
 /// The frame is not of IPv4, or shorter than that.
 pub fn fragments(frame: &[u8], first: usize) -> Result<[Vec<u8>; 2]> {
-    const HEADERS: usize = Ethernet2Header::LEN + Ipv4Header::MIN_LEN;
-    let (ethernet, rest) = Ethernet2Header::from_slice(frame)?;
-    let (header, payload) = Ipv4Header::from_slice(rest)?;
-    let (Some(head), Some(tail)) = (payload.get(..first), payload.get(first..)) else {
-        bail!("{} bytes are too short to be cut after {first}", payload.len());
-    };
-    let fragment = |payload: &[u8], offset: usize, more: bool| -> Result<Vec<u8>> {
-        let mut header = header.clone();
-        header.dont_fragment = false;
-        header.more_fragments = more;
-        header.identification = 0x7766;
-        header.fragment_offset = IpFragOffset::try_new(u16::try_from(offset / 8)?)?;
-        header.set_payload_len(payload.len())?;
-        header.header_checksum = header.calc_header_checksum();
-        let mut bytes = Vec::with_capacity(HEADERS + payload.len());
-        ethernet.write(&mut bytes)?;
-        header.write(&mut bytes)?;
-        bytes.extend_from_slice(payload);
-        Ok(bytes)
-    };
-    Ok([fragment(head, 0, true)?, fragment(tail, first, false)?])
+    let length = Ipv4Header::from_slice(Ethernet2Header::from_slice(frame)?.1)?.1.len();
+    match pieces(frame, 0x7766, &[0..first, first..length])?.try_into() {
+        Ok(fragments) => Ok(fragments),
+        Err(_) => bail!("two parts are two pieces"),
+    }
 }

@@ -49,6 +49,11 @@ impl Namespace {
         Ok(Self { name: name.to_owned(), path, file, netlink: Mutex::new(netlink) })
     }
 
+    /// The same namespace once more.
+    pub(crate) fn again(&self) -> Result<Self> {
+        Self::open(&self.name, self.path.clone())
+    }
+
     /// Its name under `/run/netns`.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -29,6 +29,21 @@ pub(crate) fn set(
     Ok(())
 }
 
+/// Sets an option whose value is bytes.
+pub(crate) fn set_bytes(
+    socket: &impl AsFd,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: &[u8],
+) -> Result<()> {
+    let (fd, length) = (socket.as_fd().as_raw_fd(), libc::socklen_t::try_from(value.len())?);
+    // SAFETY: the value is that many bytes.
+    let result = unsafe { libc::setsockopt(fd, level, option, value.as_ptr().cast(), length) };
+    Errno::result(result)
+        .with_context(|| format!("setting option {option} of level {level} to {value:02x?}"))?;
+    Ok(())
+}
+
 /// Makes the kernel's queue in front of a socket hold so many bytes; needs root.
 pub(crate) fn set_queue(socket: &impl AsFd, bytes: libc::c_int) -> Result<()> {
     set(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, bytes)

@@ -72,6 +72,26 @@ fn tunnelled(inner: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// In: chains of eight headers and of nine to UDP; a first fragment that ends where neighbour discovery could begin; and a
+/// solicitation of which the end is missing. Out: only the eight are followed; the fragment is refused; what is cut is
+/// malformed, and is not answered.
+#[test]
+fn what_cannot_be_read_to_its_end_is_refused() {
+    let Some(mut world) = World::load() else { return };
+    let eight = [(DESTINATION_OPTIONS, 0); 8];
+    let nine = [(DESTINATION_OPTIONS, 0); 9];
+    world.run(FROM_POD, &frame(ALICE, BOB, &eight, UDP, &[0; 32]));
+    assert!(world.drops(ALICE_SLOT).is_empty(), "{:?}", world.drops(ALICE_SLOT));
+    world.run(FROM_POD, &frame(ALICE, BOB, &nine, UDP, &[0; 32]));
+    world.run(FROM_POD, &frame(ALICE, BOB, &[(FRAGMENT, FIRST), (DESTINATION_OPTIONS, 0)], ICMPV6, &[]));
+    assert_eq!(world.drops(ALICE_SLOT)[DropReason::ExtensionHeaders.name()], 2);
+    let mut solicitation = ADVERTISEMENT;
+    solicitation[0] = 135;
+    let whole = frame(ALICE, BOB, &[], ICMPV6, &solicitation);
+    world.run(FROM_POD, &whole[..whole.len() - 1]);
+    assert_eq!(world.drops(ALICE_SLOT)[DropReason::Malformed.name()], 1);
+}
+
 /// More fragments follow; this is the first.
 const FIRST: u16 = 1;
 /// The fragment that starts eight bytes on.

@@ -26,6 +26,8 @@ pub struct Planned {
     pub host: usize,
     /// Name of its subnet.
     pub subnet: String,
+    /// The pod whose second NIC it is, if it is no pod of its own.
+    pub inside: Option<String>,
     /// Its MAC.
     pub mac: MacAddr,
     /// Its IPv4 address.
@@ -95,6 +97,7 @@ impl Intent {
             name: name.to_owned(),
             host,
             subnet: subnet.to_owned(),
+            inside: None,
             mac: MacAddr::new([2, 0xee, vni_high, vni_middle, vni_low, nth]),
             v4: nth_v4(v4, nth),
             v6: nth_v6(v6, nth),
@@ -102,6 +105,19 @@ impl Intent {
             gateway6: nth_v6(v6, 1),
         });
         Ok(self)
+    }
+
+    /// Adds a second NIC `name` in `subnet` to the pod that was added last, with the `nth` address of both prefixes.
+    ///
+    /// # Errors
+    /// There is no such subnet, or no pod.
+    pub fn second_nic(self, name: &str, subnet: &str, nth: u8) -> Result<Self> {
+        let first = self.pods.last().cloned().context("a pod to give a second NIC to")?;
+        let mut intent = self.pod(name, subnet, first.host, nth)?;
+        if let Some(second) = intent.pods.last_mut() {
+            second.inside = Some(first.name);
+        }
+        Ok(intent)
     }
 
     /// Adds a prefix of `network` that is reached through the host with number `host`.

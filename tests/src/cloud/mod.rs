@@ -17,7 +17,7 @@ use crate::{Lab, PATIENCE, Settings, Weftd, wait_for};
 
 pub use holdings::Holdings;
 pub use intent::Intent;
-pub use pod::{POD_DEVICE, Pod};
+pub use pod::{POD_DEVICE, Pod, SECOND_DEVICE};
 pub use uncounted::Uncounted;
 pub use watch::Watch;
 
@@ -68,14 +68,22 @@ impl<'lab> Cloud<'lab> {
     pub fn deploy(&mut self, intent: &Intent) -> Result<()> {
         let vteps: Vec<_> = self.underlay.machines.iter().map(|machine| machine.vtep).collect();
         for (host, daemon) in self.daemons.iter().enumerate() {
+            let documents = intent.documents(host, &vteps)?;
+            if documents.is_empty() {
+                continue;
+            }
             let file = daemon.settings().folder.join("intent.yaml");
-            fs::write(&file, intent.documents(host, &vteps)?)?;
+            fs::write(&file, documents)?;
             let file = file.to_str().context("the temporary folder's name is not UTF-8")?;
             daemon.weft().must(&["apply", "-f", file]).with_context(|| daemon.settings().name.clone())?;
         }
         for planned in intent.pods() {
             if !self.pods.contains_key(&planned.name) {
-                let pod = Pod::new(planned, self.lab.namespace(&planned.name)?);
+                let namespace = match &planned.inside {
+                    Some(first) => self.pod(first).namespace.again()?,
+                    None => self.lab.namespace(&planned.name)?,
+                };
+                let pod = Pod::new(planned, namespace);
                 self.attach(&pod)?;
                 self.pods.insert(pod.name.clone(), pod);
             }
@@ -85,8 +93,16 @@ impl<'lab> Cloud<'lab> {
 
     fn attach(&self, pod: &Pod) -> Result<()> {
         let netns = pod.namespace.path().to_str().context("a namespace's path is UTF-8")?;
-        self.daemon(pod.host).weft().must(&["port", "attach", &pod.name, "--netns", netns])?;
-        pod.namespace.wait_until_running(POD_DEVICE)
+        self.daemon(pod.host).weft().must(&[
+            "port",
+            "attach",
+            &pod.name,
+            "--netns",
+            netns,
+            "--device",
+            &pod.device,
+        ])?;
+        pod.namespace.wait_until_running(&pod.device)
     }
 
     /// Waits until every host has all its ports up and nothing left undone.

@@ -11,6 +11,8 @@ use crate::{Capture, Namespace, Packet};
 
 /// Name of the device that weft gives to a pod.
 pub const POD_DEVICE: &str = "eth0";
+/// Name of the second.
+pub const SECOND_DEVICE: &str = "eth1";
 
 /// A workload.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub struct Pod {
     pub host: usize,
     /// Its namespace.
     pub namespace: Namespace,
+    /// Its device in there.
+    pub device: String,
     /// Its MAC.
     pub mac: MacAddr,
     /// Its IPv4 address.
@@ -39,6 +43,7 @@ impl Pod {
             name: planned.name.clone(),
             host: planned.host,
             namespace,
+            device: planned.inside.as_ref().map_or(POD_DEVICE, |_| SECOND_DEVICE).to_owned(),
             mac: planned.mac,
             v4: planned.v4,
             v6: planned.v6,
@@ -64,7 +69,7 @@ impl Pod {
     /// # Errors
     /// It is not attached.
     pub fn capture(&self, filter: impl Fn(&Packet) -> bool + Send + 'static) -> Result<Capture> {
-        Capture::start(&self.namespace, POD_DEVICE, filter)
+        Capture::start(&self.namespace, &self.device, filter)
     }
 
     /// An echo server that says the pod's name.

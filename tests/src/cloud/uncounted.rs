@@ -1,10 +1,8 @@
 //! What weft did not count: the packets that pods sent by their own devices' count, less those by weft's.
 
-use std::fs;
+use anyhow::Result;
 
-use anyhow::{Context as _, Result};
-
-use super::{Cloud, POD_DEVICE};
+use super::Cloud;
 
 /// The figures at the beginning. Nothing may be under way between the pods while they are taken.
 #[derive(Debug)]
@@ -23,9 +21,7 @@ impl Uncounted {
     pub fn begin(cloud: &Cloud<'_>) -> Result<Self> {
         let mut sent = 0;
         for pod in cloud.pods() {
-            let text = pod.namespace.run(|| fs::read_to_string("/proc/thread-self/net/dev"))??;
-            sent +=
-                transmitted(&text, POD_DEVICE).with_context(|| format!("{POD_DEVICE} of {}", pod.name))?;
+            sent += pod.namespace.transmitted(&pod.device)?;
         }
         let mut counted = 0;
         for daemon in cloud.daemons() {
@@ -49,10 +45,4 @@ impl Uncounted {
         let counted = i64::try_from(now.counted)? - i64::try_from(self.counted)?;
         Ok((i64::try_from(sent)? - counted, sent))
     }
-}
-
-/// Packets that the device sent: the tenth figure of its line in `/proc/net/dev`.
-fn transmitted(text: &str, device: &str) -> Option<u64> {
-    let figures = text.lines().find_map(|line| line.trim().strip_prefix(device)?.strip_prefix(':'))?;
-    figures.split_whitespace().nth(9)?.parse().ok()
 }

@@ -169,6 +169,18 @@ impl Namespace {
             .with_context(|| format!("removing device {name} in {}", self.name()))
     }
 
+    /// Packets that a device has sent.
+    ///
+    /// # Errors
+    /// There is no such device.
+    pub fn transmitted(&self, name: &str) -> Result<u64> {
+        let text = self.run(|| std::fs::read_to_string("/proc/thread-self/net/dev"))??;
+        let figures = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'));
+        // The tenth figure of its line.
+        let figure = figures.and_then(|figures| figures.split_whitespace().nth(9)?.parse().ok());
+        figure.with_context(|| format!("packets of {name} in {}", self.name()))
+    }
+
     /// The MAC of a device.
     ///
     /// # Errors

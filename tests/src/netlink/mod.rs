@@ -4,6 +4,7 @@ mod address;
 mod bridge;
 mod filter;
 mod link;
+mod nat;
 mod neighbour;
 mod netem;
 mod route;

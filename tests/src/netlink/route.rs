@@ -59,6 +59,18 @@ impl Namespace {
             .with_context(|| format!("a route in {} to {destination} through {gateways:?}", self.name()))
     }
 
+    /// The same, through one gateway, for packets of at most `mtu` bytes; 0: as many as its device takes.
+    ///
+    /// # Errors
+    /// The gateway is on no link.
+    pub fn replace_route_of_mtu(&self, destination: IpNet, gateway: IpAddr, mtu: u32) -> Result<()> {
+        let mut message = route_message(destination, &[gateway]);
+        message.attributes.push(RouteAttribute::Metrics(vec![RouteMetric::Mtu(mtu)]));
+        self.netlink()
+            .replace(RouteNetlinkMessage::NewRoute(message))
+            .with_context(|| format!("a route in {} to {destination} of {mtu} bytes", self.name()))
+    }
+
     /// Unicast routes of the main table.
     ///
     /// # Errors

@@ -1,15 +1,18 @@
 //! What tenants' workloads would do: ping, talk UDP and TCP, move data, and keep at it while something happens.
 
 mod echo;
+mod ip_options;
 mod mesh;
 mod numbered;
 mod ping;
 mod refusals;
 mod segmented;
+mod sizes;
 mod steady;
 mod transfer;
 
 pub use echo::{ECHO_PORT, EchoServer};
+pub use ip_options::IpOptions;
 pub use mesh::{Flow, Mesh, Report, Stream};
 pub use ping::PingError;
 pub use refusals::{Hop, IcmpError, Refusals};

@@ -15,12 +15,7 @@ impl Namespace {
     /// # Errors
     /// One arrives that was not sent so.
     pub fn numbered(&self, receiver: &Namespace, to: IpAddr, count: u32, length: usize) -> Result<Vec<u32>> {
-        let any = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
-        let inbox = receiver.run(|| UdpSocket::bind(any))??;
-        let to = SocketAddr::new(to, inbox.local_addr()?.port());
-        inbox.set_read_timeout(Some(ANSWER))?;
-        // What is lost shall be lost on the way, not because we read slowly.
-        socket_option::set_queue(&inbox, 64 << 20)?;
+        let (inbox, to) = inbox(receiver, to)?;
         let outbox = self.run(|| UdpSocket::bind(SocketAddr::new(unspecified(to.ip()), 0)))??;
         for number in 0..count {
             outbox.send_to(&datagram(number, length), to).with_context(|| format!("datagram {number}"))?;
@@ -41,7 +36,18 @@ impl Namespace {
     }
 }
 
+/// A socket of `receiver` with room for a burst, and where it is reached by the address `to`.
+pub(super) fn inbox(receiver: &Namespace, to: IpAddr) -> Result<(UdpSocket, SocketAddr)> {
+    let any = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
+    let inbox = receiver.run(|| UdpSocket::bind(any))??;
+    let to = SocketAddr::new(to, inbox.local_addr()?.port());
+    inbox.set_read_timeout(Some(ANSWER))?;
+    // What is lost shall be lost on the way, not because we read slowly.
+    socket_option::set_queue(&inbox, 64 << 20)?;
+    Ok((inbox, to))
+}
+
 /// A datagram that shows by each of its words which one it is.
-fn datagram(number: u32, length: usize) -> Vec<u8> {
+pub(super) fn datagram(number: u32, length: usize) -> Vec<u8> {
     number.to_be_bytes().into_iter().cycle().take(length).collect()
 }

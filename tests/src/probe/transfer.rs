@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use sha2::{Digest as _, Sha256};
+use socket2::{Domain, Socket, Type};
 
-use super::ANSWER;
+use super::{ANSWER, IpOptions};
 use crate::Namespace;
 
 /// Longest pause in a transfer before it counts as stuck.
@@ -20,6 +21,8 @@ pub struct Transfer {
     pub bytes: u64,
     /// From the first byte to the last.
     pub elapsed: Duration,
+    /// Longest time in which the receiver got nothing.
+    pub longest_pause: Duration,
 }
 
 impl Transfer {
@@ -37,6 +40,20 @@ impl Namespace {
     /// # Errors
     /// The connection breaks or stands still, or what arrives is not what was sent.
     pub fn transfer(&self, receiver: &Namespace, to: IpAddr, bytes: u64) -> Result<Transfer> {
+        self.transfer_with(receiver, to, bytes, &IpOptions::default())
+    }
+
+    /// The same with these options on the sender's packets.
+    ///
+    /// # Errors
+    /// As [`Namespace::transfer`].
+    pub fn transfer_with(
+        &self,
+        receiver: &Namespace,
+        to: IpAddr,
+        bytes: u64,
+        options: &IpOptions,
+    ) -> Result<Transfer> {
         let any = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
         let listener = receiver.run(|| TcpListener::bind(any))??;
         let port = listener.local_addr()?.port();
@@ -44,21 +61,24 @@ impl Namespace {
         let (sent, received) = std::thread::scope(|scope| {
             let receiving = scope.spawn(move || receive(&listener));
             // A failed sender closes its stream, or never connects; the receiver gives up by itself.
-            let sent = self.run(|| send(SocketAddr::new(to, port), bytes)).and_then(|sent| sent);
+            let sent = self.run(|| send(SocketAddr::new(to, port), bytes, options)).and_then(|sent| sent);
             let received = receiving.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the receiver panicked")));
             (sent, received)
         });
         let what = || format!("{bytes} bytes over TCP from {} to {to}", self.name());
         let sent_hash = sent.with_context(what)?;
-        let (count, received_hash) = received.with_context(what)?;
+        let (count, received_hash, longest_pause) = received.with_context(what)?;
         ensure!(count == bytes, "{}: {count} arrived", what());
         ensure!(sent_hash == received_hash, "{}: what arrived is not what was sent", what());
-        Ok(Transfer { bytes, elapsed: start.elapsed() })
+        Ok(Transfer { bytes, elapsed: start.elapsed(), longest_pause })
     }
 }
 
-fn send(to: SocketAddr, bytes: u64) -> Result<[u8; 32]> {
-    let mut stream = TcpStream::connect_timeout(&to, ANSWER).context("connecting")?;
+fn send(to: SocketAddr, bytes: u64, options: &IpOptions) -> Result<[u8; 32]> {
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+    options.apply(&socket)?;
+    socket.connect_timeout(&to.into(), ANSWER).context("connecting")?;
+    let mut stream = TcpStream::from(socket);
     stream.set_write_timeout(Some(STUCK))?;
     // A megabyte of noise, sent again and again with a counter in front: no two stretches are equal.
     let mut block = noise(1 << 20);
@@ -81,16 +101,19 @@ fn send(to: SocketAddr, bytes: u64) -> Result<[u8; 32]> {
     Ok(hash.finalize().into())
 }
 
-fn receive(listener: &TcpListener) -> Result<(u64, [u8; 32])> {
+fn receive(listener: &TcpListener) -> Result<(u64, [u8; 32], Duration)> {
     let mut stream = accept(listener)?;
     stream.set_read_timeout(Some(STUCK))?;
     let mut buffer = vec![0; 1 << 18];
     let mut hash = Sha256::new();
     let mut count = 0;
+    let mut longest_pause = Duration::ZERO;
     loop {
+        let start = Instant::now();
         let length = stream.read(&mut buffer).with_context(|| format!("receiving, after {count} bytes"))?;
+        longest_pause = longest_pause.max(start.elapsed());
         if length == 0 {
-            return Ok((count, hash.finalize().into()));
+            return Ok((count, hash.finalize().into(), longest_pause));
         }
         count += length as u64;
         hash.update(buffer.get(..length).unwrap_or_default());
