@@ -41,24 +41,18 @@ pub fn follow(arrived: &[u8], frame: usize) -> Result<Leads, DropReason> {
     Ok(Leads::To(next, at))
 }
 
-/// Whether the packet is neighbour or router discovery; an error if that hides behind extension headers.
+/// Whether the packet is neighbour or router discovery; an error if that hides behind extension headers, or may: the
+/// message's first bytes are not there.
 pub fn is_discovery(arrived: &[u8], frame: usize) -> Result<bool, DropReason> {
     let direct = arrived.get(frame + ETHERNET + 6) == Some(&ICMPV6);
-    match follow(arrived, frame)? {
-        Leads::To(ICMPV6, at) if is_message(arrived, at) => {
-            if direct {
-                Ok(true)
-            } else {
-                Err(DropReason::ExtensionHeaders)
-            }
-        }
-        Leads::To(..) | Leads::Nowhere => Ok(false),
+    let Leads::To(ICMPV6, at) = follow(arrived, frame)? else { return Ok(false) };
+    match arrived.get(at..at + 4) {
+        // Router solicitation to redirect (RFC 4861 section 4).
+        Some(icmp) if !(133..=137).contains(&icmp[0]) => Ok(false),
+        Some(_) if direct => Ok(true),
+        None if direct => Ok(false),
+        Some(_) | None => Err(DropReason::ExtensionHeaders),
     }
-}
-
-/// Router solicitation to redirect (RFC 4861 section 4), in an ICMPv6 header that is there.
-fn is_message(arrived: &[u8], at: usize) -> bool {
-    arrived.get(at..at + 4).is_some_and(|icmp| (133..=137).contains(&icmp[0]))
 }
 
 /// Hop-by-hop options, routing, fragment, authentication, destination options.
