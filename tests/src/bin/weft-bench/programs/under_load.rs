@@ -13,8 +13,12 @@ use crate::subject::{Place, Subject};
 
 /// What is run, and the programs that meet its packets, each with the number of the host that it is on. A TCP stream
 /// is made of super-packets, of which the kernel's vxlan device takes the outer headers off.
-const LOADS: [(Load, [(&str, usize); 2]); 2] =
-    [(Load::Udp64, [(FROM_POD, 0), (FROM_UNDERLAY, 1)]), (Load::Tcp1, [(FROM_POD, 0), (FROM_VXLAN, 1)])];
+const LOADS: [(Load, [(&str, usize); 2]); 4] = [
+    (Load::Udp64, [(FROM_POD, 0), (FROM_UNDERLAY, 1)]),
+    (Load::UdpTransactions, [(FROM_POD, 0), (FROM_UNDERLAY, 1)]),
+    (Load::TcpTransactions, [(FROM_POD, 0), (FROM_UNDERLAY, 1)]),
+    (Load::Tcp1, [(FROM_POD, 0), (FROM_VXLAN, 1)]),
+];
 
 pub(super) fn measure(weft: &Subject<'_>, cloud: &Cloud<'_>, plan: &Plan) -> Result<Vec<Row>> {
     // Counts as long as it is open.
