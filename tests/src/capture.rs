@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use nix::errno::Errno;
-use socket2::{Domain, Protocol, SockAddrStorage, Socket, Type};
+use socket2::{Domain, Protocol, SockAddrStorage, SockFilter, Socket, Type};
 
 use crate::{Direction, Namespace, Packet, socket_option};
 
@@ -148,11 +148,18 @@ pub(crate) fn link_address(index: u32, protocol: u16) -> Result<socket2::SockAdd
     Ok(unsafe { socket2::SockAddr::new(storage, length) })
 }
 
+/// `BPF_RET | BPF_K` of `linux/bpf_common.h`: so many bytes of a frame are taken.
+const RETURN: u16 = 0x06;
+
 fn read(socket: &Socket, shared: &Shared, filter: &impl Fn(&Packet) -> bool) -> Result<()> {
     let mut frame = vec![0; SNAP];
+    let mut closed = false;
     loop {
-        // Read first: what had arrived before the stop is then in front of us.
-        let stop = shared.stop.load(Ordering::Relaxed);
+        if !closed && shared.stop.load(Ordering::Relaxed) {
+            // What has arrived stays in the queue, and its end comes whatever goes on arriving.
+            socket.attach_filter(&[SockFilter::new(RETURN, 0, 0, 0)])?;
+            closed = true;
+        }
         match receive(socket, &mut frame) {
             Ok((direction, length)) => {
                 shared.seen.fetch_add(1, Ordering::Relaxed);
@@ -161,7 +168,7 @@ fn read(socket: &Socket, shared: &Shared, filter: &impl Fn(&Packet) -> bool) -> 
                     shared.keep(packet);
                 }
             }
-            Err(Errno::EAGAIN) if stop => break,
+            Err(Errno::EAGAIN) if closed => break,
             Err(Errno::EAGAIN | Errno::EINTR | Errno::ENETDOWN) => {}
             Err(errno) => bail!(errno),
         }

@@ -147,6 +147,22 @@ fn steady_flows_count_what_is_lost() -> Result<()> {
     })
 }
 
+/// In: a capture that is ended while pings go through all the time, faster than it looks up. Out: it ends.
+#[test]
+fn a_capture_ends_though_frames_go_on_arriving() -> Result<()> {
+    Lab::test(|lab| {
+        let line = line(lab, Wire::default())?;
+        let pings = Steady::ping(&line.a, ip(B[0])?, 1000)?;
+        pings.wait_for_more(20)?;
+        let (ended, end) = std::sync::mpsc::channel();
+        let capture = Capture::start(&line.router, "left", |_| true)?;
+        std::thread::spawn(move || ended.send(capture.finish()));
+        end.recv_timeout(PATIENCE).context("the capture does not end")??;
+        ensure!(pings.stop()?.lost() == 0);
+        Ok(())
+    })
+}
+
 /// In: a frame of VXLAN made by hand. Out: at the other end of the wire, taken apart, all that was put in.
 #[test]
 fn a_forged_frame_arrives_as_it_is() -> Result<()> {
