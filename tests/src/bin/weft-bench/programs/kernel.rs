@@ -8,10 +8,39 @@ use nix::errno::Errno;
 
 const PROG_LOAD: libc::c_int = 5;
 const PROG_TEST_RUN: libc::c_int = 10;
-const SCHED_CLS: u32 = 3;
 
-/// `r0 = -1; exit`: the packet goes on as if there were no program.
-const EMPTY: [u64; 2] = [0xffff_ffff_0000_00b7, 0x95];
+/// Where a program meets packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hook {
+    Tc,
+    Xdp,
+}
+
+impl Hook {
+    /// `BPF_PROG_TYPE_SCHED_CLS` and `BPF_PROG_TYPE_XDP`.
+    fn program_type(self) -> u32 {
+        match self {
+            Self::Tc => 3,
+            Self::Xdp => 6,
+        }
+    }
+
+    /// The verdict by which a packet goes on as if there were no program: `TC_ACT_UNSPEC`, `XDP_PASS`.
+    pub(super) fn pass(self) -> u32 {
+        match self {
+            Self::Tc => u32::MAX,
+            Self::Xdp => 2,
+        }
+    }
+
+    /// The verdict by which it goes to another device: `TC_ACT_REDIRECT`, `XDP_REDIRECT`.
+    pub(super) fn redirect(self) -> u32 {
+        match self {
+            Self::Tc => 7,
+            Self::Xdp => 4,
+        }
+    }
+}
 
 #[repr(C)]
 #[derive(Default)]
@@ -48,12 +77,14 @@ pub(super) struct Outcome {
 }
 
 /// Loads a program that does nothing.
-pub(super) fn load_empty() -> Result<OwnedFd> {
+pub(super) fn load_empty(hook: Hook) -> Result<OwnedFd> {
+    // `r0 = VERDICT; exit`
+    let empty = [u64::from(hook.pass()) << 32 | 0xb7, 0x95_u64];
     let license = c"Dual MIT/GPL";
     let mut load = Load {
-        program_type: SCHED_CLS,
-        instruction_count: u32::try_from(EMPTY.len())?,
-        instructions: EMPTY.as_ptr() as u64,
+        program_type: hook.program_type(),
+        instruction_count: u32::try_from(empty.len())?,
+        instructions: empty.as_ptr() as u64,
         license: license.as_ptr() as u64,
     };
     let fd = bpf(PROG_LOAD, &mut load)?;
@@ -63,16 +94,28 @@ pub(super) fn load_empty() -> Result<OwnedFd> {
 
 /// Runs a program once on a frame, as if it had arrived on the device with this index in the calling thread's namespace.
 /// Only once, because the program changes the frame.
-pub(super) fn test_run(program: BorrowedFd<'_>, frame: &[u8], ifindex: u32) -> Result<Outcome> {
-    // `struct __sk_buff`, whose eleventh word is the device; the kernel wants all that it does not take to be zero.
+pub(super) fn test_run(hook: Hook, program: BorrowedFd<'_>, frame: &[u8], ifindex: u32) -> Result<Outcome> {
+    // The kernel wants all that it does not take to be zero.
     let mut context = [0_u32; 48];
-    context[10] = ifindex;
+    let context = match hook {
+        // `struct __sk_buff`, whose eleventh word is the device.
+        Hook::Tc => {
+            context[10] = ifindex;
+            &context[..]
+        }
+        // `struct xdp_md`: where the packet ends, and the device.
+        Hook::Xdp => {
+            context[1] = frame.len().try_into()?;
+            context[3] = ifindex;
+            &context[..6]
+        }
+    };
     let mut run = TestRun {
         program: program.as_raw_fd().try_into()?,
         data_size_in: frame.len().try_into()?,
         data_in: frame.as_ptr() as u64,
         repeat: 1,
-        context_size_in: size_of_val(&context).try_into()?,
+        context_size_in: size_of_val(context).try_into()?,
         context_in: context.as_ptr() as u64,
         ..TestRun::default()
     };

@@ -15,11 +15,14 @@ mod weft;
 use std::net::IpAddr;
 
 use anyhow::{Context as _, Result, ensure};
+use weft_api::view::Xdp;
 use weft_tests::cloud::Cloud;
 use weft_tests::probe::ANSWER;
 use weft_tests::{Lab, Namespace};
 
 use crate::load::Path;
+
+pub(crate) use weft::start as start_weft;
 
 /// MTU of every wire between hosts.
 pub(crate) const UNDERLAY_MTU: u32 = 1500;
@@ -81,7 +84,7 @@ impl Subject<'_> {
 
 /// Does `work` while all subjects are up. weft comes first: it is what the others are compared with.
 pub(crate) fn with_all(lab: &Lab, work: impl FnOnce(&[Subject<'_>], &Cloud<'_>) -> Result<()>) -> Result<()> {
-    let cloud = weft::start(lab).context("weft")?;
+    let cloud = start_weft(lab, Xdp::default()).context("weft")?;
     let vxlan = vxlan::start(lab).context(vxlan::NAME)?;
     let firewall = firewall::start(lab).context(firewall::NAME)?;
     let plain = plain::start(lab).context(plain::NAME)?;

@@ -1,15 +1,16 @@
 //! weft: two hosts with a weftd each, all pods in one subnet, as those of the bridge are.
 
 use anyhow::Result;
+use weft_api::view::Xdp;
 use weft_tests::cloud::{Cloud, Intent};
 use weft_tests::{Lab, Wire, underlay};
 
 use super::{SUBNET_VNI, Subject, UNDERLAY_MTU};
 
 /// Sets it up.
-pub(super) fn start(lab: &Lab) -> Result<Cloud<'_>> {
+pub(crate) fn start(lab: &Lab, xdp: Xdp) -> Result<Cloud<'_>> {
     let wire = Wire { mtu: UNDERLAY_MTU, ..Wire::default() };
-    let mut cloud = Cloud::start(lab, underlay::two_hosts(lab, wire)?)?;
+    let mut cloud = Cloud::start_with(lab, underlay::two_hosts(lab, wire)?, |settings| settings.xdp = xdp)?;
     let intent = Intent::default()
         .network("bench", 100)?
         .subnet("a", "bench", SUBNET_VNI, "10.0.0.0/24", "fd00::/64")?
