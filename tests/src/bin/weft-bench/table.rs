@@ -21,7 +21,7 @@ pub(crate) fn head(plan: &Plan, subjects: &[Subject<'_>]) {
 
 /// Heads columns: of each subject's figures, then of the first one's ratios to the others.
 pub(crate) fn columns(subjects: &[&str]) {
-    print!("{:<44} {:>14}", "", "unit");
+    print!("{:<55} {:>14}", "", "unit");
     for subject in subjects {
         print!(" {subject:>13}");
     }
@@ -35,7 +35,7 @@ pub(crate) fn columns(subjects: &[&str]) {
 pub(crate) fn rows(rows: &[Row]) {
     for measure in rows.chunk_by(|one, other| one.test == other.test) {
         let Some(first) = measure.first() else { continue };
-        print!("{:<44} {:>14}", first.test, first.unit);
+        print!("{:<55} {:>14}", first.test, first.unit);
         for subject in measure.chunk_by(|one, other| one.subject == other.subject) {
             print!(" {:>13}", figure(subject[0].value.median));
         }
