@@ -159,7 +159,7 @@ fn prepare(wanted: &Devices, observed: &Observed) -> Vec<Change> {
     }
     if let Some(bridge) = observed.headroom() {
         changes.extend(settings(bridge, None));
-        changes.extend(headroom::join(bridge, wanted, observed).map(|(link, setting)| set(link, setting)));
+        changes.extend(headroom::join(bridge, wanted, observed));
     }
     for (program, ifindex) in wanted.attachments(observed) {
         if let Some(link) = observed.indexed(ifindex).filter(|_| !observed.is_attached(program, ifindex)) {

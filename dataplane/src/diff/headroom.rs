@@ -12,8 +12,9 @@ use crate::netlink::Link;
 use crate::observe::Observed;
 use crate::plan::Devices;
 
-/// Ports that a bridge can have (`BR_MAX_PORTS`). More ports of a host than that work without headroom.
-const MOST: usize = 1024;
+/// Ports that a bridge can have: one less than `BR_MAX_PORTS`, as none has the number 0. More ports of a host than that work
+/// without headroom.
+const MOST: usize = 1023;
 
 /// The bridge, if it is missing.
 pub(super) fn create(observed: &Observed) -> Result<Option<Change>, Failure> {
@@ -29,21 +30,25 @@ pub(super) fn create(observed: &Observed) -> Result<Option<Change>, Failure> {
     Ok(Some(Change::CreateHeadroom { device: device.to_owned() }))
 }
 
-/// What is to be set of which device, for all to be ports of `bridge`, as far as it can have so many, and for it to be
-/// down.
-pub(super) fn join<'a>(
-    bridge: &'a Link,
+/// Has all be ports of `bridge`, as far as it can have so many, and it be down. What fails of that is no port's failure: it
+/// works without.
+pub(super) fn join(
+    bridge: &Link,
     wanted: &Devices,
-    observed: &'a Observed,
-) -> impl Iterator<Item = (&'a Link, DeviceSetting)> {
-    let idle = bridge.up.then_some((bridge, DeviceSetting::Idle));
+    observed: &Observed,
+) -> impl Iterator<Item = Change> + use<> {
+    let idle = bridge.up.then(|| set(bridge, DeviceSetting::Idle));
     let is_member = |link: &&Link| link.master == Some(bridge.index);
     let room = MOST.saturating_sub(observed.links.iter().filter(is_member).count());
     // The one that asks for the room comes first.
     let ports = wanted.ports.keys().filter_map(|name| observed.host_end(name));
     let devices = observed.vxlan().into_iter().chain(ports);
-    let missing: Vec<_> = devices.filter(|link| !is_member(link)).take(room).collect();
-    let index = bridge.index;
-    let joined = missing.into_iter().map(move |link| (link, DeviceSetting::Headroom { bridge: index }));
+    let missing = devices.filter(|link| !is_member(link)).take(room);
+    let joined: Vec<_> =
+        missing.map(|link| set(link, DeviceSetting::Headroom { bridge: bridge.index })).collect();
     idle.into_iter().chain(joined)
+}
+
+fn set(link: &Link, setting: DeviceSetting) -> Change {
+    Change::SetDevice { device: link.name.clone(), ifindex: link.index, port: None, setting }
 }

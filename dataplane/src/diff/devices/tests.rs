@@ -376,7 +376,7 @@ fn the_bridge_for_headroom_is_down_and_has_as_many_ports_as_it_can() {
     let observed = Observed { links: links.clone(), ..settled() };
     let joined = [format!("device {}: have the kernel leave headroom in what comes through it", out.name)];
     assert_eq!(changes(Stage::Prepare, &observed), joined);
-    links.extend(members(1022));
+    links.extend(members(1021));
     let observed = Observed { links: links.clone(), ..settled() };
     assert_eq!(changes(Stage::Prepare, &observed), joined);
     links.extend(members(1));
