@@ -39,6 +39,14 @@ pub(crate) const REQUIREMENTS: &[Requirement] = &[
         by_hand: "set LLVM_PREFIX to where it is, if not in /usr/lib/llvm-22",
     },
     Requirement {
+        name: "ip and ping",
+        why: "the commands to try by hand, of the README and of a demo that is kept, are made of them",
+        purpose: Purpose::Run,
+        present: || is_on_path("ip") && is_on_path("ping"),
+        install: Install::Packages(&["iproute2", "iputils-ping"]),
+        by_hand: "install iproute2 and iputils-ping, so that ip and ping are on the PATH",
+    },
+    Requirement {
         name: "bpf-linker",
         why: "makes one eBPF object with BTF from what the compiler emits; into target/tools, not into your ~/.cargo",
         purpose: Purpose::Build,
@@ -224,6 +232,12 @@ fn linker_works() -> bool {
 /// Whether a program is on the PATH and runs.
 fn runs(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok_and(|said| said.status.success())
+}
+
+/// Whether there is such a program, for those that do not know `--version`.
+fn is_on_path(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// Whether a program runs and names this version, or one that begins so.
