@@ -3,6 +3,7 @@
 use weft_dataplane_abi::{DropReason, HostConfig, VtepAddr};
 use weft_vxlan::{HEADER_LEN, Header};
 
+use crate::checksum;
 use crate::headers::{ETHERNET_LEN, Ethernet, IPV4_LEN, IPV6_LEN, Ipv4, Ipv6, Udp, ethertype, protocol};
 use crate::ip::Version;
 use crate::packet::Packet;
@@ -61,13 +62,17 @@ fn is_ours_over_ipv6(packet: &Packet<'_>, host: &HostConfig) -> bool {
 }
 
 /// Reads the sender and the VNI of a packet that is [`ours`] over `version`, in a frame of `frame` bytes. The lengths
-/// in its headers agree with each other and are within the frame.
+/// in its headers agree with each other and are within the frame, and an IPv4 header's checksum is right: whoever takes a
+/// packet off the wire must see to that (RFC 1122 section 3.2.1.2), and nobody behind us would.
 #[inline(always)]
 pub fn tunnelled(packet: &Packet<'_>, frame: u32, version: Version) -> Result<Tunnelled, DropReason> {
     let outer = version.outer_len();
     // Lengths of the IP packet as its header says, and of its header alone.
     let (total, header, remote, ecn) = match version {
         Version::V4 => {
+            if !checksum::is_right(packet.get::<[u8; IPV4_LEN]>(ETHERNET_LEN)?) {
+                return Err(DropReason::Malformed);
+            }
             let ip = packet.get::<Ipv4>(ETHERNET_LEN)?;
             let total = u16::from_be_bytes(ip.total_length) as usize;
             (total, IPV4_LEN, VtepAddr::ipv4(ip.source), ip.tos & 0b11)

@@ -80,7 +80,7 @@ pub fn encapsulate(
     let ecn = ecn::field(&skb.packet(), 0, version)?;
     match skb.grow(outer) {
         Ok(()) => {}
-        Err(GrowError::EncapsulatedBefore) => {
+        Err(GrowError::DeviceOnly) => {
             return through_kernel(skb, host, next_hop, destination, source);
         }
         Err(GrowError::Refused) => return Err(DropReason::KernelRefused),
@@ -151,7 +151,8 @@ fn write_tunnel(tunnel: &mut Tunnel, host: &HostConfig, next_hop: &NextHop, flow
     tunnel.vxlan = [0x08, 0, 0, 0, a, b, c, 0];
 }
 
-/// Leaves the outer headers to the kernel's vxlan device: slower, but it resolves the next hop itself.
+/// Leaves the outer headers to the kernel's vxlan device: slower, but it resolves the next hop itself, and takes whatever
+/// super-packets there are.
 #[inline(always)]
 fn through_kernel(
     skb: &mut Skb,

@@ -13,6 +13,8 @@ use crate::refused::Helper;
 
 /// `-EALREADY`: the packet has been encapsulated before.
 const ALREADY: i64 = -114;
+/// `-ENOTSUPP`: a super-packet that is neither of TCP nor of UDP, such as SCTP's.
+const NOT_SUPPORTED: i64 = -524;
 /// `skb->pkt_type`: for this host.
 const PACKET_HOST: u32 = 0;
 
@@ -25,9 +27,10 @@ const MOST_CUTS: u32 = 17;
 
 /// How room for the outer headers could not be made.
 pub enum GrowError {
-    /// The packet has been encapsulated before, by a workload's forwarding of what it received: the kernel keeps
-    /// the mark and refuses a second encapsulation by this way.
-    EncapsulatedBefore,
+    /// The kernel refuses this way to the packet, which is as it was, and its vxlan device does not. It has been
+    /// encapsulated before, by a workload's forwarding of what it received: the kernel keeps the mark. Or it is a
+    /// super-packet of SCTP.
+    DeviceOnly,
     /// Anything else.
     Refused,
 }
@@ -129,7 +132,7 @@ impl Skb {
         // SAFETY: the context is the kernel's.
         match unsafe { helper::bpf_skb_adjust_room(self.ctx, outer.outer_len() as i32, mode, flags) } {
             0 => Ok(()),
-            ALREADY => Err(GrowError::EncapsulatedBefore),
+            ALREADY | NOT_SUPPORTED => Err(GrowError::DeviceOnly),
             error => {
                 self.note(Helper::AdjustRoom, error);
                 Err(GrowError::Refused)

@@ -39,7 +39,9 @@ pub fn ours(
     let (Ok(host), Ok(ethernet), true) = (maps::host(), packet.get::<Ethernet>(0), reaches) else {
         return Ok(None);
     };
-    // A tagged frame has another EtherType. One for another station is nobody's here, or a device's above this one.
+    // A tagged frame has another EtherType, and passes to the VLAN device above this one. Not so where the device takes tags
+    // off received frames (`rx-vlan-offload`): the tag is in the descriptor then, where no program at XDP sees it, and the
+    // frame is judged as if it had none. One for another station is nobody's here, or a device's above this one.
     let Some(version) = decapsulate::ours(&packet, host) else { return Ok(None) };
     if maps::underlay(ifindex).is_none_or(|device| device.mac() != ethernet.destination) {
         return Ok(None);

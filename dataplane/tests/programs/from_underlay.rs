@@ -5,6 +5,7 @@ use weft_dataplane_abi::DropReason;
 use weft_dataplane_abi::programs::FROM_UNDERLAY;
 use weft_vxlan::{Header, MacAddr};
 
+use crate::reference::checksum;
 use crate::world::*;
 
 /// An inner UDP packet between two stations.
@@ -168,6 +169,7 @@ fn outer_lengths_that_cannot_be_right() {
         let mut frame = good.clone();
         frame[16..18].copy_from_slice(&ip.to_be_bytes());
         frame[38..40].copy_from_slice(&udp.to_be_bytes());
+        checksum::mend(&mut frame);
         frame
     };
     let total = u16::try_from(good.len() - 14).unwrap();
@@ -184,6 +186,35 @@ fn outer_lengths_that_cannot_be_right() {
     // Padding behind the IP packet, as Ethernet has it, is not part of the inner frame.
     let padded = [good.as_slice(), &[0; 6]].concat();
     assert_eq!(world.run(FROM_UNDERLAY, &padded).verdict, REDIRECT);
+}
+
+/// In: a good frame with each bit of its outer IPv4 header's checksum turned over, with other fields than were summed up,
+/// and without a checksum; then with several fields and the checksum that belongs to them. Out: only the last are delivered.
+#[test]
+fn an_outer_header_whose_checksum_is_wrong() {
+    let Some(mut world) = World::load() else { return };
+    let good = tunnelled(2, 101, &inner4(CAROL, BOB, CAROL.mac, BOB.mac, 64));
+    for bit in 0..16 {
+        let mut frame = good.clone();
+        frame[24 + bit / 8] ^= 1 << (bit % 8);
+        world.assert_dropped(FROM_UNDERLAY, &frame, DropReason::Malformed);
+    }
+    for at in [15, 18, 19, 22] {
+        let mut frame = good.clone();
+        frame[at] ^= 0x04;
+        world.assert_dropped(FROM_UNDERLAY, &frame, DropReason::Malformed);
+    }
+    let mut none = good.clone();
+    none[24..26].fill(0);
+    world.assert_dropped(FROM_UNDERLAY, &none, DropReason::Malformed);
+    // Identifications and TTLs whose sums need the carry more than once, with the checksum that belongs to each.
+    for (identification, ttl) in [([0xff, 0xff], 0xff), ([0x00, 0x01], 1), ([0x80, 0x00], 0x80)] {
+        let mut frame = good.clone();
+        frame[18..20].copy_from_slice(&identification);
+        frame[22] = ttl;
+        checksum::mend(&mut frame);
+        assert_eq!(world.run(FROM_UNDERLAY, &frame).verdict, REDIRECT);
+    }
 }
 
 #[test]

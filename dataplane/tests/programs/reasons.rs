@@ -6,6 +6,7 @@ use weft_dataplane_abi::programs::{FROM_POD, FROM_UNDERLAY};
 use weft_dataplane_abi::{DropEvent, DropReason, Place, VtepAddr};
 use weft_vxlan::{Header, MacAddr};
 
+use crate::reference::checksum;
 use crate::world::*;
 
 /// A packet that is dropped: the program that it meets, and itself.
@@ -51,7 +52,11 @@ fn provoke(world: &mut World, reason: DropReason) -> Provocation {
         DropReason::ExtensionHeaders => pod(hidden_advertisement()),
         DropReason::Unroutable => pod(udp(ALICE, elsewhere([127, 0, 0, 1]), GATEWAY_MAC, 64)),
         // A mark of congestion on the outer packet, none possible on the inner one.
-        DropReason::Congestion => (Place::Underlay, with(received(2, 101, BOB.mac), 15, &[3])),
+        DropReason::Congestion => {
+            let mut frame = with(received(2, 101, BOB.mac), 15, &[3]);
+            checksum::mend(&mut frame);
+            (Place::Underlay, frame)
+        }
         DropReason::ProgramMissing => (Place::Guard, ours),
         DropReason::FloodLimited => {
             world.flood_to_bob(0);

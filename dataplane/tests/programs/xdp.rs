@@ -6,6 +6,7 @@ use weft_dataplane_abi::programs::{FROM_UNDERLAY, XDP_FORWARD, XDP_GUARD};
 use weft_vxlan::{MacAddr, UDP_PORT};
 
 use crate::from_underlay::{inner4, inner6, outer, tunnelled};
+use crate::reference::checksum;
 use crate::world::*;
 
 /// The kernel's verdicts (`enum xdp_action`).
@@ -41,7 +42,11 @@ fn outer_faults() -> Vec<Case> {
     let good = good();
     let inner = inner4(CAROL, ALICE, CAROL.mac, ALICE.mac, 64);
     let total = u16::try_from(good.len() - 14).unwrap();
-    let lengths = |ip: u16, udp: u16| patched(&patched(&good, 16, &ip.to_be_bytes()), 38, &udp.to_be_bytes());
+    let lengths = |ip: u16, udp: u16| {
+        let mut frame = patched(&patched(&good, 16, &ip.to_be_bytes()), 38, &udp.to_be_bytes());
+        checksum::mend(&mut frame);
+        frame
+    };
     let malformed = Some(DropReason::Malformed);
     vec![
         case("a stranger", tunnelled(99, 101, &inner), Some(DropReason::UnknownVtep)),
@@ -54,6 +59,8 @@ fn outer_faults() -> Vec<Case> {
         case("UDP shorter than IP", lengths(total, total - 21), malformed),
         case("UDP longer than IP", lengths(total, total - 19), malformed),
         case("no room for VXLAN", lengths(30, 10), malformed),
+        case("another TTL than was summed up", patched(&good, 22, &[63]), malformed),
+        case("no checksum", patched(&good, 24, &[0; 2]), malformed),
     ]
 }
 

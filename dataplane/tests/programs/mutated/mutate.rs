@@ -184,16 +184,6 @@ fn set(frame: &mut [u8], at: usize, field: Field, dice: &mut Dice, words: &Words
         place.copy_from_slice(&value);
     }
     if dice.below(2) == 0 {
-        mend(frame);
+        checksum::mend(frame);
     }
-}
-
-/// Makes the checksum of a plain IPv4 header right again.
-fn mend(frame: &mut [u8]) {
-    if frame.get(12..15) != Some(&[8, 0, 0x45]) || frame.len() < 34 {
-        return;
-    }
-    frame[24..26].copy_from_slice(&[0; 2]);
-    let sum = checksum::checksum(&frame[14..34]);
-    frame[24..26].copy_from_slice(&sum);
 }

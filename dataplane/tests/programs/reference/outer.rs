@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use weft_dataplane_abi::DropReason;
 
+use super::checksum;
 use super::encapsulate::overhead;
 use super::facts::Facts;
 use super::parse::{ETHERNET, Ethernet, Family, UDP, byte, ipv4, ipv6, word};
@@ -48,6 +49,10 @@ pub fn read(frame: &[u8], family: Family) -> Result<Outer, DropReason> {
         })
     };
     let (remote, total, ecn) = read().ok_or(DropReason::Malformed)?;
+    // RFC 1122 section 3.2.1.2; the header has no options. Summed up with its checksum, a right one is zero.
+    if family == Family::V4 && checksum::sum(&frame[ETHERNET..ETHERNET + 20]) != 0 {
+        return Err(DropReason::Malformed);
+    }
     // Not another host's IPv4 address, by whatever way it is written.
     if let IpAddr::V6(remote) = remote
         && remote.to_ipv4_mapped().is_some()

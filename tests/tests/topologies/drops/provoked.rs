@@ -109,7 +109,8 @@ impl Lie {
             DropReason::Congestion => {
                 let lie = cable(reason, cloud, 2, 101, red.mac)?;
                 // A router's mark on the outer header; the inner packet is not of a flow that heeds it.
-                Self { frame: with(lie.frame, 15, &[3]), ..lie }
+                // Written again without options, it has the checksum that belongs to the mark.
+                Self { frame: frame::with_ipv4_options(&with(lie.frame, 15, &[3]), &[])?, ..lie }
             }
             DropReason::UnknownVtep => cable(reason, cloud, 77, 101, red.mac)?,
             DropReason::UnknownVni => cable(reason, cloud, 2, 999, red.mac)?,
