@@ -3,7 +3,7 @@
 
 use etherparse::{ArpEthIpv4Packet, ArpOperation, EtherType, Ethernet2Header, PacketBuilder};
 use weft_dataplane_abi::programs::{FROM_POD, FROM_UNDERLAY};
-use weft_dataplane_abi::{DropEvent, DropReason, Place, VtepAddr};
+use weft_dataplane_abi::{DropEvent, DropReason, MacKey, NextHop, Place, Scope, VtepAddr, maps};
 use weft_vxlan::{Header, MacAddr};
 
 use crate::world::*;
@@ -52,6 +52,12 @@ fn provoke(world: &mut World, reason: DropReason) -> Provocation {
         DropReason::Unroutable => pod(udp(ALICE, elsewhere([127, 0, 0, 1]), GATEWAY_MAC, 64)),
         // A mark of congestion on the outer packet, none possible on the inner one.
         DropReason::Congestion => (Place::Underlay, with(received(2, 101, BOB.mac), 15, &[3])),
+        // What is known of BOB's MAC is another subnet's.
+        DropReason::TableChanged => {
+            let blue = NextHop::local(Scope::raw(201), 14, BLUE_SLOT, BOB.mac);
+            world.put(maps::FDB, MacKey::new(vni(101), BOB.mac), blue);
+            pod(ours)
+        }
         DropReason::ProgramMissing => (Place::Guard, ours),
         DropReason::FloodLimited => {
             world.flood_to_bob(0);
