@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use weft_vxlan::{MacAddr, Vni};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::assert_size;
+use crate::{Scope, assert_size};
 
 /// Values of [`IpKey::family`]: part of the key, so that an IPv6 packet with an IPv4-mapped address can never
 /// meet an IPv4 entry.
@@ -74,6 +74,13 @@ impl IpKey {
         }
     }
 
+    /// What an entry is for.
+    #[must_use]
+    #[inline(always)]
+    pub const fn scope(&self) -> Scope {
+        Scope::raw(self.network)
+    }
+
     /// L3 VNI of the network.
     #[must_use]
     pub const fn network(&self) -> u32 {
@@ -122,6 +129,13 @@ impl MacKey {
     #[inline(always)]
     pub const fn raw(subnet: u32, mac: [u8; 6]) -> Self {
         Self { subnet, mac, padding: [0; 2] }
+    }
+
+    /// What an entry is for.
+    #[must_use]
+    #[inline(always)]
+    pub const fn scope(&self) -> Scope {
+        Scope::raw(self.subnet)
     }
 
     /// L2 VNI of the subnet.

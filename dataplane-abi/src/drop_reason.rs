@@ -61,6 +61,8 @@ pub enum DropReason {
     /// A router of the underlay marked congestion on the outer packet, but the tenant's packet cannot carry the mark
     /// (RFC 6040 section 4.2).
     Congestion = 26,
+    /// What the tables say of the packet changed while it was looked up, twice in a row.
+    TableChanged = 27,
 }
 
 impl DropReason {
@@ -68,7 +70,7 @@ impl DropReason {
     pub const CAPACITY: usize = 64;
 
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::UnknownEndpoint,
         Self::Malformed,
         Self::SpoofedMac,
@@ -96,6 +98,7 @@ impl DropReason {
         Self::ProgramMissing,
         Self::FloodLimited,
         Self::Congestion,
+        Self::TableChanged,
     ];
 
     /// The name in counters and messages.
@@ -129,6 +132,7 @@ impl DropReason {
             Self::ProgramMissing => "program_missing",
             Self::FloodLimited => "flood_limited",
             Self::Congestion => "congestion",
+            Self::TableChanged => "table_changed",
         }
     }
 

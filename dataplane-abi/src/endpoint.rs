@@ -5,9 +5,10 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use weft_vxlan::{MacAddr, Vni};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::assert_size;
+use crate::seal::sealed;
+use crate::{Scope, assert_size};
 
-/// A port of this host, found by the interface index of its host end.
+/// A port of this host, found by the interface index of its host end, which is the scope of the entry.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
@@ -23,8 +24,10 @@ pub struct Endpoint {
     link_local: [u8; 16],
     gateway_ipv4: [u8; 4],
     gateway_ipv6: [u8; 16],
+    seal: u32,
 }
-assert_size!(Endpoint, 76);
+assert_size!(Endpoint, 80);
+sealed!(Endpoint);
 
 /// The addresses that a port is told of errors from (ICMP): those of its subnet's gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,16 +52,16 @@ impl Gateways {
 }
 
 impl Endpoint {
-    /// A port of `subnet` (L2 VNI) in `network` (L3 VNI), with its counters at `slot`. An address that the port
+    /// The port behind the veth `ifindex`, of `subnet` (L2 VNI) in `network` (L3 VNI), with its counters at `slot`. An address that the port
     /// does not have is stored as the unspecified one, which no packet may use as its source.
     #[must_use]
     pub fn new(
+        ifindex: u32,
         network: Vni,
         subnet: Vni,
         slot: u32,
         mac: MacAddr,
-        ipv4: Option<Ipv4Addr>,
-        ipv6: Option<Ipv6Addr>,
+        (ipv4, ipv6): (Option<Ipv4Addr>, Option<Ipv6Addr>),
         gateways: Gateways,
     ) -> Self {
         Self {
@@ -72,7 +75,9 @@ impl Endpoint {
             link_local: mac.link_local().octets(),
             gateway_ipv4: gateways.ipv4.octets(),
             gateway_ipv6: gateways.ipv6.octets(),
+            seal: 0,
         }
+        .sealed(Scope::raw(ifindex))
     }
 
     /// L3 VNI of the port's network.

@@ -3,7 +3,8 @@
 use weft_vxlan::{Vni, Vtep};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{VtepAddr, assert_size};
+use crate::seal::sealed;
+use crate::{Scope, VtepAddr, assert_size};
 
 /// The most VTEPs that a frame of one subnet is copied to.
 pub const MOST_FLOOD_VTEPS: u32 = 1024;
@@ -44,6 +45,13 @@ impl FloodKey {
         Self { subnet, group, index }
     }
 
+    /// What an entry is for.
+    #[must_use]
+    #[inline(always)]
+    pub const fn scope(&self) -> Scope {
+        Scope::raw(self.subnet)
+    }
+
     /// L2 VNI of the subnet.
     #[must_use]
     pub const fn subnet(&self) -> u32 {
@@ -63,7 +71,7 @@ impl FloodKey {
     }
 }
 
-/// A port or a VTEP that gets a copy.
+/// A port or a VTEP that gets a copy, in a list of the subnet that is its scope.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
@@ -73,20 +81,23 @@ pub struct FloodMember {
     slot: u32,
     vni: u32,
     vtep: VtepAddr,
+    seal: u32,
 }
-assert_size!(FloodMember, 28);
+assert_size!(FloodMember, 32);
+sealed!(FloodMember);
 
 impl FloodMember {
     /// The port behind the veth `ifindex`, with its counters at `slot`.
     #[must_use]
-    pub const fn port(ifindex: u32, slot: u32) -> Self {
-        Self { ifindex, slot, vni: 0, vtep: VtepAddr::NONE }
+    pub const fn port(subnet: Vni, ifindex: u32, slot: u32) -> Self {
+        Self { ifindex, slot, vni: 0, vtep: VtepAddr::NONE, seal: 0 }.sealed(Scope::of(subnet))
     }
 
     /// The host behind `vtep`, with the VNI that it wants in the VXLAN header.
     #[must_use]
-    pub const fn vtep(vtep: Vtep, vni: Vni) -> Self {
-        Self { ifindex: 0, slot: 0, vni: vni.get(), vtep: VtepAddr::new(vtep) }
+    pub const fn vtep(subnet: Vni, vtep: Vtep, vni: Vni) -> Self {
+        Self { ifindex: 0, slot: 0, vni: vni.get(), vtep: VtepAddr::new(vtep), seal: 0 }
+            .sealed(Scope::of(subnet))
     }
 
     /// Port: the host end of its veth.

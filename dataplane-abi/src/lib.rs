@@ -11,7 +11,8 @@
 //! version, but for these:
 //!
 //! - A value gets new fields at its end, for which zero means what was so before there were these fields. Entries are
-//!   carried over with zeros there, or cut off: a build that does not know the fields does without what they say.
+//!   carried over with zeros there, or cut off: a build that does not know the fields does without what they say. Of a
+//!   value with a [seal](Sealed) they are behind it.
 //! - A map has another size (`max_entries`).
 //! - A map is new, and empty means what was so before there was this map. A build that does not know it leaves its pin
 //!   alone.
@@ -29,6 +30,7 @@ mod flood;
 mod host;
 mod limit;
 mod next_hop;
+mod seal;
 mod underlay;
 mod vni;
 mod vtep;
@@ -42,12 +44,13 @@ pub use flood::{FloodKey, FloodMember, MOST_FLOOD_VTEPS, flood_group};
 pub use host::HostConfig;
 pub use limit::{Limits, PortLimits, Rate};
 pub use next_hop::{HostRoute, NextHop, kind};
+pub use seal::{Scope, Sealed};
 pub use underlay::Underlay;
 pub use vni::{VniEntry, vni_kind};
 pub use vtep::{Uplink, VtepAddr, VtepEntry, VtepVniKey};
 
 /// Raised with every change of a map's key, value or meaning that the rule above does not allow.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// Names of the maps, as in the object file and in the pin folder.
 ///

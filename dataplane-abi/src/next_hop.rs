@@ -3,7 +3,8 @@
 use weft_vxlan::{MacAddr, Vni, Vtep};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{VtepAddr, assert_size};
+use crate::seal::sealed;
+use crate::{Scope, VtepAddr, assert_size};
 
 /// Values of [`NextHop::kind`].
 pub mod kind {
@@ -16,6 +17,8 @@ pub mod kind {
 }
 
 /// Where a packet goes: a port of this host, a VTEP, or the gateway.
+///
+/// Its scope is the network (L3 VNI) whose addresses it is for, or the subnet (L2 VNI) whose MAC.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
@@ -28,13 +31,15 @@ pub struct NextHop {
     mac: [u8; 6],
     padding: [u8; 2],
     vtep: VtepAddr,
+    seal: u32,
 }
-assert_size!(NextHop, 40);
+assert_size!(NextHop, 44);
+sealed!(NextHop);
 
 impl NextHop {
     /// The port behind the veth `ifindex`, with the MAC that a routed packet must carry, and its counters' slot.
     #[must_use]
-    pub const fn local(ifindex: u32, slot: u32, mac: MacAddr) -> Self {
+    pub const fn local(scope: Scope, ifindex: u32, slot: u32, mac: MacAddr) -> Self {
         Self {
             kind: kind::LOCAL,
             vni: 0,
@@ -43,13 +48,15 @@ impl NextHop {
             mac: mac.bytes(),
             padding: [0; 2],
             vtep: VtepAddr::NONE,
+            seal: 0,
         }
+        .sealed(scope)
     }
 
     /// The host behind `vtep`, with the VNI that it wants in the VXLAN header and, for routed packets, the
     /// inner destination MAC: its router MAC (RFC 9135 section 6.1).
     #[must_use]
-    pub const fn remote(vtep: Vtep, vni: Vni, router_mac: MacAddr) -> Self {
+    pub const fn remote(scope: Scope, vtep: Vtep, vni: Vni, router_mac: MacAddr) -> Self {
         Self {
             kind: kind::REMOTE,
             vni: vni.get(),
@@ -58,12 +65,14 @@ impl NextHop {
             mac: router_mac.bytes(),
             padding: [0; 2],
             vtep: VtepAddr::new(vtep),
+            seal: 0,
         }
+        .sealed(scope)
     }
 
     /// The gateway of a subnet, with the MAC that it answers with.
     #[must_use]
-    pub const fn gateway(mac: MacAddr) -> Self {
+    pub const fn gateway(scope: Scope, mac: MacAddr) -> Self {
         Self {
             kind: kind::GATEWAY,
             vni: 0,
@@ -72,7 +81,9 @@ impl NextHop {
             mac: mac.bytes(),
             padding: [0; 2],
             vtep: VtepAddr::NONE,
+            seal: 0,
         }
+        .sealed(scope)
     }
 
     /// One of [`kind`].
@@ -119,6 +130,8 @@ impl NextHop {
 }
 
 /// Where a single address is: its next hop for routed packets, and what a neighbour of its subnet is told.
+///
+/// The next hop has a seal of its own: who only routes does not read on.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
@@ -128,20 +141,22 @@ pub struct HostRoute {
     subnet: u32,
     mac: [u8; 6],
     padding: [u8; 2],
+    seal: u32,
 }
-assert_size!(HostRoute, 52);
+assert_size!(HostRoute, 60);
+sealed!(HostRoute);
 
 impl HostRoute {
-    /// An address of `subnet` (L2 VNI) that ARP and neighbour discovery resolve to `mac`.
+    /// An address of `network` (L3 VNI), the scope of `next_hop` too, and of `subnet` (L2 VNI), that ARP and neighbour discovery resolve to `mac`.
     #[must_use]
-    pub const fn new(next_hop: NextHop, subnet: Vni, mac: MacAddr) -> Self {
-        Self { next_hop, subnet: subnet.get(), mac: mac.bytes(), padding: [0; 2] }
+    pub const fn new(network: Scope, next_hop: NextHop, subnet: Vni, mac: MacAddr) -> Self {
+        Self { next_hop, subnet: subnet.get(), mac: mac.bytes(), padding: [0; 2], seal: 0 }.sealed(network)
     }
 
-    /// An address that is routed only: no neighbour resolves it.
+    /// An address of `network` that is routed only: no neighbour resolves it.
     #[must_use]
-    pub const fn routed(next_hop: NextHop) -> Self {
-        Self { next_hop, subnet: 0, mac: [0; 6], padding: [0; 2] }
+    pub const fn routed(network: Scope, next_hop: NextHop) -> Self {
+        Self { next_hop, subnet: 0, mac: [0; 6], padding: [0; 2], seal: 0 }.sealed(network)
     }
 
     /// Where packets to the address go.

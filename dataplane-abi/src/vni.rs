@@ -3,7 +3,8 @@
 use weft_vxlan::Vni;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::assert_size;
+use crate::seal::sealed;
+use crate::{Scope, assert_size};
 
 /// Values of [`VniEntry::kind`].
 pub mod vni_kind {
@@ -13,7 +14,7 @@ pub mod vni_kind {
     pub const NETWORK: u32 = 3;
 }
 
-/// A VNI that this host takes part in.
+/// A VNI that this host takes part in: the scope of the entry.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
@@ -21,20 +22,22 @@ pub mod vni_kind {
 pub struct VniEntry {
     kind: u32,
     network: u32,
+    seal: u32,
 }
-assert_size!(VniEntry, 8);
+assert_size!(VniEntry, 12);
+sealed!(VniEntry);
 
 impl VniEntry {
-    /// The L2 VNI of a subnet of the network with L3 VNI `network`.
+    /// The L2 VNI `subnet` of a subnet of the network with L3 VNI `network`.
     #[must_use]
-    pub const fn subnet(network: Vni) -> Self {
-        Self { kind: vni_kind::SUBNET, network: network.get() }
+    pub const fn subnet(subnet: Vni, network: Vni) -> Self {
+        Self { kind: vni_kind::SUBNET, network: network.get(), seal: 0 }.sealed(Scope::of(subnet))
     }
 
     /// The L3 VNI `network` itself.
     #[must_use]
     pub const fn network_itself(network: Vni) -> Self {
-        Self { kind: vni_kind::NETWORK, network: network.get() }
+        Self { kind: vni_kind::NETWORK, network: network.get(), seal: 0 }.sealed(Scope::of(network))
     }
 
     /// One of [`vni_kind`].

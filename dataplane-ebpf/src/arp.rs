@@ -35,7 +35,7 @@ pub fn answer(skb: &mut Skb, endpoint: &Endpoint, to: [u8; 6]) -> Result<Neighbo
     if arp.operation != REQUEST || endpoint.owns_ipv4(arp.target_ip) {
         return Err(DropReason::NeighbourNoise);
     }
-    let Some(route) = maps::host_route(&IpKey::ipv4(endpoint.network(), arp.target_ip)) else {
+    let Some(route) = maps::host_route(&IpKey::ipv4(endpoint.network(), arp.target_ip))? else {
         // A probe for an address that is not the port's: it could not use it.
         return match arp.sender_ip {
             [0, 0, 0, 0] => Err(DropReason::UnknownNeighbour),

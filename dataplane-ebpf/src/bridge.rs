@@ -64,7 +64,7 @@ pub fn send(
         Neighbours::Answered => return Ok(Action::Reply),
         Neighbours::Elsewhere(reason) => reason,
     };
-    match maps::switch(&MacKey::raw(endpoint.subnet(), mac)) {
+    match maps::switch(&MacKey::raw(endpoint.subnet(), mac))? {
         Some(next_hop) if next_hop.kind() == kind::REMOTE => {
             skb.set_tunnel(host.vtep(), next_hop.vtep(), next_hop.vni())?;
             Ok(Action::Transmit { ifindex: host.vxlan_ifindex() })
@@ -108,8 +108,8 @@ pub fn receive(skb: &mut Skb, subnet: &Subnet) -> Verdict {
 fn deliver(skb: &mut Skb, subnet: &Subnet, receivers: Receivers, reason: DropReason) -> Verdict {
     let next_hop = match receivers {
         Receivers::All => return flood::from_tunnel(skb, subnet.host, subnet.vni, reason),
-        Receivers::Station(mac) => maps::switch(&MacKey::raw(subnet.vni, mac)),
-        Receivers::Owner(address) => maps::host_route(&address)
+        Receivers::Station(mac) => maps::switch(&MacKey::raw(subnet.vni, mac))?,
+        Receivers::Owner(address) => maps::host_route(&address)?
             .filter(|route| route.neighbour_mac(subnet.vni).is_some())
             .map(|route| route.next_hop()),
     };
@@ -125,14 +125,14 @@ fn deliver(skb: &mut Skb, subnet: &Subnet, receivers: Receivers, reason: DropRea
 /// No other host has a station with the MAC of a port of this one, or of the gateway.
 #[inline(always)]
 pub fn check_mac(subnet: &Subnet, mac: [u8; 6]) -> Result<(), DropReason> {
-    let local = maps::switch(&MacKey::raw(subnet.vni, mac)).is_some_and(|hop| hop.kind() == kind::LOCAL);
+    let local = maps::switch(&MacKey::raw(subnet.vni, mac))?.is_some_and(|hop| hop.kind() == kind::LOCAL);
     if local || mac == subnet.host.gateway_mac() { Err(DropReason::SpoofedMac) } else { Ok(()) }
 }
 
 /// A station of another host at `mac` may have an address that the control plane knows there, or nowhere.
 #[inline(always)]
 pub fn check_claim(subnet: &Subnet, address: &IpKey, mac: [u8; 6]) -> Result<(), DropReason> {
-    match maps::host_route(address) {
+    match maps::host_route(address)? {
         None => Ok(()),
         Some(route)
             if route.next_hop().kind() == kind::REMOTE && route.neighbour_mac(subnet.vni) == Some(mac) =>

@@ -92,7 +92,7 @@ pub fn tell(dropped: &Dropped, copy: impl FnOnce(&mut [u8; DropEvent::HEAD]) -> 
     event.slot = dropped.slot;
     event.len = dropped.len;
     if dropped.slot != 0
-        && let Some(endpoint) = maps::endpoint(dropped.ifindex)
+        && let Ok(Some(endpoint)) = maps::endpoint(dropped.ifindex)
     {
         event.network = endpoint.network();
         event.subnet = endpoint.subnet();

@@ -44,6 +44,8 @@ struct Walk<'a> {
     copied: bool,
     /// Whether somebody got none because the way there does not take a frame of this size.
     too_big: bool,
+    /// Whether somebody got none because who it is changed while it was read.
+    changed: bool,
 }
 
 /// A step of `bpf_loop`.
@@ -62,10 +64,10 @@ pub fn from_port(skb: &mut Skb, endpoint: &Endpoint, reach: Reach, reason: DropR
 fn copy(skb: &mut Skb, endpoint: &Endpoint, reach: Reach, reason: DropReason) -> Result<(), DropReason> {
     let host = maps::host()?;
     let subnet = endpoint.subnet();
-    let is_there = |group, index| maps::flood(&FloodKey::raw(subnet, group, index)).is_some();
+    let is_there = |group, index| Ok(maps::flood(&FloodKey::raw(subnet, group, index))?.is_some());
     // One of the ports is the sender.
     let somebody =
-        is_there(flood_group::VTEPS, 0) || (reach == Reach::All && is_there(flood_group::PORTS, 1));
+        is_there(flood_group::VTEPS, 0)? || (reach == Reach::All && is_there(flood_group::PORTS, 1)?);
     if !somebody {
         return Err(reason);
     }
@@ -80,6 +82,7 @@ fn copy(skb: &mut Skb, endpoint: &Endpoint, reach: Reach, reason: DropReason) ->
     match walk {
         Walk { copied: true, .. } => Ok(()),
         Walk { too_big: true, .. } => Err(DropReason::TooBig),
+        Walk { changed: true, .. } => Err(DropReason::TableChanged),
         _ => Err(reason),
     }
 }
@@ -89,14 +92,18 @@ fn copy(skb: &mut Skb, endpoint: &Endpoint, reach: Reach, reason: DropReason) ->
 pub fn from_tunnel(skb: &mut Skb, host: &'static HostConfig, subnet: u32, reason: DropReason) -> Verdict {
     let mut walk = Walk::new(skb, host, subnet);
     walk.along(to_port, MOST_PORTS);
-    if walk.copied { Ok(Action::Copied) } else { Err(reason) }
+    match walk {
+        Walk { copied: true, .. } => Ok(Action::Copied),
+        Walk { changed: true, .. } => Err(DropReason::TableChanged),
+        _ => Err(reason),
+    }
 }
 
 impl<'a> Walk<'a> {
     #[inline(always)]
     fn new(skb: &'a mut Skb, host: &'static HostConfig, subnet: u32) -> Self {
         let (from, len) = (skb.ifindex(), skb.len());
-        Self { skb, host, subnet, from, len, copied: false, too_big: false }
+        Self { skb, host, subnet, from, len, copied: false, too_big: false, changed: false }
     }
 
     /// Takes steps until one says that the list has ended, `most` at the most.
@@ -112,7 +119,14 @@ unsafe extern "C" fn to_port(index: u64, walk: *mut Walk<'_>) -> i64 {
     // SAFETY: the kernel passes the walk that `along` gave it, which nobody else uses meanwhile.
     let walk = unsafe { &mut *walk };
     let key = FloodKey::raw(walk.subnet, flood_group::PORTS, index as u32);
-    let Some(member) = maps::flood(&key) else { return STOP };
+    let member = match maps::flood(&key) {
+        Ok(Some(member)) => member,
+        Ok(None) => return STOP,
+        Err(_) => {
+            walk.changed = true;
+            return GO_ON;
+        }
+    };
     if member.ifindex() != walk.from && walk.skb.send_copy(member.ifindex()) {
         walk.copied = true;
         counters::to_port(member.slot(), walk.len);
@@ -125,7 +139,14 @@ unsafe extern "C" fn to_vtep(index: u64, walk: *mut Walk<'_>) -> i64 {
     // SAFETY: as in `to_port`.
     let walk = unsafe { &mut *walk };
     let key = FloodKey::raw(walk.subnet, flood_group::VTEPS, index as u32);
-    let Some(member) = maps::flood(&key) else { return STOP };
+    let member = match maps::flood(&key) {
+        Ok(Some(member)) => member,
+        Ok(None) => return STOP,
+        Err(_) => {
+            walk.changed = true;
+            return GO_ON;
+        }
+    };
     let Some(vtep) = maps::vtep(member.address()) else { return GO_ON };
     let outer_ip = walk.len + (Version::of_vtep(member.address()).outer_len() - ETHERNET_LEN) as u32;
     // A super-packet is cut to the sender's segment size later.

@@ -20,8 +20,8 @@ const HEADERS: u32 = (ETHERNET_LEN + IPV6_LEN) as u32;
 #[inline(always)]
 pub fn run(skb: &mut Skb) -> i32 {
     let len = skb.len();
-    match maps::endpoint(skb.ifindex()) {
-        Some(endpoint) => {
+    match maps::own_endpoint(skb.ifindex()) {
+        Ok(Some(endpoint)) => {
             let verdict = match packet(skb.again(), endpoint) {
                 Ok(Action::Flood { reach, reason }) => flood::from_port(skb, endpoint, reach, reason),
                 Ok(Action::Refuse(refusal)) => {
@@ -34,7 +34,8 @@ pub fn run(skb: &mut Skb) -> i32 {
             };
             execute(skb, Place::Pod, endpoint.slot(), len, verdict)
         }
-        None => execute(skb, Place::Pod, 0, len, Err(DropReason::UnknownEndpoint)),
+        Ok(None) => execute(skb, Place::Pod, 0, len, Err(DropReason::UnknownEndpoint)),
+        Err(reason) => execute(skb, Place::Pod, 0, len, Err(reason)),
     }
 }
 
@@ -125,7 +126,7 @@ fn routed(
 /// To another MAC: within the subnet, as it is.
 #[inline(always)]
 fn switched(skb: &mut Skb, endpoint: &Endpoint, mac: [u8; 6]) -> Result<Onward, DropReason> {
-    let Some(next_hop) = maps::switch(&MacKey::raw(endpoint.subnet(), mac)) else {
+    let Some(next_hop) = maps::switch(&MacKey::raw(endpoint.subnet(), mac))? else {
         let reason = DropReason::UnknownMac;
         return Ok(Onward::Here(Action::Flood { reach: Reach::OtherHosts, reason }));
     };

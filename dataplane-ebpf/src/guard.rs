@@ -13,8 +13,8 @@ use crate::verdict::execute;
 #[inline(always)]
 pub fn run(skb: &mut Skb) -> i32 {
     let slot = match maps::endpoint(skb.ifindex()) {
-        Some(endpoint) => endpoint.slot(),
-        None => 0,
+        Ok(Some(endpoint)) => endpoint.slot(),
+        Ok(None) | Err(_) => 0,
     };
     execute(skb, Place::Guard, slot, skb.len(), Err(DropReason::ProgramMissing))
 }

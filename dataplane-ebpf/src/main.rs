@@ -35,6 +35,7 @@ mod path_mtu;
 mod receive;
 mod refused;
 mod route;
+mod seal;
 mod skb;
 mod ttl;
 mod underlay_mtu;
@@ -49,38 +50,46 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 use skb::Skb;
 use xdp::Xdp;
 
+// Inlined into what the macros make of them: a function more is a stack frame more.
+
 /// Ingress, by tcx or clsact, on the host end of a port's veth: what the workload sends.
 #[classifier]
+#[inline(always)]
 pub fn from_pod(ctx: TcContext) -> i32 {
     from_pod::run(&mut Skb::new(&ctx))
 }
 
 /// Ingress on the underlay's devices: what other hosts send.
 #[classifier]
+#[inline(always)]
 pub fn from_underlay(ctx: TcContext) -> i32 {
     from_underlay::run(&mut Skb::new(&ctx))
 }
 
 /// Ingress on weft's kernel vxlan device: super-packets and reassembled fragments, already decapsulated.
 #[classifier]
+#[inline(always)]
 pub fn from_vxlan(ctx: TcContext) -> i32 {
     from_vxlan::run(&mut Skb::new(&ctx))
 }
 
 /// Ingress on the devices of weft's own, behind the program of each.
 #[classifier]
+#[inline(always)]
 pub fn guard(ctx: TcContext) -> i32 {
     guard::run(&mut Skb::new(&ctx))
 }
 
 /// XDP on the underlay device, before `from_underlay`, which stays: drops what may not come in.
 #[xdp(frags)]
+#[inline(always)]
 pub fn xdp_guard(ctx: XdpContext) -> u32 {
     xdp_guard::run(&mut Xdp::new(&ctx))
 }
 
 /// XDP on the underlay device in the place of `xdp_guard`: also delivers.
 #[xdp(frags)]
+#[inline(always)]
 pub fn xdp_forward(ctx: XdpContext) -> u32 {
     xdp_forward::run(&mut Xdp::new(&ctx))
 }

@@ -1,7 +1,9 @@
 //! The maps, named as in `weft_dataplane_abi::maps`. The daemon sets their sizes when it loads the object.
 //!
-//! Hash maps are not preallocated: a removed entry then stays readable until every program that found it has
-//! ended (RCU), where a preallocated one may already hold another tenant's value.
+//! The kernel may give a removed or replaced element's memory to another element of the map while a program still reads
+//! it. So what belongs to a tenant is copied, and the copy is believed if its seal is right: [`seal`](crate::seal).
+
+use core::mem::MaybeUninit;
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
@@ -11,10 +13,11 @@ use aya_ebpf::maps::ring_buf::RingBufEntry;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf};
 use weft_dataplane_abi::{
     DropEvent, DropReason, Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop,
-    PortCounters, PortLimits, Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
+    PortCounters, PortLimits, Scope, Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
 };
 
 use crate::icmp_error::{MessageV4, MessageV6};
+use crate::seal::{Found, believed, believed_in};
 
 /// Sizes that the object declares; the daemon overrides each of them.
 const SIZE: u32 = 1024;
@@ -50,6 +53,14 @@ static EVENTS: RingBuf = RingBuf::with_byte_size(64 * SIZE, 0);
 #[map]
 static PATH_MTU: Array<u64> = Array::with_max_entries(1, 0);
 
+/// Where a CPU has copies of what it looked up: the stack has no room. Of no meaning to the daemon, and not pinned.
+#[map]
+static ENDPOINT: PerCpuArray<Endpoint> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+static ROUTE: PerCpuArray<HostRoute> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+static NEXT_HOP: PerCpuArray<NextHop> = PerCpuArray::with_max_entries(1, 0);
+
 /// Where a CPU builds its ICMP errors; of no meaning to the daemon, and not pinned.
 #[map]
 static MESSAGE_V4: PerCpuArray<MessageV4> = PerCpuArray::with_max_entries(1, 0);
@@ -67,64 +78,85 @@ pub fn host() -> Result<&'static HostConfig, DropReason> {
 
 /// The port whose veth has this interface index.
 #[inline(always)]
-pub fn endpoint(ifindex: u32) -> Option<&'static Endpoint> {
-    // SAFETY: not preallocated, see above; the daemon replaces values, it never edits them in place.
-    unsafe { ENDPOINTS.get(ifindex) }
+pub fn endpoint(ifindex: u32) -> Found<Endpoint> {
+    believed(Scope::raw(ifindex), || ENDPOINTS.get_ptr(ifindex))
 }
 
-/// What is known of a single address.
+/// The same, in this CPU's place for it: for who holds it for long.
 #[inline(always)]
-pub fn host_route(key: &IpKey) -> Option<&'static HostRoute> {
-    // SAFETY: as for `endpoint`.
-    unsafe { HOSTS.get(key) }
+pub fn own_endpoint(ifindex: u32) -> Found<&'static Endpoint> {
+    believed_in(place(&ENDPOINT)?, Scope::raw(ifindex), || ENDPOINTS.get_ptr(ifindex))
+}
+
+/// Where packets to a single address go.
+#[inline(always)]
+pub fn route(key: &IpKey) -> Found<&'static NextHop> {
+    // It is the first field, with a seal of its own.
+    let find = || HOSTS.get_ptr(key).map(<*const HostRoute>::cast::<NextHop>);
+    believed_in(place(&NEXT_HOP)?, key.scope(), find)
+}
+
+/// All that is known of a single address.
+#[inline(always)]
+pub fn host_route(key: &IpKey) -> Found<&'static HostRoute> {
+    believed_in(place(&ROUTE)?, key.scope(), || HOSTS.get_ptr(key))
 }
 
 /// The longest prefix that holds the address.
 #[inline(always)]
-pub fn prefix(key: IpKey) -> Option<&'static NextHop> {
-    PREFIXES.get(Key::new(IpKey::SCOPE_BITS + 128, key))
+pub fn prefix(key: &IpKey) -> Found<&'static NextHop> {
+    let bits = IpKey::SCOPE_BITS + 128;
+    let find = || PREFIXES.get(Key::new(bits, *key)).map(core::ptr::from_ref);
+    believed_in(place(&NEXT_HOP)?, key.scope(), find)
 }
 
 /// Where a MAC of a subnet is.
 #[inline(always)]
-pub fn switch(key: &MacKey) -> Option<&'static NextHop> {
-    // SAFETY: as for `endpoint`.
-    unsafe { FDB.get(key) }
+pub fn switch(key: &MacKey) -> Found<&'static NextHop> {
+    believed_in(place(&NEXT_HOP)?, key.scope(), || FDB.get_ptr(key))
+}
+
+/// This CPU's place for a value of the kind: there is one, so the next look-up of the kind takes it.
+#[inline(always)]
+fn place<T>(places: &PerCpuArray<T>) -> Result<&'static mut MaybeUninit<T>, DropReason> {
+    let place = places.get_ptr_mut(0).ok_or(DropReason::KernelRefused)?;
+    // SAFETY: as for `counters`; and no stage uses what it found after it has looked up another of the kind.
+    Ok(unsafe { &mut *place.cast() })
 }
 
 /// What a VNI stands for here.
 #[inline(always)]
-pub fn vni(vni: u32) -> Option<&'static VniEntry> {
-    // SAFETY: as for `endpoint`.
-    unsafe { VNIS.get(vni) }
+pub fn vni(vni: u32) -> Found<VniEntry> {
+    believed(Scope::raw(vni), || VNIS.get_ptr(vni))
+}
+
+/// Who is at a place in one of a subnet's lists of those who get copies.
+#[inline(always)]
+pub fn flood(key: &FloodKey) -> Found<FloodMember> {
+    believed(key.scope(), || FLOOD.get_ptr(key))
 }
 
 /// Whether a VTEP may send into a VNI.
 #[inline(always)]
 pub fn may_send(key: &VtepVniKey) -> bool {
-    // SAFETY: as for `endpoint`.
-    unsafe { VTEP_VNIS.get(key) }.is_some()
+    // The kernel has compared the key; the value says nothing.
+    VTEP_VNIS.get_ptr(key).is_some()
 }
 
-/// How to reach a VTEP.
+/// How to reach a VTEP: facts of the underlay, of no tenant. Were it another VTEP's, the packet would go to a router that
+/// reads the address in the outer header.
 #[inline(always)]
 pub fn vtep(address: &VtepAddr) -> Option<&'static VtepEntry> {
-    // SAFETY: as for `endpoint`.
+    // SAFETY: the memory stays that of the map while the program runs. Another element's value may be written there
+    // meanwhile, whose words mean something whatever they hold.
     unsafe { VTEPS.get(address) }
 }
 
 /// The underlay device of this interface index.
 #[inline(always)]
 pub fn underlay(ifindex: u32) -> Option<&'static Underlay> {
-    // SAFETY: as for `endpoint`.
+    // SAFETY: as for `vtep`.
     unsafe { UNDERLAYS.get(ifindex) }
-}
-
-/// Who is at a place in one of a subnet's lists of those who get copies.
-#[inline(always)]
-pub fn flood(key: &FloodKey) -> Option<&'static FloodMember> {
-    // SAFETY: as for `endpoint`.
-    unsafe { FLOOD.get(key) }
 }
 
 /// This CPU's counters of a port.

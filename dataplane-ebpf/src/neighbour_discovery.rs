@@ -169,7 +169,7 @@ fn solicited(packet: &Packet<'_>, endpoint: &Endpoint, to: [u8; 6]) -> Result<As
     if ip.hop_limit != 255 || message.code != 0 {
         return Err(DropReason::Malformed);
     }
-    match maps::host_route(&IpKey::ipv6(endpoint.network(), message.target)) {
+    match maps::host_route(&IpKey::ipv6(endpoint.network(), message.target))? {
         // In memory: the compiler would keep each byte in a register, and those on the stack, which has 512 bytes.
         Some(route) => Ok(Asked::Known(black_box(ip.source), black_box(message.target), route)),
         // The port looks for an address that it could not use.

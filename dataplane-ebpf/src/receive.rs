@@ -2,7 +2,7 @@
 //! decapsulates.
 
 use weft_dataplane_abi::{
-    DropReason, HostConfig, MacKey, NextHop, Place, VniEntry, VtepAddr, VtepVniKey, kind, vni_kind,
+    DropReason, HostConfig, MacKey, Place, VniEntry, VtepAddr, VtepVniKey, kind, vni_kind,
 };
 
 use crate::bridge::Subnet;
@@ -25,7 +25,8 @@ pub enum Judged {
 
 /// A packet for one port.
 pub struct Received {
-    next_hop: &'static NextHop,
+    ifindex: u32,
+    slot: u32,
     routed: bool,
     spent: bool,
     version: Version,
@@ -49,14 +50,14 @@ impl Received {
     /// The device that it is delivered to.
     #[inline(always)]
     pub fn ifindex(&self) -> u32 {
-        self.next_hop.ifindex()
+        self.ifindex
     }
 }
 
 /// What `vni` stands for here, if `remote` may send into it.
 #[inline(always)]
-pub fn admit(vni: u32, remote: VtepAddr) -> Result<&'static VniEntry, DropReason> {
-    let entry = maps::vni(vni).ok_or(DropReason::UnknownVni)?;
+pub fn admit(vni: u32, remote: VtepAddr) -> Result<VniEntry, DropReason> {
+    let entry = maps::vni(vni)?.ok_or(DropReason::UnknownVni)?;
     if maps::may_send(&VtepVniKey::raw(vni, remote)) { Ok(entry) } else { Err(DropReason::UnknownVtep) }
 }
 
@@ -96,7 +97,7 @@ pub fn judge(
         }
         route::lookup(destination)?
     } else {
-        maps::switch(&MacKey::raw(vni, ethernet.destination)).ok_or(DropReason::UnknownMac)?
+        maps::switch(&MacKey::raw(vni, ethernet.destination))?.ok_or(DropReason::UnknownMac)?
     };
     // Only ever into a port: what another host sends is not sent on.
     if next_hop.kind() != kind::LOCAL {
@@ -105,7 +106,8 @@ pub fn judge(
     let (destination, source) =
         if routed { (next_hop.mac(), host.gateway_mac()) } else { (ethernet.destination, ethernet.source) };
     let spent = routed && ttl::is_spent(packet, frame, version)?;
-    Ok(Judged::Packet(Received { next_hop, routed, spent, version, destination, source }))
+    let (ifindex, slot) = (next_hop.ifindex(), next_hop.slot());
+    Ok(Judged::Packet(Received { ifindex, slot, routed, spent, version, destination, source }))
 }
 
 /// Delivers the packet, or tells its sender that its hops end here.
@@ -130,7 +132,7 @@ pub fn hand_over(buffer: &mut impl Buffer, received: &Received) -> Verdict {
     ethernet.source = received.source;
     ethernet.ethertype = received.version.ethertype();
     buffer.accept()?;
-    Ok(Action::Deliver { ifindex: received.next_hop.ifindex(), slot: received.next_hop.slot() })
+    Ok(Action::Deliver { ifindex: received.ifindex, slot: received.slot })
 }
 
 /// The second router of a path (symmetric IRB) found no hop left: the gateway of the destination's subnet says so,
@@ -138,7 +140,7 @@ pub fn hand_over(buffer: &mut impl Buffer, received: &Received) -> Verdict {
 #[inline(always)]
 fn expired(skb: &mut Skb, host: &HostConfig, received: &Received) -> Verdict {
     let reason = DropReason::TtlExpired;
-    let endpoint = maps::endpoint(received.next_hop.ifindex()).ok_or(reason)?;
+    let endpoint = maps::own_endpoint(received.ifindex)?.ok_or(reason)?;
     let sender = ip::source(&skb.packet(), 0, received.version, endpoint.network())?;
     let back = route::lookup(sender).map_err(|_| reason)?;
     if back.kind() != kind::REMOTE {

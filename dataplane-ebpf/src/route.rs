@@ -10,8 +10,8 @@ pub fn lookup(destination: IpKey) -> Result<&'static NextHop, DropReason> {
     if destination.is_unroutable() {
         return Err(DropReason::Unroutable);
     }
-    if let Some(host) = maps::host_route(&destination) {
-        return Ok(host.next_hop());
+    if let Some(next_hop) = maps::route(&destination)? {
+        return Ok(next_hop);
     }
-    maps::prefix(destination).ok_or(DropReason::NoRoute)
+    maps::prefix(&destination)?.ok_or(DropReason::NoRoute)
 }

@@ -117,7 +117,7 @@ fn known<'a, T, S>(
 where
     T: Table,
     T::Key: 'a,
-    S: Source<Value = T::Value> + 'a,
+    S: Source<T::Key, Value = T::Value> + 'a,
 {
     require_room(table, wanted.len())?;
     let work = wanted.take_work();

@@ -63,7 +63,7 @@ impl Kernel {
 fn audit<T, S>(entries: &mut Entries<T::Key, S>, table: &T, skip: bool) -> Result<(), Failure>
 where
     T: Table,
-    S: Source<Value = T::Value>,
+    S: Source<T::Key, Value = T::Value>,
 {
     if skip && !entries.is_unknown() {
         return Ok(());

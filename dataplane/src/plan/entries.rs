@@ -11,16 +11,16 @@ use std::hash::Hash;
 use crate::change::Operation;
 
 /// What routes contribute to an entry.
-pub(crate) trait Source: Clone + PartialEq {
+pub(crate) trait Source<K>: Clone + PartialEq {
     type Value: Copy + Eq;
 
-    /// The entry.
-    fn value(&self) -> Self::Value;
+    /// The entry at `key`.
+    fn value(&self, key: &K) -> Self::Value;
 }
 
 /// The wanted entries of a map.
 #[derive(Debug)]
-pub(crate) struct Entries<K, S: Source> {
+pub(crate) struct Entries<K, S: Source<K>> {
     /// Those of this host's own; they win.
     local: HashMap<K, S::Value>,
     /// Those of routes.
@@ -47,14 +47,14 @@ pub(crate) struct Work<K, V> {
     pub(crate) removals: Vec<K>,
 }
 
-impl<K: Copy + Ord + Hash, S: Source> Entries<K, S> {
+impl<K: Copy + Ord + Hash, S: Source<K>> Entries<K, S> {
     pub(crate) fn new() -> Self {
         Self { local: HashMap::new(), remote: HashMap::new(), stale: Vec::new(), audited: false }
     }
 
     /// The wanted entry.
     pub(crate) fn get(&self, key: &K) -> Option<S::Value> {
-        self.local.get(key).copied().or_else(|| self.remote.get(key).map(Source::value))
+        self.local.get(key).copied().or_else(|| self.remote.get(key).map(|source| source.value(key)))
     }
 
     /// What routes contribute.
@@ -75,12 +75,12 @@ impl<K: Copy + Ord + Hash, S: Source> Entries<K, S> {
 
     /// Has routes contribute `source`, or nothing.
     pub(super) fn set(&mut self, key: K, source: Option<S>) {
-        let after = source.as_ref().map(Source::value);
+        let after = source.as_ref().map(|source| source.value(&key));
         let before = match source {
             Some(source) => self.remote.insert(key, source),
             None => self.remote.remove(&key),
         };
-        let before = before.as_ref().map(Source::value);
+        let before = before.as_ref().map(|source| source.value(&key));
         if self.audited && before != after && !self.local.contains_key(&key) {
             self.stale.push((key, before.is_some()));
         }
@@ -185,10 +185,10 @@ pub(crate) struct Claim<V> {
     count: u32,
 }
 
-impl<V: Copy + Eq> Source for Claim<V> {
+impl<K, V: Copy + Eq> Source<K> for Claim<V> {
     type Value = V;
 
-    fn value(&self) -> V {
+    fn value(&self, _: &K) -> V {
         self.value
     }
 }

@@ -30,11 +30,12 @@ impl Flood {
         for (vni, subnet) in &desired.subnets {
             let here = desired.ports.iter().filter(|(_, port)| port.subnet == *vni);
             let here = here.filter_map(|(name, _)| ports.get(name.as_str()));
-            let here = here.map(|port| FloodMember::port(port.ifindex, port.slot)).collect();
+            let here = here.map(|port| FloodMember::port(*vni, port.ifindex, port.slot)).collect();
             flood.list(*vni, flood_group::PORTS, here, held);
 
             let there = desired.flood.get(vni).into_iter().flatten();
-            let mut there: BTreeSet<_> = there.map(|(vtep, vni)| FloodMember::vtep(*vtep, *vni)).collect();
+            let mut there: BTreeSet<_> =
+                there.map(|(vtep, wants)| FloodMember::vtep(*vni, *vtep, *wants)).collect();
             if there.len() > MOST_FLOOD_VTEPS as usize {
                 let cause = format!(
                     "{} VTEPs take part in it, and frames are copied to at most {MOST_FLOOD_VTEPS}: those that got \

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use weft_dataplane_abi::{HostRoute, IpKey, MacKey, NextHop, VtepAddr, VtepVniKey};
+use weft_dataplane_abi::{HostRoute, IpKey, MacKey, NextHop, Scope, VtepAddr, VtepVniKey};
 use weft_vxlan::{Vni, Vtep};
 
 use super::Tables;
@@ -36,23 +36,24 @@ pub(crate) struct Mark {
     vtep_vnis: EntriesMark<VtepVniKey, u8>,
 }
 
-impl Source for RemoteHost {
+impl Source<IpKey> for RemoteHost {
     type Value = HostRoute;
 
-    fn value(&self) -> HostRoute {
-        let routed = NextHop::remote(self.vtep, self.vni, self.router_mac);
+    fn value(&self, key: &IpKey) -> HostRoute {
+        let network = key.scope();
+        let routed = NextHop::remote(network, self.vtep, self.vni, self.router_mac);
         match self.neighbour {
-            Some(Neighbour { subnet, mac, .. }) => HostRoute::new(routed, subnet, mac),
-            None => HostRoute::routed(routed),
+            Some(Neighbour { subnet, mac, .. }) => HostRoute::new(network, routed, subnet, mac),
+            None => HostRoute::routed(network, routed),
         }
     }
 }
 
-impl Source for RemotePrefix {
+impl Source<PrefixKey> for RemotePrefix {
     type Value = NextHop;
 
-    fn value(&self) -> NextHop {
-        NextHop::remote(self.vtep, self.vni, self.router_mac)
+    fn value(&self, key: &PrefixKey) -> NextHop {
+        NextHop::remote(key.address.scope(), self.vtep, self.vni, self.router_mac)
     }
 }
 
@@ -201,7 +202,7 @@ impl RouteTables {
 /// What a neighbour is known by at layer 2: subnet, MAC, and the way of switched frames to it.
 fn switched(host: &RemoteHost) -> Option<(Vni, weft_vxlan::MacAddr, NextHop)> {
     let Neighbour { subnet, vni, mac } = host.neighbour.as_ref()?;
-    Some((*subnet, *mac, NextHop::remote(host.vtep, *vni, host.router_mac)))
+    Some((*subnet, *mac, NextHop::remote(Scope::of(*subnet), host.vtep, *vni, host.router_mac)))
 }
 
 fn prefix_key(network: Vni, prefix: IpNet) -> PrefixKey {

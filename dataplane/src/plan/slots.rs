@@ -61,7 +61,7 @@ mod tests {
         let vni = Vni::new(1).unwrap();
         let mac = MacAddr::new([2; 6]);
         let gateways = Gateways::new(None, None, mac);
-        let endpoint = |slot| Endpoint::new(vni, vni, slot, mac, None, None, gateways);
+        let endpoint = |slot| Endpoint::new(1, vni, vni, slot, mac, (None, None), gateways);
         slots.iter().map(|(ifindex, slot)| (*ifindex, endpoint(*slot))).collect()
     }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use weft_dataplane_abi::{
     Endpoint, FloodKey, FloodMember, Gateways, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate,
-    Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
+    Scope, Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
 };
 use weft_vxlan::Vni;
 
@@ -84,10 +84,11 @@ impl Tables {
 
     fn subnet(&mut self, vni: Vni, subnet: &Subnet, desired: &Desired) {
         let network = subnet.network;
-        self.vnis.insert(vni.get(), VniEntry::subnet(network));
+        self.vnis.insert(vni.get(), VniEntry::subnet(vni, network));
         self.vnis.insert(network.get(), VniEntry::network_itself(network));
         let mac = desired.host.gateway_mac;
-        let route = HostRoute::new(NextHop::gateway(mac), vni, mac);
+        let scope = Scope::of(network);
+        let route = HostRoute::new(scope, NextHop::gateway(scope, mac), vni, mac);
         let v4 = subnet.ipv4.map(|(_, gateway)| IpAddr::from(gateway));
         let v6 = subnet.ipv6.map(|(_, gateway)| IpAddr::from(gateway));
         for gateway in v4.into_iter().chain(v6) {
@@ -98,12 +99,14 @@ impl Tables {
     fn port(&mut self, local: LocalPort, port: &Port, network: Vni, gateways: Gateways) {
         let LocalPort { ifindex, slot } = local;
         let Port { subnet, mac, ipv4, ipv6, .. } = port;
-        let next_hop = NextHop::local(ifindex, slot, *mac);
-        let endpoint = Endpoint::new(network, *subnet, slot, *mac, *ipv4, *ipv6, gateways);
+        let endpoint = Endpoint::new(ifindex, network, *subnet, slot, *mac, (*ipv4, *ipv6), gateways);
         self.endpoints.insert(ifindex, endpoint);
-        self.fdb.insert(MacKey::new(*subnet, *mac), next_hop);
+        let switched = NextHop::local(Scope::of(*subnet), ifindex, slot, *mac);
+        self.fdb.insert(MacKey::new(*subnet, *mac), switched);
+        let scope = Scope::of(network);
+        let route = HostRoute::new(scope, NextHop::local(scope, ifindex, slot, *mac), *subnet, *mac);
         for address in ipv4.map(IpAddr::from).into_iter().chain(ipv6.map(IpAddr::from)) {
-            self.hosts.insert(IpKey::new(network, address), HostRoute::new(next_hop, *subnet, *mac));
+            self.hosts.insert(IpKey::new(network, address), route);
         }
     }
 }

@@ -7,14 +7,14 @@ use weft_vxlan::MacAddr;
 
 use crate::world::*;
 
-fn frame(arp: &ArpEthIpv4Packet, to: MacAddr) -> Vec<u8> {
+pub fn frame(arp: &ArpEthIpv4Packet, to: MacAddr) -> Vec<u8> {
     let ethernet =
         Ethernet2Header { source: ALICE.mac.bytes(), destination: to.bytes(), ether_type: EtherType::ARP };
     let packet: etherparse::ArpPacket = arp.clone().into();
     [ethernet.to_bytes().as_slice(), packet.to_bytes().as_slice()].concat()
 }
 
-fn request(target: [u8; 4]) -> ArpEthIpv4Packet {
+pub fn request(target: [u8; 4]) -> ArpEthIpv4Packet {
     ArpEthIpv4Packet {
         operation: ArpOperation::REQUEST,
         sender_mac: ALICE.mac.bytes(),

@@ -102,12 +102,14 @@ fn far_vtep(number: u16) -> Vtep {
 /// ALICE and BOB are ports of red-a, and `vteps` other hosts take part in it.
 fn fill(world: &mut World, vteps: u16) {
     let subnet = vni(RED_A);
-    for (index, member) in [(0, FloodMember::port(1, ALICE_SLOT)), (1, FloodMember::port(12, BOB_SLOT))] {
+    for (index, member) in
+        [(0, FloodMember::port(vni(101), 1, ALICE_SLOT)), (1, FloodMember::port(vni(101), 12, BOB_SLOT))]
+    {
         world.put_flood(subnet, flood_group::PORTS, index, member);
     }
     for number in 0..vteps {
         world.put_vtep(far_vtep(number), 1500);
-        let member = FloodMember::vtep(far_vtep(number), subnet);
+        let member = FloodMember::vtep(subnet, far_vtep(number), subnet);
         world.put_flood(subnet, flood_group::VTEPS, number.into(), member);
     }
 }

@@ -22,6 +22,7 @@ mod neighbour_discovery;
 mod program_log;
 mod reasons;
 mod reference;
+mod seals;
 mod underlay_mtu;
 mod world;
 mod xdp;

@@ -3,7 +3,7 @@
 
 use etherparse::{ArpEthIpv4Packet, ArpOperation, EtherType, Ethernet2Header, PacketBuilder};
 use weft_dataplane_abi::programs::{FROM_POD, FROM_UNDERLAY};
-use weft_dataplane_abi::{DropEvent, DropReason, Place, VtepAddr};
+use weft_dataplane_abi::{DropEvent, DropReason, MacKey, NextHop, Place, Scope, VtepAddr, maps};
 use weft_vxlan::{Header, MacAddr};
 
 use crate::reference::checksum;
@@ -56,6 +56,12 @@ fn provoke(world: &mut World, reason: DropReason) -> Provocation {
             let mut frame = with(received(2, 101, BOB.mac), 15, &[3]);
             checksum::mend(&mut frame);
             (Place::Underlay, frame)
+        }
+        // What is known of BOB's MAC is another subnet's.
+        DropReason::TableChanged => {
+            let blue = NextHop::local(Scope::raw(201), 14, BLUE_SLOT, BOB.mac);
+            world.put(maps::FDB, MacKey::new(vni(101), BOB.mac), blue);
+            pod(ours)
         }
         DropReason::ProgramMissing => (Place::Guard, ours),
         DropReason::FloodLimited => {

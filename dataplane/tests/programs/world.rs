@@ -18,7 +18,7 @@ use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::{SchedClassifier, TestRun, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use weft_dataplane_abi as abi;
-use weft_dataplane_abi::{DropReason, IpKey, MacKey, NextHop, PortCounters, VniEntry, VtepVniKey};
+use weft_dataplane_abi::{DropReason, IpKey, MacKey, NextHop, PortCounters, Scope, VniEntry, VtepVniKey};
 use weft_vxlan::{MacAddr, UDP_PORT, Vni, Vtep};
 
 use crate::program_log::ProgramLog;
@@ -329,7 +329,7 @@ impl World {
         });
         for (index, (ifindex, slot)) in [(LOOPBACK, ALICE_SLOT), (12, BOB_SLOT)].into_iter().enumerate() {
             let key = abi::FloodKey::new(vni(101), abi::flood_group::PORTS, index.try_into().unwrap());
-            self.put(abi::maps::FLOOD, key, abi::FloodMember::port(ifindex, slot));
+            self.put(abi::maps::FLOOD, key, abi::FloodMember::port(vni(101), ifindex, slot));
         }
     }
 
@@ -378,6 +378,15 @@ impl World {
         self.hash(name).insert(Raw(key), Raw(value), 0).unwrap();
     }
 
+    /// What an entry of a hash map holds.
+    pub fn get<K, V>(&mut self, name: &str, key: K) -> V
+    where
+        Raw<K>: aya::Pod,
+        Raw<V>: aya::Pod,
+    {
+        self.hash::<K, V>(name).get(&Raw(key), 0).unwrap().0
+    }
+
     fn fill(&mut self) {
         self.limit_icmp_errors(1000);
         self.put(abi::maps::UNDERLAYS, LOOPBACK, abi::Underlay::new(LOOPBACK_MAC));
@@ -385,10 +394,10 @@ impl World {
         let (red, blue) = (red(), vni(6001));
         for (number, entry) in [
             (red, VniEntry::network_itself(red)),
-            (vni(101), VniEntry::subnet(red)),
-            (vni(102), VniEntry::subnet(red)),
+            (vni(101), VniEntry::subnet(vni(101), red)),
+            (vni(102), VniEntry::subnet(vni(102), red)),
             (blue, VniEntry::network_itself(blue)),
-            (vni(201), VniEntry::subnet(blue)),
+            (vni(201), VniEntry::subnet(vni(201), blue)),
         ] {
             self.put(abi::maps::VNIS, number.get(), entry);
         }
@@ -408,7 +417,9 @@ impl World {
         }
 
         for (subnet, gateway) in [(vni(101), station(0xa, 1)), (vni(102), station(0xb, 1))] {
-            let route = abi::HostRoute::new(NextHop::gateway(GATEWAY_MAC), subnet, GATEWAY_MAC);
+            let scope = Scope::of(red);
+            let gateway_hop = NextHop::gateway(scope, GATEWAY_MAC);
+            let route = abi::HostRoute::new(scope, gateway_hop, subnet, GATEWAY_MAC);
             self.put(abi::maps::HOSTS, IpKey::new(red, gateway.ipv4.into()), route);
             self.put(abi::maps::HOSTS, IpKey::new(red, gateway.ipv6.into()), route);
         }
@@ -421,7 +432,8 @@ impl World {
         self.remote(red, vni(101), 4, FRANK);
         self.remote(blue, vni(201), 5, CAROL);
         for (prefix, bits) in [("10.9.0.0", 16), ("fd00:9::", 48)] {
-            let next_hop = NextHop::remote((self.vtep)(3), red, (self.vtep)(3).default_router_mac());
+            let next_hop =
+                NextHop::remote(Scope::of(red), (self.vtep)(3), red, (self.vtep)(3).default_router_mac());
             self.put_prefix(IpKey::new(red, prefix.parse().unwrap()), bits, next_hop);
         }
     }
@@ -453,30 +465,25 @@ impl World {
             ipv4: [a, b, c, 1].into(),
             ipv6: Ipv6Addr::new(prefix, subnet_id, 0, 0, 0, 0, 0, 1),
         };
-        let endpoint = abi::Endpoint::new(network, subnet, slot, mac, Some(ipv4), Some(ipv6), gateways);
+        let endpoint =
+            abi::Endpoint::new(ifindex, network, subnet, slot, mac, (Some(ipv4), Some(ipv6)), gateways);
         self.put(abi::maps::ENDPOINTS, ifindex, endpoint);
-        self.reachable(network, subnet, station, NextHop::local(ifindex, slot, mac), None);
+        let local = |scope| NextHop::local(Scope::of(scope), ifindex, slot, mac);
+        self.reachable(network, subnet, station, local(network), local(subnet));
     }
 
     fn remote(&mut self, network: Vni, subnet: Vni, last: u8, station: Station) {
         let router_mac = (self.vtep)(last).default_router_mac();
-        let switched = NextHop::remote((self.vtep)(last), subnet, router_mac);
-        let routed = NextHop::remote((self.vtep)(last), network, router_mac);
-        self.reachable(network, subnet, station, routed, Some(switched));
+        let switched = NextHop::remote(Scope::of(subnet), (self.vtep)(last), subnet, router_mac);
+        let routed = NextHop::remote(Scope::of(network), (self.vtep)(last), network, router_mac);
+        self.reachable(network, subnet, station, routed, switched);
     }
 
-    fn reachable(
-        &mut self,
-        network: Vni,
-        subnet: Vni,
-        station: Station,
-        routed: NextHop,
-        switched: Option<NextHop>,
-    ) {
-        let route = abi::HostRoute::new(routed, subnet, station.mac);
+    fn reachable(&mut self, network: Vni, subnet: Vni, station: Station, routed: NextHop, switched: NextHop) {
+        let route = abi::HostRoute::new(Scope::of(network), routed, subnet, station.mac);
         self.put(abi::maps::HOSTS, IpKey::new(network, station.ipv4.into()), route);
         self.put(abi::maps::HOSTS, IpKey::new(network, station.ipv6.into()), route);
-        self.put(abi::maps::FDB, MacKey::new(subnet, station.mac), switched.unwrap_or(routed));
+        self.put(abi::maps::FDB, MacKey::new(subnet, station.mac), switched);
     }
 }
 

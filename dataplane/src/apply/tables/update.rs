@@ -38,7 +38,7 @@ impl<K, V> Wanted<K, V> for &BTreeMap<K, V> {
     fn put_back(&mut self, _work: Work<K, V>) {}
 }
 
-impl<K: Copy + Ord + Hash, S: Source> Wanted<K, S::Value> for &mut Entries<K, S> {
+impl<K: Copy + Ord + Hash, S: Source<K>> Wanted<K, S::Value> for &mut Entries<K, S> {
     fn put_back(&mut self, work: Work<K, S::Value>) {
         Entries::put_back(self, work);
     }

@@ -2,10 +2,10 @@ use std::convert::Infallible;
 
 use super::*;
 
-impl Source for char {
+impl<K> Source<K> for char {
     type Value = Self;
 
-    fn value(&self) -> Self {
+    fn value(&self, _: &K) -> Self {
         *self
     }
 }

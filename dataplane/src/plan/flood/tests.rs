@@ -49,7 +49,7 @@ fn order(flood: &Flood) -> Vec<FloodMember> {
 }
 
 fn members(numbers: &[u16]) -> Vec<FloodMember> {
-    numbers.iter().map(|number| FloodMember::vtep(vtep(*number), vni(901))).collect()
+    numbers.iter().map(|number| FloodMember::vtep(vni(RED), vtep(*number), vni(901))).collect()
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn ports_are_in_the_list_of_their_subnet_once_they_have_a_device() {
     let ports = [("a", 30, 1), ("b", 31, 2), ("elsewhere", 32, 3)];
     let ports = ports.map(|(name, ifindex, slot)| (name, LocalPort { ifindex, slot })).into();
     let flood = Flood::plan(&desired, &ports, &BTreeMap::new());
-    let expected = [(0, FloodMember::port(30, 1)), (1, FloodMember::port(31, 2))];
+    let expected = [(0, FloodMember::port(vni(RED), 30, 1)), (1, FloodMember::port(vni(RED), 31, 2))];
     let expected =
         expected.map(|(index, member)| (FloodKey::new(vni(RED), flood_group::PORTS, index), member));
     assert_eq!(flood.members, expected.into());

@@ -51,12 +51,13 @@ fn a_neighbour_is_switched_to_and_resolved_and_the_rest_is_routed() {
     tables.change(host(RED, "10.0.5.5", Some(remote(3, None))));
 
     // The VNIs are those that the other host wants.
-    let routed = NextHop::remote(vtep(2), vni(900), mac(0xf2));
-    let route = HostRoute::new(routed, vni(RED_FRONT), mac(20));
+    let network = Scope::raw(RED);
+    let routed = NextHop::remote(network, vtep(2), vni(900), mac(0xf2));
+    let route = HostRoute::new(network, routed, vni(RED_FRONT), mac(20));
     assert_eq!(tables.hosts.get(&key(RED, "10.0.0.20")), Some(route));
-    let route = HostRoute::routed(NextHop::remote(vtep(3), vni(900), mac(0xf3)));
+    let route = HostRoute::routed(network, NextHop::remote(network, vtep(3), vni(900), mac(0xf3)));
     assert_eq!(tables.hosts.get(&key(RED, "10.0.5.5")), Some(route));
-    let switched = NextHop::remote(vtep(2), vni(902), mac(0xf2));
+    let switched = NextHop::remote(Scope::raw(RED_FRONT), vtep(2), vni(902), mac(0xf2));
     assert_eq!(tables.fdb.entries.get(&MacKey::new(vni(RED_FRONT), mac(20))), Some(switched));
     assert_eq!(tables.fdb.entries.len(), 1);
     assert_eq!(tables.vteps(), BTreeSet::from([vtep(2), vtep(3)]));
@@ -93,7 +94,7 @@ fn a_moved_workload_is_behind_its_new_host() {
     let mut tables = RouteTables::new();
     tables.change(host(RED, "10.0.0.20", Some(remote(2, Some(neighbour())))));
     tables.change(host(RED, "10.0.0.20", Some(remote(3, Some(neighbour())))));
-    let switched = NextHop::remote(vtep(3), vni(902), mac(0xf3));
+    let switched = NextHop::remote(Scope::raw(RED_FRONT), vtep(3), vni(902), mac(0xf3));
     assert_eq!(tables.fdb.entries.get(&MacKey::new(vni(RED_FRONT), mac(20))), Some(switched));
     let old = [VtepVniKey::new(vni(RED), vtep(2)), VtepVniKey::new(vni(RED_FRONT), vtep(2))];
     assert_eq!(members(&tables, &old), [false; 2]);
@@ -111,7 +112,7 @@ fn prefixes_count_their_scope_and_drop_host_bits() {
     ];
     for (given, address, bits) in expected {
         tables.change(prefix(RED, given, Some(behind.clone())));
-        let next_hop = NextHop::remote(vtep(2), vni(900), mac(1));
+        let next_hop = NextHop::remote(Scope::raw(RED), vtep(2), vni(900), mac(1));
         assert_eq!(tables.prefixes.get(&PrefixKey { bits, address: key(RED, address) }), Some(next_hop));
     }
     assert_eq!(tables.prefixes.len(), 3);

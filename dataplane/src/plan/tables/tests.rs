@@ -70,16 +70,19 @@ fn subnets_and_networks_bring_vnis_and_gateways() {
     let expected = [
         (RED, VniEntry::network_itself(vni(RED))),
         (BLUE, VniEntry::network_itself(vni(BLUE))),
-        (RED_FRONT, VniEntry::subnet(vni(RED))),
-        (BLUE_FRONT, VniEntry::subnet(vni(BLUE))),
+        (RED_FRONT, VniEntry::subnet(vni(RED_FRONT), vni(RED))),
+        (BLUE_FRONT, VniEntry::subnet(vni(BLUE_FRONT), vni(BLUE))),
     ];
     assert_eq!(tables.vnis, expected.into());
-    let route = |subnet| HostRoute::new(NextHop::gateway(mac(0xfe)), vni(subnet), mac(0xfe));
+    let route = |network, subnet| {
+        let network = Scope::raw(network);
+        HostRoute::new(network, NextHop::gateway(network, mac(0xfe)), vni(subnet), mac(0xfe))
+    };
     let expected = [
-        (key(RED, "10.0.0.1"), route(RED_FRONT)),
-        (key(RED, "2001:db8::1"), route(RED_FRONT)),
-        (key(BLUE, "10.0.0.1"), route(BLUE_FRONT)),
-        (key(BLUE, "2001:db8::1"), route(BLUE_FRONT)),
+        (key(RED, "10.0.0.1"), route(RED, RED_FRONT)),
+        (key(RED, "2001:db8::1"), route(RED, RED_FRONT)),
+        (key(BLUE, "10.0.0.1"), route(BLUE, BLUE_FRONT)),
+        (key(BLUE, "2001:db8::1"), route(BLUE, BLUE_FRONT)),
     ];
     assert_eq!(tables.hosts, expected.into());
     assert!(tables.fdb.is_empty() && tables.endpoints.is_empty());
@@ -108,11 +111,12 @@ fn a_port_is_an_endpoint_a_mac_and_its_addresses() {
     let gateway6 = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
     let gateways = Gateways { ipv4: [10, 0, 0, 1].into(), ipv6: gateway6 };
     let address = Some([10, 0, 0, 10].into());
-    let endpoint = Endpoint::new(vni(RED), vni(RED_FRONT), 4, mac(10), address, None, gateways);
+    let endpoint = Endpoint::new(30, vni(RED), vni(RED_FRONT), 4, mac(10), (address, None), gateways);
     assert_eq!(tables.endpoints, BTreeMap::from([(30, endpoint)]));
-    let next_hop = NextHop::local(30, 4, mac(10));
-    assert_eq!(tables.fdb, BTreeMap::from([(MacKey::new(vni(RED_FRONT), mac(10)), next_hop)]));
-    let route = HostRoute::new(next_hop, vni(RED_FRONT), mac(10));
+    let switched = NextHop::local(Scope::raw(RED_FRONT), 30, 4, mac(10));
+    assert_eq!(tables.fdb, BTreeMap::from([(MacKey::new(vni(RED_FRONT), mac(10)), switched)]));
+    let network = Scope::raw(RED);
+    let route = HostRoute::new(network, NextHop::local(network, 30, 4, mac(10)), vni(RED_FRONT), mac(10));
     assert_eq!(tables.hosts.get(&key(RED, "10.0.0.10")), Some(&route));
     assert_eq!(tables.hosts.get(&key(BLUE, "10.0.0.10")), None);
 }

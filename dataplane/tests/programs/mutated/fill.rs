@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use nix::sched::{CloneFlags, unshare};
 use rtnetlink::{LinkBridge, LinkMessageBuilder, LinkUnspec};
 use weft_dataplane_abi as abi;
-use weft_dataplane_abi::{IpKey, MacKey, NextHop, Rate, flood_group};
+use weft_dataplane_abi::{IpKey, MacKey, NextHop, Rate, Scope, flood_group};
 use weft_vxlan::{MacAddr, Vtep};
 
 use super::cast::{NOBODYS, PORT_MTU};
@@ -25,31 +25,35 @@ pub fn fill(world: &mut World, facts: &Facts) {
             MacAddr::new(facts.gateway_mac),
         );
         let (network, subnet, mac) = (vni(port.network), vni(port.subnet), MacAddr::new(port.mac));
-        let ipv6 = port.ipv6.map(v6);
-        let endpoint = abi::Endpoint::new(network, subnet, port.slot, mac, Some(ipv4), ipv6, gateways);
+        let addresses = (Some(ipv4), port.ipv6.map(v6));
+        let endpoint = abi::Endpoint::new(port.ifindex, network, subnet, port.slot, mac, addresses, gateways);
         world.put(abi::maps::ENDPOINTS, port.ifindex, endpoint);
     }
     for known in &facts.addresses {
-        let next_hop = next_hop(facts, known.hop);
+        let scope = Scope::raw(known.network);
+        let next_hop = next_hop(facts, scope, known.hop);
         let route = match known.neighbour {
-            Some((subnet, mac)) => abi::HostRoute::new(next_hop, vni(subnet), MacAddr::new(mac)),
-            None => abi::HostRoute::routed(next_hop),
+            Some((subnet, mac)) => abi::HostRoute::new(scope, next_hop, vni(subnet), MacAddr::new(mac)),
+            None => abi::HostRoute::routed(scope, next_hop),
         };
         world.put(abi::maps::HOSTS, IpKey::new(vni(known.network), known.address), route);
     }
     for prefix in &facts.prefixes {
         let key = IpKey::new(vni(prefix.network), prefix.address);
-        world.put_prefix(key, prefix.bits, next_hop(facts, prefix.hop));
+        world.put_prefix(key, prefix.bits, next_hop(facts, key.scope(), prefix.hop));
     }
     for station in &facts.stations {
         let key = MacKey::new(vni(station.subnet), MacAddr::new(station.mac));
-        world.put(abi::maps::FDB, key, next_hop(facts, station.hop));
+        world.put(abi::maps::FDB, key, next_hop(facts, key.scope(), station.hop));
     }
     for here in &facts.vnis {
         let network = vni(here.network);
         let is_network = here.vni == here.network;
-        let entry = if is_network { abi::VniEntry::network_itself } else { abi::VniEntry::subnet };
-        world.put(abi::maps::VNIS, here.vni, entry(network));
+        let entry = match is_network {
+            true => abi::VniEntry::network_itself(network),
+            false => abi::VniEntry::subnet(vni(here.vni), network),
+        };
+        world.put(abi::maps::VNIS, here.vni, entry);
     }
     for (number, vtep) in &facts.members {
         world.put(abi::maps::VTEP_VNIS, abi::VtepVniKey::new(vni(*number), Vtep::new(*vtep).unwrap()), 1_u8);
@@ -68,11 +72,11 @@ pub fn fill(world: &mut World, facts: &Facts) {
     for flood in &facts.floods {
         let subnet = vni(flood.subnet);
         for (index, ifindex) in (0..).zip(&flood.ports) {
-            let member = abi::FloodMember::port(*ifindex, facts.port(*ifindex).unwrap().slot);
+            let member = abi::FloodMember::port(subnet, *ifindex, facts.port(*ifindex).unwrap().slot);
             world.put_flood(subnet, flood_group::PORTS, index, member);
         }
         for (index, vtep) in (0..).zip(&flood.vteps) {
-            let member = abi::FloodMember::vtep(Vtep::new(*vtep).unwrap(), subnet);
+            let member = abi::FloodMember::vtep(subnet, Vtep::new(*vtep).unwrap(), subnet);
             world.put_flood(subnet, flood_group::VTEPS, index, member);
         }
     }
@@ -88,16 +92,16 @@ pub fn limit(world: &mut World, facts: &Facts) {
     world.limit(abi::Limits { floods: rate, icmp_errors: rate, drop_events: Rate::per_second(0) });
 }
 
-fn next_hop(facts: &Facts, hop: Hop) -> NextHop {
+fn next_hop(facts: &Facts, scope: Scope, hop: Hop) -> NextHop {
     match hop {
         Hop::Port(ifindex) => {
             let port = facts.port(ifindex).unwrap();
-            NextHop::local(ifindex, port.slot, MacAddr::new(port.mac))
+            NextHop::local(scope, ifindex, port.slot, MacAddr::new(port.mac))
         }
         Hop::Vtep { vtep, vni: number, router } => {
-            NextHop::remote(Vtep::new(vtep).unwrap(), vni(number), MacAddr::new(router))
+            NextHop::remote(scope, Vtep::new(vtep).unwrap(), vni(number), MacAddr::new(router))
         }
-        Hop::Gateway => NextHop::gateway(MacAddr::new(facts.gateway_mac)),
+        Hop::Gateway => NextHop::gateway(scope, MacAddr::new(facts.gateway_mac)),
     }
 }
 

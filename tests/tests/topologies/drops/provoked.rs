@@ -53,11 +53,12 @@ impl Lie {
             Ok(pod(datagram(red.mac, mac, addresses, 100)?, Some(addresses), true))
         };
         let lie = match reason {
-            // The tables would have to contradict each other, the programs be new, or memory run out.
+            // The tables would have to contradict each other, or to change at the right moment, the programs be new, or memory run out.
             DropReason::UnknownEndpoint
             | DropReason::NoVtep
             | DropReason::KernelRefused
-            | DropReason::NotConfigured => return Ok(None),
+            | DropReason::NotConfigured
+            | DropReason::TableChanged => return Ok(None),
             // The devices of a port do not take it, unless their MTU was raised by hand.
             DropReason::TooBig => return Ok(None),
             // It takes a flood; `flooding.rs` has it.
