@@ -8,6 +8,7 @@
 
 pub mod address;
 pub mod core;
+mod flows;
 pub mod kept;
 pub mod namespace;
 pub mod probe;

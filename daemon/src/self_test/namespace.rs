@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{address, probe};
+use super::{address, probe, trial};
 
 /// `UDP_SEGMENT`, `UDP_NO_CHECK6_TX` and `UDP_NO_CHECK6_RX` of `linux/udp.h`, which the libc crate has not all of.
 const NO_CHECKSUM_SENT: libc::c_int = 101;
@@ -25,10 +25,8 @@ pub struct Namespace(Arc<File>);
 pub struct Sockets {
     /// Answers others' probes, without checksums.
     pub service: UdpSocket,
-    /// Sends with checksums, and in segments what is longer than one.
-    pub summed: UdpSocket,
-    /// Sends without checksums.
-    pub unsummed: UdpSocket,
+    /// Send others probes, one for each flow of a trial.
+    pub flows: Vec<UdpSocket>,
 }
 
 impl Namespace {
@@ -60,23 +58,27 @@ impl Namespace {
 
 impl Sockets {
     fn open() -> io::Result<Self> {
-        let socket = |port, options: &[(libc::c_int, libc::c_int)]| {
+        let socket = |port| {
             let socket = UdpSocket::bind(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port))?;
             socket.set_nonblocking(true)?;
-            for (option, value) in options.iter().chain(&[(NO_CHECKSUM_WANTED, 1)]) {
-                set(&socket, *option, *value)?;
-            }
+            set(&socket, NO_CHECKSUM_WANTED, 1)?;
             Ok::<_, io::Error>(socket)
         };
-        Ok(Self {
-            service: socket(address::UDP_PORT, &[(NO_CHECKSUM_SENT, 1)])?,
-            summed: socket(0, &[(SEGMENT, libc::c_int::from(probe::SEGMENT_LEN))])?,
-            unsummed: socket(0, &[(NO_CHECKSUM_SENT, 1)])?,
-        })
+        let service = socket(address::UDP_PORT)?;
+        leave_out_checksums(&service, true)?;
+        Ok(Self { service, flows: (0..trial::FLOWS).map(|_| socket(0)).collect::<io::Result<_>>()? })
     }
 }
 
-fn set(socket: &UdpSocket, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+/// Whether what `socket` sends from now on is without a checksum. Otherwise what is longer than a segment is sent in
+/// segments; the kernel refuses the two together.
+pub(super) fn leave_out_checksums(socket: &impl AsRawFd, out: bool) -> io::Result<()> {
+    let segment = if out { 0 } else { probe::SEGMENT_LEN };
+    set(socket, SEGMENT, segment.into())?;
+    set(socket, NO_CHECKSUM_SENT, out.into())
+}
+
+fn set(socket: &impl AsRawFd, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
     #[expect(clippy::cast_possible_truncation, reason = "the size of an integer is small")]
     let len = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the descriptor is open while `socket` lives, and `value` is as long as is said.

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,11 +17,11 @@ use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 use weft_vxlan::Vtep;
 
-use super::address::UDP_PORT;
 use super::core::{Core, Finding, Reason, Targets, Workaround};
+use super::flows::Flows;
 use super::kept::Kept;
 use super::namespace::Sockets;
-use super::probe::{self, Kind, Probe};
+use super::probe::{self, Probe};
 use crate::engine::Handle;
 
 /// Hosts that asked us and are not noticed yet.
@@ -50,7 +50,7 @@ pub struct Ends {
 
 enum Input {
     Targets,
-    Answer(Ipv6Addr, Option<Probe>),
+    Answer(Ipv6Addr, usize, Probe),
     Asked(Ipv6Addr),
     Due,
 }
@@ -61,20 +61,18 @@ enum Input {
 /// The sockets cannot be used.
 pub async fn run(sockets: Sockets, mut ends: Ends) -> io::Result<()> {
     let service = UdpSocket::from_std(sockets.service)?;
-    let (summed, unsummed) = (UdpSocket::from_std(sockets.summed)?, UdpSocket::from_std(sockets.unsummed)?);
+    let flows = Flows::new(sockets.flows)?;
     let (asking, mut asked) = mpsc::channel(ASKERS);
     // Ends with this task, which drops its handle.
     let mut answering = tokio::task::JoinSet::new();
     answering.spawn(answer(service, asking));
     let mut core = Core::new(std::mem::take(&mut ends.software), RandomState::new().build_hasher().finish());
     core.handle_targets(Instant::now(), &ends.targets.borrow_and_update().clone());
-    let (mut one, mut other) = ([0; probe::LEN], [0; probe::LEN]);
     loop {
         let input = tokio::select! {
             // An answer that has come counts before a deadline that has passed.
             biased;
-            got = summed.recv_from(&mut one) => answer_of(got, &one),
-            got = unsummed.recv_from(&mut other) => answer_of(got, &other),
+            (from, flow, answer) = flows.answer() => Input::Answer(from, flow, answer),
             Some(from) = asked.recv() => Input::Asked(from),
             changed = ends.targets.changed() => match changed {
                 Ok(()) => Input::Targets,
@@ -85,23 +83,12 @@ pub async fn run(sockets: Sockets, mut ends: Ends) -> io::Result<()> {
         let now = Instant::now();
         match input {
             Input::Targets => core.handle_targets(now, &ends.targets.borrow_and_update().clone()),
-            Input::Answer(from, Some(answer)) => core.handle_answer(now, from, answer),
-            Input::Answer(_, None) => {}
+            Input::Answer(from, flow, answer) => core.handle_answer(now, from, flow, answer),
             Input::Asked(from) => core.handle_request(now, from),
             Input::Due => core.handle_timeout(now),
         }
         while let Some(round) = core.poll_round() {
-            for probe in round.probes {
-                let socket = match probe.kind {
-                    Kind::Unsummed => &unsummed,
-                    Kind::Plain | Kind::Segmented => &summed,
-                };
-                let to = SocketAddr::new(round.to.into(), UDP_PORT);
-                // A probe that cannot be sent is one that does not arrive.
-                if let Err(error) = socket.try_send_to(&probe.encode(), to) {
-                    debug!(%to, %error, "a probe of the self-test was not sent");
-                }
-            }
+            flows.send(&round);
         }
         while let Some((vtep, finding)) = core.poll_news() {
             tell(vtep, finding);
@@ -148,15 +135,6 @@ async fn answer(service: UdpSocket, asking: mpsc::Sender<Ipv6Addr>) {
         if let IpAddr::V6(from) = from.ip() {
             let _ = asking.try_send(from);
         }
-    }
-}
-
-fn answer_of(got: io::Result<(usize, SocketAddr)>, datagram: &[u8]) -> Input {
-    match got {
-        Ok((len, SocketAddr::V6(from))) if from.port() == UDP_PORT => {
-            Input::Answer(*from.ip(), datagram.get(..len).and_then(Probe::decode_answer))
-        }
-        Ok(_) | Err(_) => Input::Answer(Ipv6Addr::UNSPECIFIED, None),
     }
 }
 

@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
+use ipnet::IpNet;
 use weft_api::view::SelfTestPhase;
 use weft_tests::cloud::{Cloud, Intent, Pod};
 use weft_tests::probe::Steady;
@@ -243,5 +244,31 @@ fn who_does_not_answer_is_tested_when_it_is_there() -> Result<()> {
             wait_for_words(daemon.weft(), "1 host good")?;
         }
         cloud.wait_until_tested()
+    })
+}
+
+/// In: two uplinks, of which the second damages checksums. Out: whichever of the two a flow goes through, both hosts find
+/// the damage, and everything arrives.
+#[test]
+fn one_damaged_uplink_of_two_is_found() -> Result<()> {
+    Lab::test(|lab| {
+        let (underlay, wire) = underlay::two_uplinks_one_forgotten(lab, Wire::default())?;
+        for (number, here, there) in [(1, 0, 1), (2, 1, 0)] {
+            let vtep = IpNet::from(underlay.machines[there].vtep.address());
+            let gateways = underlay::gateways(number, false)?;
+            underlay.machines[here].namespace.replace_route(vtep, &gateways)?;
+        }
+        let mut cloud = Cloud::start(lab, underlay)?;
+        let intent = Intent::default().tenant("red", 100)?;
+        cloud.deploy(&intent.pod("red-1", "red-a", 0, 11)?.pod("red-2", "red-b", 1, 12)?)?;
+        for (daemon, peer) in cloud.daemons().iter().zip(["192.0.2.2", "192.0.2.1"]) {
+            wait_for_words(daemon.weft(), &format!("{peer} damaged: computed by this host (verified)"))?;
+        }
+        let (a, b) = (cloud.pod("red-1"), cloud.pod("red-2"));
+        let servers = cloud.pods().map(|pod| pod.serve()).collect::<Result<Vec<_>>>()?;
+        moves_all(a, b)?;
+        moves_all(b, a)?;
+        drop(servers);
+        wire.finish()
     })
 }
