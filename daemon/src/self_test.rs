@@ -7,6 +7,7 @@
 //! (`Host::software_checksums`), and kept over restarts ([`kept`]).
 
 pub mod address;
+mod bulk;
 pub mod core;
 mod flows;
 pub mod kept;

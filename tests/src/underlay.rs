@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use ipnet::{IpNet, Ipv4Net};
 use weft_vxlan::Vtep;
 
-use crate::{End, Forgetful, Lab, Namespace, Wire};
+use crate::{Damage, End, Forgetful, Lab, Namespace, Wire};
 
 /// The underlay device of every host.
 pub const UPLINK: &str = "up0";
@@ -64,12 +64,17 @@ pub fn one_host(lab: &Lab) -> Result<Underlay> {
 /// # Errors
 /// The kernel refuses something.
 pub fn two_hosts(lab: &Lab, wire: Wire) -> Result<Underlay> {
+    let (underlay, ()) = on_one_cable(lab, |a, b| wire.lay(a, b))?;
+    Ok(underlay)
+}
+
+fn on_one_cable<T>(lab: &Lab, lay: impl FnOnce(End<'_>, End<'_>) -> Result<T>) -> Result<(Underlay, T)> {
     let machines = [machine(lab, 1)?, machine(lab, 2)?];
-    wire.lay(
+    let laid = lay(
         End { namespace: &machines[0].namespace, device: UPLINK, addresses: &[net([192, 0, 2, 1], 24)] },
         End { namespace: &machines[1].namespace, device: UPLINK, addresses: &[net([192, 0, 2, 2], 24)] },
     )?;
-    Ok(Underlay { machines: machines.into(), routers: Vec::new(), stranger: None })
+    Ok((Underlay { machines: machines.into(), routers: Vec::new(), stranger: None }, laid))
 }
 
 /// A switch; the tunnel addresses are those of the hosts' ends.
@@ -190,6 +195,14 @@ fn over_ipv6<T>(lab: &Lab, lay: impl FnOnce(End<'_>, End<'_>) -> Result<T>) -> R
         End { namespace: &machines[1].namespace, device: UPLINK, addresses: &["2001:db8::2/64".parse()?] },
     )?;
     Ok((Underlay { machines: machines.into(), routers: Vec::new(), stranger: None }, laid))
+}
+
+/// [`two_hosts`] with a [`Forgetful`] wire for a cable, which damages only so much.
+///
+/// # Errors
+/// The kernel refuses something.
+pub fn two_hosts_forgotten(lab: &Lab, wire: Wire, damage: Damage) -> Result<(Underlay, Forgetful)> {
+    on_one_cable(lab, |a, b| Forgetful::lay_damaging(damage, lab, wire, a, b))
 }
 
 /// Two hosts with a router between them; tunnel addresses on `lo`, of the family that is asked for. The wires carry both

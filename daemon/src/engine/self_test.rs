@@ -67,6 +67,7 @@ impl Engine {
             findings: self.self_test.findings.clone(),
             engine,
             kept: self.self_test.kept.clone(),
+            own: (self.host.vtep, self.host.gateway_mac),
             software: self.host.software_checksums.clone(),
         };
         Some((sockets, ends))

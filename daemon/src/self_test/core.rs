@@ -108,7 +108,7 @@ pub struct Round {
     /// The flows, each of which carries all of the probes.
     pub flows: Vec<usize>,
     /// The probes.
-    pub probes: [Probe; 3],
+    pub probes: [Probe; 4],
 }
 
 /// The self-test of all ways.

@@ -9,29 +9,42 @@ use std::task::{Context, Poll};
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 use tracing::debug;
+use weft_vxlan::{MacAddr, Vtep};
 
 use super::address::UDP_PORT;
+use super::bulk::{self, Bulk};
 use super::core::Round;
 use super::namespace;
 use super::probe::{self, Kind, Probe};
 
 /// The sockets.
 #[derive(Debug)]
-pub(super) struct Flows(Vec<UdpSocket>);
+pub(super) struct Flows {
+    sockets: Vec<UdpSocket>,
+    bulk: Bulk,
+    /// Our own VTEP, and our gateway's MAC.
+    own: Vtep,
+    gateway: MacAddr,
+}
 
 impl Flows {
     /// Takes them over.
     ///
     /// # Errors
     /// There is no runtime that waits for them.
-    pub(super) fn new(sockets: Vec<std::net::UdpSocket>) -> io::Result<Self> {
-        Ok(Self(sockets.into_iter().map(UdpSocket::from_std).collect::<io::Result<_>>()?))
+    pub(super) fn new(
+        sockets: Vec<std::net::UdpSocket>,
+        bulk: Bulk,
+        (own, gateway): (Vtep, MacAddr),
+    ) -> io::Result<Self> {
+        let sockets = sockets.into_iter().map(UdpSocket::from_std).collect::<io::Result<_>>()?;
+        Ok(Self { sockets, bulk, own, gateway })
     }
 
     /// The next answer: from whom, and in which flow. Nothing is lost if it is dropped.
     pub(super) async fn answer(&self) -> (Ipv6Addr, usize, Probe) {
         poll_fn(|cx| {
-            for (flow, socket) in self.0.iter().enumerate() {
+            for (flow, socket) in self.sockets.iter().enumerate() {
                 if let Poll::Ready((from, answer)) = poll(socket, cx) {
                     return Poll::Ready((from, flow, answer));
                 }
@@ -46,14 +59,27 @@ impl Flows {
         let to = SocketAddr::new(round.to.into(), UDP_PORT);
         for probe in round.probes {
             let datagram = probe.encode();
-            for socket in round.flows.iter().filter_map(|flow| self.0.get(*flow)) {
-                let sent = namespace::leave_out_checksums(socket, probe.kind == Kind::Unsummed)
-                    .and_then(|()| socket.try_send_to(&datagram, to));
+            for socket in round.flows.iter().filter_map(|flow| self.sockets.get(*flow)) {
+                let sent = match probe.kind {
+                    Kind::Bulk => self.send_bulk(socket, round.to, &datagram),
+                    Kind::Unsummed | Kind::Plain | Kind::Segmented => {
+                        namespace::leave_out_checksums(socket, probe.kind == Kind::Unsummed)
+                            .and_then(|()| socket.try_send_to(&datagram, to).map(|_| ()))
+                    }
+                };
                 if let Err(error) = sent {
                     debug!(%to, %error, "a probe of the self-test was not sent");
                 }
             }
         }
+    }
+}
+
+impl Flows {
+    /// Over TCP, from the port that the answer is to come to.
+    fn send_bulk(&self, socket: &UdpSocket, to: Ipv6Addr, payload: &[u8]) -> io::Result<()> {
+        let port = socket.local_addr()?.port();
+        self.bulk.send(bulk::Ends { own: self.own, gateway: self.gateway, to, port }, payload)
     }
 }
 

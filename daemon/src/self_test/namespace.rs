@@ -9,6 +9,7 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::bulk::{self, Bulk};
 use super::{address, probe, trial};
 
 /// `UDP_SEGMENT`, `UDP_NO_CHECK6_TX` and `UDP_NO_CHECK6_RX` of `linux/udp.h`, which the libc crate has not all of.
@@ -25,8 +26,12 @@ pub struct Namespace(Arc<File>);
 pub struct Sockets {
     /// Answers others' probes, without checksums.
     pub service: UdpSocket,
+    /// Reads others' probes over TCP.
+    pub bulk_service: UdpSocket,
     /// Send others probes, one for each flow of a trial.
     pub flows: Vec<UdpSocket>,
+    /// Sends those over TCP.
+    pub bulk: Bulk,
 }
 
 impl Namespace {
@@ -61,12 +66,13 @@ impl Sockets {
         let socket = |port| {
             let socket = UdpSocket::bind(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port))?;
             socket.set_nonblocking(true)?;
-            set(&socket, NO_CHECKSUM_WANTED, 1)?;
+            set(&socket, libc::SOL_UDP, NO_CHECKSUM_WANTED, 1)?;
             Ok::<_, io::Error>(socket)
         };
         let service = socket(address::UDP_PORT)?;
         leave_out_checksums(&service, true)?;
-        Ok(Self { service, flows: (0..trial::FLOWS).map(|_| socket(0)).collect::<io::Result<_>>()? })
+        let flows = (0..trial::FLOWS).map(|_| socket(0)).collect::<io::Result<_>>()?;
+        Ok(Self { service, bulk_service: bulk::receiver()?, flows, bulk: Bulk::open()? })
     }
 }
 
@@ -74,16 +80,20 @@ impl Sockets {
 /// segments; the kernel refuses the two together.
 pub(super) fn leave_out_checksums(socket: &impl AsRawFd, out: bool) -> io::Result<()> {
     let segment = if out { 0 } else { probe::SEGMENT_LEN };
-    set(socket, SEGMENT, segment.into())?;
-    set(socket, NO_CHECKSUM_SENT, out.into())
+    set(socket, libc::SOL_UDP, SEGMENT, segment.into())?;
+    set(socket, libc::SOL_UDP, NO_CHECKSUM_SENT, out.into())
 }
 
-fn set(socket: &impl AsRawFd, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+pub(super) fn set(
+    socket: &impl AsRawFd,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
     #[expect(clippy::cast_possible_truncation, reason = "the size of an integer is small")]
     let len = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the descriptor is open while `socket` lives, and `value` is as long as is said.
-    let result = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), libc::SOL_UDP, option, (&raw const value).cast(), len)
-    };
+    let result =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), len) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

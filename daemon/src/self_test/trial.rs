@@ -36,6 +36,8 @@ struct Flow {
     plain: bool,
     /// Segments that were answered, by bit.
     segments: u32,
+    /// The same over TCP.
+    bulk: u32,
     /// Rounds whose probe without a checksum was answered, by bit.
     unsummed: u32,
 }
@@ -57,7 +59,7 @@ pub(super) enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
     /// Send in each of these flows these probes, and come back then.
-    Send(Vec<usize>, [Probe; 3], Instant),
+    Send(Vec<usize>, [Probe; 4], Instant),
     /// It is over.
     Over(Outcome),
 }
@@ -79,6 +81,7 @@ impl Trial {
         match kind {
             Kind::Plain => flow.plain = true,
             Kind::Segmented => flow.segments |= 1 << segment,
+            Kind::Bulk => flow.bulk |= 1 << segment,
             // From before the rounds of all flows: those are what is counted.
             Kind::Unsummed if round < met => {}
             Kind::Unsummed => flow.unsummed |= 1 << round,
@@ -98,18 +101,24 @@ impl Trial {
         let asked = if self.met.is_some() { FLOWS } else { 1 };
         let left = self.flows.iter().enumerate().take(asked).filter(|(_, flow)| !flow.is_whole());
         let flows = left.map(|(flow, _)| flow).collect();
-        let kinds = [Kind::Unsummed, Kind::Plain, Kind::Segmented];
-        Step::Send(flows, kinds.map(|kind| Probe { kind, round, segment: 0, nonce }), now + pause)
+        Step::Send(flows, Kind::ALL.map(|kind| Probe { kind, round, segment: 0, nonce }), now + pause)
     }
 
     fn is_whole(&self) -> bool {
         self.flows.iter().all(Flow::is_whole)
     }
 
+    /// A flow over TCP goes another way than that of datagrams with the same ports, so nothing can be compared with it but
+    /// all of these: they would hardly all pass by an uplink that is merely dead.
+    fn is_bulk_damaged(&self) -> bool {
+        self.flows.iter().all(|flow| flow.is_whole() || flow.is_heard())
+            && self.flows.iter().any(|flow| !flow.is_bulk_whole())
+    }
+
     fn outcome(&self) -> Outcome {
         if self.is_whole() {
             Outcome::Whole
-        } else if self.flows.iter().any(Flow::is_damaged) {
+        } else if self.flows.iter().any(Flow::is_damaged) || self.is_bulk_damaged() {
             Outcome::Damaged
         } else if self.met.is_none() {
             Outcome::Silent
@@ -121,11 +130,23 @@ impl Trial {
 
 impl Flow {
     fn is_whole(&self) -> bool {
+        self.are_datagrams_whole() && self.is_bulk_whole()
+    }
+
+    fn are_datagrams_whole(&self) -> bool {
         self.plain && self.segments == (1 << SEGMENTS) - 1
     }
 
+    fn is_bulk_whole(&self) -> bool {
+        self.bulk == (1 << SEGMENTS) - 1
+    }
+
+    fn is_heard(&self) -> bool {
+        self.unsummed.count_ones() >= ENOUGH
+    }
+
     fn is_damaged(&self) -> bool {
-        !self.is_whole() && self.unsummed.count_ones() >= ENOUGH
+        !self.are_datagrams_whole() && self.is_heard()
     }
 }
 
@@ -141,10 +162,16 @@ mod tests {
         segments: u8,
         segmented: u32,
         unsummed: u32,
+        /// Of those over TCP.
+        bulk: u32,
     }
 
     const fn way(plain: u32, segments: u8, segmented: u32, unsummed: u32) -> Way {
-        Way { plain, segments, segmented, unsummed }
+        Way { plain, segments, segmented, unsummed, bulk: ALL }
+    }
+
+    const fn with_bulk(bulk: u32, way: Way) -> Way {
+        Way { bulk, ..way }
     }
 
     /// Every round.
@@ -172,6 +199,7 @@ mod tests {
                         Kind::Plain => (way.plain, 1),
                         Kind::Unsummed => (way.unsummed, 1),
                         Kind::Segmented => (way.segmented, way.segments),
+                        Kind::Bulk => (way.bulk, SEGMENTS),
                     };
                     for segment in (0..segments).filter(|_| rounds >> round & 1 == 1) {
                         trial.handle_answer(flow, Probe { segment, ..probe });
@@ -196,6 +224,10 @@ mod tests {
             (way(ALL, 2, ALL, 0xff0), Outcome::Lossy),
             (way(1, 0, 0, 0), Outcome::Lossy),
             (way(0, 0, 0, 0), Outcome::Lossy),
+            (with_bulk(0x800, GOOD), Outcome::Whole),
+            (with_bulk(0, GOOD), Outcome::Damaged),
+            (with_bulk(0, way(ALL, 3, ALL, 0xff8)), Outcome::Damaged),
+            (with_bulk(0, way(ALL, 3, ALL, 0xff0)), Outcome::Lossy),
         ];
         for (way, expected) in table {
             assert_eq!(outcome(|_| way), expected, "all flows {way:?}");
@@ -207,6 +239,9 @@ mod tests {
         // One that is lost says nothing about another that is damaged.
         let mixed = |flow| way(0, 0, 0, if flow == 0 { 0 } else { ALL });
         assert_eq!(outcome(mixed), Outcome::Damaged);
+        // Where a flow of datagrams is lost, one over TCP may be lost as well.
+        let lost = |flow| if flow == 0 { way(0, 0, 0, 0) } else { with_bulk(0, GOOD) };
+        assert_eq!(outcome(lost), Outcome::Lossy);
     }
 
     #[test]
@@ -222,8 +257,11 @@ mod tests {
         // Though it comes late: from then on there are as many rounds as ever, of all flows but those that are whole.
         let late = Probe { kind: Kind::Plain, round: 2, segment: 0, nonce: 7 };
         assert!(met.handle_answer(0, late) && !met.handle_answer(0, late));
-        for segment in 0..SEGMENTS {
-            met.handle_answer(0, Probe { kind: Kind::Segmented, segment, ..late });
+        for (kind, segment) in [Kind::Segmented, Kind::Bulk]
+            .into_iter()
+            .flat_map(|kind| (0..SEGMENTS).map(move |segment| (kind, segment)))
+        {
+            met.handle_answer(0, Probe { kind, segment, ..late });
         }
         for round in 0..ROUNDS {
             let Step::Send(flows, _, next) = met.handle_timeout(now) else { panic!("{round}") };
@@ -236,7 +274,9 @@ mod tests {
     #[test]
     fn others_answers_say_nothing() {
         let mut trial = Trial::new(7);
-        let Step::Send(_, [_, plain, segmented], _) = trial.handle_timeout(Instant::now()) else { panic!() };
+        let Step::Send(_, [_, plain, segmented, _], _) = trial.handle_timeout(Instant::now()) else {
+            panic!()
+        };
         for other in
             [Probe { nonce: 8, ..plain }, Probe { round: 1, ..plain }, Probe { segment: 3, ..segmented }]
         {

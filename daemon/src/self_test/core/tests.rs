@@ -10,6 +10,8 @@ enum Way {
     Damages,
     /// Loses that in this flow alone.
     DamagesFlow(usize),
+    /// Loses that if it is of TCP.
+    DamagesBulk,
     /// Loses it however it was computed.
     Hopeless,
     Silent,
@@ -81,9 +83,10 @@ impl World {
             let arrives = match (way, probe.kind) {
                 (Way::Silent, _) => false,
                 (_, Kind::Unsummed) | (Way::Good, _) => true,
+                (Way::DamagesBulk, Kind::Plain | Kind::Segmented) => true,
                 (Way::DamagesFlow(damaged), _) if damaged != flow => true,
-                (Way::Damages | Way::DamagesFlow(_), Kind::Plain | Kind::Segmented) => software,
-                (Way::Hopeless, Kind::Plain | Kind::Segmented) => false,
+                (Way::Damages | Way::DamagesFlow(_) | Way::DamagesBulk, _) => software,
+                (Way::Hopeless, Kind::Plain | Kind::Segmented | Kind::Bulk) => false,
             };
             for segment in (0..3).filter(|_| arrives) {
                 self.core.handle_answer(self.now, round.to, flow, Probe { segment, ..probe });
@@ -107,6 +110,7 @@ fn each_way_gets_its_finding_and_the_damaged_ones_a_way_around() {
         (4, Way::Silent),
         (5, Way::Hopeless),
         (6, Way::DamagesFlow(FLOWS - 1)),
+        (7, Way::DamagesBulk),
     ];
     let mut world = World::new(&ways, &[]);
     assert_eq!(world.finding(2), Finding::Testing);
@@ -116,8 +120,9 @@ fn each_way_gets_its_finding_and_the_damaged_ones_a_way_around() {
     assert_eq!(world.finding(4), Finding::NotTested(Reason::Silent));
     assert_eq!(world.finding(5), Finding::Damaged(Workaround::Failing));
     assert_eq!(world.finding(6), Finding::Damaged(Workaround::Verified));
+    assert_eq!(world.finding(7), Finding::Damaged(Workaround::Verified));
     let last = world.asked.last().unwrap();
-    assert_eq!(*last, ["192.0.2.3", "192.0.2.5", "192.0.2.6"]);
+    assert_eq!(*last, ["192.0.2.3", "192.0.2.5", "192.0.2.6", "192.0.2.7"]);
     let of_3: Vec<_> = world.news.iter().filter(|(vtep, _)| vtep == "192.0.2.3").map(|(_, it)| *it).collect();
     let told = [Workaround::Testing, Workaround::Verified].map(Finding::Damaged);
     assert_eq!(of_3, [&[Finding::Testing], told.as_slice()].concat());
