@@ -72,7 +72,12 @@ impl Sockets {
         let service = socket(address::UDP_PORT)?;
         leave_out_checksums(&service, true)?;
         let flows = (0..trial::FLOWS).map(|_| socket(0)).collect::<io::Result<_>>()?;
-        Ok(Self { service, bulk_service: bulk::receiver()?, flows, bulk: Bulk::open()? })
+        let raw = |error: io::Error| {
+            let told = format!("sockets for packets of TCP, which CAP_NET_RAW lets weftd open: {error}");
+            io::Error::new(error.kind(), told)
+        };
+        let (bulk_service, bulk) = (bulk::receiver().map_err(raw)?, Bulk::open().map_err(raw)?);
+        Ok(Self { service, bulk_service, flows, bulk })
     }
 }
 
