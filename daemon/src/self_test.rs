@@ -7,7 +7,9 @@
 //! (`Host::software_checksums`), and kept over restarts ([`kept`]).
 
 pub mod address;
+mod bulk;
 pub mod core;
+mod flows;
 pub mod kept;
 pub mod namespace;
 pub mod probe;

@@ -39,7 +39,7 @@ pub use capture::{Capture, Caught};
 pub use cleanup::remove as remove_lab;
 pub use dice::Dice;
 pub use drops::Drops;
-pub use forgetful::Forgetful;
+pub use forgetful::{Damage, Forgetful};
 pub use lab::Lab;
 pub use netlink::{Impairment, Link, Neighbour, Route, without_netem};
 pub use netns::Namespace;

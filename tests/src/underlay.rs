@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use ipnet::{IpNet, Ipv4Net};
 use weft_vxlan::Vtep;
 
-use crate::{End, Forgetful, Lab, Namespace, Wire};
+use crate::{Damage, End, Forgetful, Lab, Namespace, Wire};
 
 /// The underlay device of every host.
 pub const UPLINK: &str = "up0";
@@ -64,12 +64,17 @@ pub fn one_host(lab: &Lab) -> Result<Underlay> {
 /// # Errors
 /// The kernel refuses something.
 pub fn two_hosts(lab: &Lab, wire: Wire) -> Result<Underlay> {
+    let (underlay, ()) = on_one_cable(lab, |a, b| wire.lay(a, b))?;
+    Ok(underlay)
+}
+
+fn on_one_cable<T>(lab: &Lab, lay: impl FnOnce(End<'_>, End<'_>) -> Result<T>) -> Result<(Underlay, T)> {
     let machines = [machine(lab, 1)?, machine(lab, 2)?];
-    wire.lay(
+    let laid = lay(
         End { namespace: &machines[0].namespace, device: UPLINK, addresses: &[net([192, 0, 2, 1], 24)] },
         End { namespace: &machines[1].namespace, device: UPLINK, addresses: &[net([192, 0, 2, 2], 24)] },
     )?;
-    Ok(Underlay { machines: machines.into(), routers: Vec::new(), stranger: None })
+    Ok((Underlay { machines: machines.into(), routers: Vec::new(), stranger: None }, laid))
 }
 
 /// A switch; the tunnel addresses are those of the hosts' ends.
@@ -192,6 +197,14 @@ fn over_ipv6<T>(lab: &Lab, lay: impl FnOnce(End<'_>, End<'_>) -> Result<T>) -> R
     Ok((Underlay { machines: machines.into(), routers: Vec::new(), stranger: None }, laid))
 }
 
+/// [`two_hosts`] with a [`Forgetful`] wire for a cable, which damages only so much.
+///
+/// # Errors
+/// The kernel refuses something.
+pub fn two_hosts_forgotten(lab: &Lab, wire: Wire, damage: Damage) -> Result<(Underlay, Forgetful)> {
+    on_one_cable(lab, |a, b| Forgetful::lay_damaging(damage, lab, wire, a, b))
+}
+
 /// Two hosts with a router between them; tunnel addresses on `lo`, of the family that is asked for. The wires carry both
 /// families.
 ///
@@ -210,7 +223,7 @@ pub fn through_a_router(lab: &Lab, wire: Wire, over_ipv6: bool) -> Result<Underl
         let machine = if over_ipv6 { machine_over_ipv6(lab, number)? } else { machine(lab, number)? };
         let vtep = IpNet::from(machine.vtep.address());
         machine.namespace.add_address("lo", vtep)?;
-        link_to_router(wire, &machine, UPLINK, &router, number)?;
+        link_to_router(|_, a, b| wire.lay(a, b), &machine, UPLINK, &router, number)?;
         let (gateway, host) = gateway_and_host(number, over_ipv6)?;
         router.add_route(vtep, host.addr())?;
         machine.namespace.add_route(if over_ipv6 { "::/0" } else { "0.0.0.0/0" }.parse()?, gateway.addr())?;
@@ -231,6 +244,31 @@ pub fn through_a_router(lab: &Lab, wire: Wire, over_ipv6: bool) -> Result<Underl
 /// # Errors
 /// The kernel refuses something.
 pub fn two_uplinks(lab: &Lab, wire: Wire, over_ipv6: bool) -> Result<Underlay> {
+    on_two_routers(lab, over_ipv6, |_, a, b| wire.lay(a, b))
+}
+
+/// The same over IPv4, with a [`Forgetful`] wire between h1's second uplink and its router.
+///
+/// # Errors
+/// The kernel refuses something.
+pub fn two_uplinks_one_forgotten(lab: &Lab, wire: Wire) -> Result<(Underlay, Forgetful)> {
+    let mut forgetful = None;
+    let underlay = on_two_routers(lab, false, |place, a, b| {
+        if place != 3 {
+            return wire.lay(a, b);
+        }
+        forgetful = Some(Forgetful::lay(lab, wire, a, b)?);
+        Ok(())
+    })?;
+    Ok((underlay, forgetful.context("there are four wires")?))
+}
+
+/// Two hosts, each wired to both routers by `lay`, which gets the wire's number.
+fn on_two_routers(
+    lab: &Lab,
+    over_ipv6: bool,
+    mut lay: impl FnMut(u8, End<'_>, End<'_>) -> Result<()>,
+) -> Result<Underlay> {
     let routers = [lab.router("r1")?, lab.router("r2")?];
     let mut machines = Vec::new();
     for number in 1..=2 {
@@ -240,7 +278,7 @@ pub fn two_uplinks(lab: &Lab, wire: Wire, over_ipv6: bool) -> Result<Underlay> {
         for (router, uplink, place) in
             [(&routers[0], UPLINK, number), (&routers[1], SECOND_UPLINK, number + 2)]
         {
-            link_to_router(wire, &machine, uplink, router, place)?;
+            link_to_router(&mut lay, &machine, uplink, router, place)?;
             let (_, host) = gateway_and_host(place, over_ipv6)?;
             router.add_route(vtep, host.addr())?;
         }
@@ -257,11 +295,18 @@ pub fn gateways(number: u8, over_ipv6: bool) -> Result<[IpAddr; 2]> {
     Ok([gateway_and_host(number, over_ipv6)?.0.addr(), gateway_and_host(number + 2, over_ipv6)?.0.addr()])
 }
 
-/// Lays the wire with this number, in both families; the router's device is called after the host.
-fn link_to_router(wire: Wire, machine: &Machine, uplink: &str, router: &Namespace, number: u8) -> Result<()> {
+/// Has the wire with this number laid, in both families; the router's device is called after the host.
+fn link_to_router(
+    mut lay: impl FnMut(u8, End<'_>, End<'_>) -> Result<()>,
+    machine: &Machine,
+    uplink: &str,
+    router: &Namespace,
+    number: u8,
+) -> Result<()> {
     let (router4, host4) = gateway_and_host(number, false)?;
     let (router6, host6) = gateway_and_host(number, true)?;
-    wire.lay(
+    lay(
+        number,
         End { namespace: &machine.namespace, device: uplink, addresses: &[host4, host6] },
         End { namespace: router, device: &machine.name, addresses: &[router4, router6] },
     )

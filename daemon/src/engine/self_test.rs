@@ -51,7 +51,8 @@ impl SelfTest {
             }
             Err(error) => {
                 warn!(%error, "the self-test cannot have a network namespace; ways to other hosts are not tested");
-                let cause = format!("it cannot have a network namespace of its own: {error}");
+                let cause =
+                    format!("it cannot have a network namespace of its own and sockets in it: {error}");
                 Self { namespace: Err(cause), sockets: None, kept, targets, findings }
             }
         }
@@ -67,6 +68,7 @@ impl Engine {
             findings: self.self_test.findings.clone(),
             engine,
             kept: self.self_test.kept.clone(),
+            own: (self.host.vtep, self.host.gateway_mac),
             software: self.host.software_checksums.clone(),
         };
         Some((sockets, ends))

@@ -37,6 +37,12 @@ pub fn address(vtep: Vtep) -> Ipv6Addr {
     in_prefix(interface(vtep) | 1)
 }
 
+/// Whether an address may be that of a host's self-test port.
+#[must_use]
+pub fn is_of_a_host(address: Ipv6Addr) -> bool {
+    address.segments().starts_with(&PREFIX)
+}
+
 /// A host's own subnet: its prefix and gateway.
 #[must_use]
 pub fn subnet(vtep: Vtep) -> (Ipv6Net, Ipv6Addr) {
@@ -94,6 +100,7 @@ mod tests {
             let said = (address(vtep).to_string(), net.to_string(), mac(vtep).to_string());
             let prefix: Ipv6Net = prefix.parse().unwrap();
             assert_eq!(said, (expected.to_owned(), prefix.to_string(), expected_mac.to_owned()));
+            assert!(is_of_a_host(address(vtep)) && !is_of_a_host("fd77:6566:7401::1".parse().unwrap()));
             assert!(net.contains(&address(vtep)) && net.contains(&gateway) && gateway != address(vtep));
         }
         assert_eq!((SUBNET.get(), NETWORK.get()), (16_777_215, 16_777_214));

@@ -101,12 +101,14 @@ struct Host {
 }
 
 /// Probes to send to a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Round {
     /// The address.
     pub to: Ipv6Addr,
+    /// The flows, each of which carries all of the probes.
+    pub flows: Vec<usize>,
     /// The probes.
-    pub probes: [Probe; 3],
+    pub probes: [Probe; 4],
 }
 
 /// The self-test of all ways.
@@ -193,12 +195,12 @@ impl Core {
         }
     }
 
-    /// An answer came from `from`.
-    pub fn handle_answer(&mut self, now: Instant, from: Ipv6Addr, answer: Probe) {
+    /// An answer came from `from` to this flow's socket.
+    pub fn handle_answer(&mut self, now: Instant, from: Ipv6Addr, flow: usize, answer: Probe) {
         let Some(&vtep) = self.by_address.get(&from) else { return };
         let Some(host) = self.hosts.get_mut(&vtep) else { return };
         if let State::Testing(trial) | State::Verifying(trial) = &mut host.state
-            && trial.handle_answer(answer)
+            && trial.handle_answer(flow, answer)
         {
             self.schedule(vtep, Some(now));
         }
@@ -343,8 +345,8 @@ impl Core {
         let Some(host) = self.hosts.get_mut(&vtep) else { return };
         let (State::Testing(trial) | State::Verifying(trial)) = &mut host.state else { return };
         match trial.handle_timeout(now) {
-            Step::Send(probes, next) => {
-                self.rounds.push_back(Round { to: address::address(vtep), probes });
+            Step::Send(flows, probes, next) => {
+                self.rounds.push_back(Round { to: address::address(vtep), flows, probes });
                 self.rest = Some(now + PACE);
                 self.schedule(vtep, Some(next));
             }

@@ -9,7 +9,8 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{address, probe};
+use super::bulk::{self, Bulk};
+use super::{address, probe, trial};
 
 /// `UDP_SEGMENT`, `UDP_NO_CHECK6_TX` and `UDP_NO_CHECK6_RX` of `linux/udp.h`, which the libc crate has not all of.
 const NO_CHECKSUM_SENT: libc::c_int = 101;
@@ -25,10 +26,12 @@ pub struct Namespace(Arc<File>);
 pub struct Sockets {
     /// Answers others' probes, without checksums.
     pub service: UdpSocket,
-    /// Sends with checksums, and in segments what is longer than one.
-    pub summed: UdpSocket,
-    /// Sends without checksums.
-    pub unsummed: UdpSocket,
+    /// Reads others' probes over TCP.
+    pub bulk_service: UdpSocket,
+    /// Send others probes, one for each flow of a trial.
+    pub flows: Vec<UdpSocket>,
+    /// Sends those over TCP.
+    pub bulk: Bulk,
 }
 
 impl Namespace {
@@ -60,28 +63,42 @@ impl Namespace {
 
 impl Sockets {
     fn open() -> io::Result<Self> {
-        let socket = |port, options: &[(libc::c_int, libc::c_int)]| {
+        let socket = |port| {
             let socket = UdpSocket::bind(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port))?;
             socket.set_nonblocking(true)?;
-            for (option, value) in options.iter().chain(&[(NO_CHECKSUM_WANTED, 1)]) {
-                set(&socket, *option, *value)?;
-            }
+            set(&socket, libc::SOL_UDP, NO_CHECKSUM_WANTED, 1)?;
             Ok::<_, io::Error>(socket)
         };
-        Ok(Self {
-            service: socket(address::UDP_PORT, &[(NO_CHECKSUM_SENT, 1)])?,
-            summed: socket(0, &[(SEGMENT, libc::c_int::from(probe::SEGMENT_LEN))])?,
-            unsummed: socket(0, &[(NO_CHECKSUM_SENT, 1)])?,
-        })
+        let service = socket(address::UDP_PORT)?;
+        leave_out_checksums(&service, true)?;
+        let flows = (0..trial::FLOWS).map(|_| socket(0)).collect::<io::Result<_>>()?;
+        let raw = |error: io::Error| {
+            let told = format!("sockets for packets of TCP, which CAP_NET_RAW lets weftd open: {error}");
+            io::Error::new(error.kind(), told)
+        };
+        let (bulk_service, bulk) = (bulk::receiver().map_err(raw)?, Bulk::open().map_err(raw)?);
+        Ok(Self { service, bulk_service, flows, bulk })
     }
 }
 
-fn set(socket: &UdpSocket, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+/// Whether what `socket` sends from now on is without a checksum. Otherwise what is longer than a segment is sent in
+/// segments; the kernel refuses the two together.
+pub(super) fn leave_out_checksums(socket: &impl AsRawFd, out: bool) -> io::Result<()> {
+    let segment = if out { 0 } else { probe::SEGMENT_LEN };
+    set(socket, libc::SOL_UDP, SEGMENT, segment.into())?;
+    set(socket, libc::SOL_UDP, NO_CHECKSUM_SENT, out.into())
+}
+
+pub(super) fn set(
+    socket: &impl AsRawFd,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
     #[expect(clippy::cast_possible_truncation, reason = "the size of an integer is small")]
     let len = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the descriptor is open while `socket` lives, and `value` is as long as is said.
-    let result = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), libc::SOL_UDP, option, (&raw const value).cast(), len)
-    };
+    let result =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), len) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

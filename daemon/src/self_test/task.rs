@@ -1,9 +1,9 @@
 //! The self-test at work.
 //!
-//! Two tasks, both aborted: they only ask and tell, and what they asked of the engine it does to its end. [`answer`]
-//! answers others' probes, and tells who asked through a channel of [`ASKERS`], from which more may be lost: the next
-//! probe says it again. [`run`] waits for what is to be tested, for answers, for askers and for its own deadline, and
-//! hands each to the core.
+//! Three tasks, all aborted: they only ask and tell, and what they asked of the engine it does to its end.
+//! [`answer_bulk`] answers others' probes over TCP. [`answer`] answers all others, and tells who asked through a channel of
+//! [`ASKERS`], from which more may be lost: the next probe says it again. [`run`] waits for what is to be tested, for
+//! answers, for askers and for its own deadline, and hands each to the core.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -15,13 +15,14 @@ use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
-use weft_vxlan::Vtep;
+use weft_vxlan::{MacAddr, Vtep};
 
-use super::address::UDP_PORT;
 use super::core::{Core, Finding, Reason, Targets, Workaround};
+use super::flows::Flows;
 use super::kept::Kept;
 use super::namespace::Sockets;
-use super::probe::{self, Kind, Probe};
+use super::probe::{self, Probe};
+use super::{address, bulk};
 use crate::engine::Handle;
 
 /// Hosts that asked us and are not noticed yet.
@@ -44,13 +45,15 @@ pub struct Ends {
     pub engine: Handle,
     /// Outlives us.
     pub kept: Kept,
+    /// This host's VTEP, and the MAC of its gateways.
+    pub own: (Vtep, MacAddr),
     /// VTEPs that checksums are computed for already.
     pub software: BTreeSet<Vtep>,
 }
 
 enum Input {
     Targets,
-    Answer(Ipv6Addr, Option<Probe>),
+    Answer(Ipv6Addr, usize, Probe),
     Asked(Ipv6Addr),
     Due,
 }
@@ -61,20 +64,20 @@ enum Input {
 /// The sockets cannot be used.
 pub async fn run(sockets: Sockets, mut ends: Ends) -> io::Result<()> {
     let service = UdpSocket::from_std(sockets.service)?;
-    let (summed, unsummed) = (UdpSocket::from_std(sockets.summed)?, UdpSocket::from_std(sockets.unsummed)?);
+    let flows = Flows::new(sockets.flows, sockets.bulk, ends.own)?;
     let (asking, mut asked) = mpsc::channel(ASKERS);
     // Ends with this task, which drops its handle.
     let mut answering = tokio::task::JoinSet::new();
+    let service = Arc::new(service);
+    answering.spawn(answer_bulk(UdpSocket::from_std(sockets.bulk_service)?, Arc::clone(&service)));
     answering.spawn(answer(service, asking));
     let mut core = Core::new(std::mem::take(&mut ends.software), RandomState::new().build_hasher().finish());
     core.handle_targets(Instant::now(), &ends.targets.borrow_and_update().clone());
-    let (mut one, mut other) = ([0; probe::LEN], [0; probe::LEN]);
     loop {
         let input = tokio::select! {
             // An answer that has come counts before a deadline that has passed.
             biased;
-            got = summed.recv_from(&mut one) => answer_of(got, &one),
-            got = unsummed.recv_from(&mut other) => answer_of(got, &other),
+            (from, flow, answer) = flows.answer() => Input::Answer(from, flow, answer),
             Some(from) = asked.recv() => Input::Asked(from),
             changed = ends.targets.changed() => match changed {
                 Ok(()) => Input::Targets,
@@ -85,23 +88,12 @@ pub async fn run(sockets: Sockets, mut ends: Ends) -> io::Result<()> {
         let now = Instant::now();
         match input {
             Input::Targets => core.handle_targets(now, &ends.targets.borrow_and_update().clone()),
-            Input::Answer(from, Some(answer)) => core.handle_answer(now, from, answer),
-            Input::Answer(_, None) => {}
+            Input::Answer(from, flow, answer) => core.handle_answer(now, from, flow, answer),
             Input::Asked(from) => core.handle_request(now, from),
             Input::Due => core.handle_timeout(now),
         }
         while let Some(round) = core.poll_round() {
-            for probe in round.probes {
-                let socket = match probe.kind {
-                    Kind::Unsummed => &unsummed,
-                    Kind::Plain | Kind::Segmented => &summed,
-                };
-                let to = SocketAddr::new(round.to.into(), UDP_PORT);
-                // A probe that cannot be sent is one that does not arrive.
-                if let Err(error) = socket.try_send_to(&probe.encode(), to) {
-                    debug!(%to, %error, "a probe of the self-test was not sent");
-                }
-            }
+            flows.send(&round);
         }
         while let Some((vtep, finding)) = core.poll_news() {
             tell(vtep, finding);
@@ -130,7 +122,7 @@ async fn follow(core: &mut Core, ends: &Ends, vteps: BTreeSet<Vtep>) {
 }
 
 /// Answers probes; whoever sent one is told of.
-async fn answer(service: UdpSocket, asking: mpsc::Sender<Ipv6Addr>) {
+async fn answer(service: Arc<UdpSocket>, asking: mpsc::Sender<Ipv6Addr>) {
     let mut datagram = [0; probe::LEN];
     loop {
         let (len, from) = match service.recv_from(&mut datagram).await {
@@ -151,12 +143,29 @@ async fn answer(service: UdpSocket, asking: mpsc::Sender<Ipv6Addr>) {
     }
 }
 
-fn answer_of(got: io::Result<(usize, SocketAddr)>, datagram: &[u8]) -> Input {
-    match got {
-        Ok((len, SocketAddr::V6(from))) if from.port() == UDP_PORT => {
-            Input::Answer(*from.ip(), datagram.get(..len).and_then(Probe::decode_answer))
+/// Answers probes over TCP, with datagrams. Nobody else can be made to get one: what is answered came through our port, so
+/// its sender's weft lets it have that address.
+async fn answer_bulk(reader: UdpSocket, service: Arc<UdpSocket>) {
+    let mut packet = vec![0; 1 << 16];
+    loop {
+        let (len, from) = match reader.recv_from(&mut packet).await {
+            Ok(got) => got,
+            Err(error) => {
+                debug!(%error, "probes of other hosts over TCP cannot be read");
+                tokio::time::sleep(REST).await;
+                continue;
+            }
+        };
+        let Some((port, segments)) = packet.get(..len).and_then(bulk::segments) else { continue };
+        let to = match from.ip() {
+            IpAddr::V6(from) if address::is_of_a_host(from) => SocketAddr::new(from.into(), port),
+            IpAddr::V4(_) | IpAddr::V6(_) => continue,
+        };
+        for answer in segments.take(usize::from(probe::SEGMENTS)).filter_map(probe::answer) {
+            if let Err(error) = service.try_send_to(&answer, to) {
+                debug!(%to, %error, "a probe of another host was not answered");
+            }
         }
-        Ok(_) | Err(_) => Input::Answer(Ipv6Addr::UNSPECIFIED, None),
     }
 }
 

@@ -15,6 +15,7 @@ pub use echo::{ECHO_PORT, EchoServer};
 pub use ip_options::IpOptions;
 pub use mesh::{Flow, Mesh, Report, Stream};
 pub use ping::PingError;
+pub(crate) use refusals::sum;
 pub use refusals::{Hop, IcmpError, Refusals};
 pub use steady::{Steady, Tally};
 pub use transfer::Transfer;

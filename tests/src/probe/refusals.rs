@@ -111,7 +111,7 @@ fn header(message: &[u8]) -> Option<(u8, u8, u32, &[u8])> {
 }
 
 /// One's complement sum (RFC 1071).
-fn sum(bytes: &[u8]) -> u32 {
+pub(crate) fn sum(bytes: &[u8]) -> u32 {
     let words = bytes.chunks(2).map(|pair| match pair {
         [high, low] => u32::from(u16::from_be_bytes([*high, *low])),
         [high, ..] => u32::from(*high) << 8,

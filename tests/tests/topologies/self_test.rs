@@ -12,10 +12,13 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
+use ipnet::IpNet;
 use weft_api::view::SelfTestPhase;
 use weft_tests::cloud::{Cloud, Intent, Pod};
 use weft_tests::probe::Steady;
-use weft_tests::{Capture, Direction, Forgetful, Lab, PATIENCE, Weft, Wire, underlay, wait_for, wait_until};
+use weft_tests::{
+    Capture, Damage, Direction, Forgetful, Lab, PATIENCE, Weft, Wire, underlay, wait_for, wait_until,
+};
 
 const BYTES: u64 = 8_000_000;
 /// Enough to see that a flow goes on.
@@ -56,6 +59,21 @@ fn wait_until_worked_around(cloud: &Cloud<'_>) -> Result<()> {
         format!("192.0.2.1 and 192.0.2.2 {verified}"),
     ];
     cloud.daemons().iter().zip(words).try_for_each(|(daemon, words)| wait_for_words(daemon.weft(), &words))
+}
+
+/// Waits until both of two hosts have found the way to the other damaged; then everything must arrive.
+fn two_find_and_work_around(cloud: &Cloud<'_>) -> Result<()> {
+    for (here, there) in [(0, 1), (1, 0)] {
+        let peer = cloud.machine(there).vtep;
+        let words = format!("{peer} damaged: computed by this host (verified)");
+        wait_for_words(cloud.daemon(here).weft(), &words)?;
+    }
+    let (a, b) = (cloud.pod("red-1"), cloud.pod("red-2"));
+    let servers = cloud.pods().map(|pod| pod.serve()).collect::<Result<Vec<_>>>()?;
+    moves_all(a, b)?;
+    moves_all(b, a)?;
+    drop(servers);
+    Ok(())
 }
 
 /// Where h1's weftd keeps what was found.
@@ -209,14 +227,7 @@ fn over_ipv6_too() -> Result<()> {
         let mut cloud = Cloud::start(lab, underlay)?;
         let intent = Intent::default().tenant("red", 100)?;
         cloud.deploy(&intent.pod("red-1", "red-a", 0, 11)?.pod("red-2", "red-b", 1, 12)?)?;
-        let words = |vtep| format!("{vtep} damaged: computed by this host (verified)");
-        wait_for_words(cloud.daemon(0).weft(), &words("2001:db8::2"))?;
-        wait_for_words(cloud.daemon(1).weft(), &words("2001:db8::1"))?;
-        let (a, b) = (cloud.pod("red-1"), cloud.pod("red-2"));
-        let servers = cloud.pods().map(|pod| pod.serve()).collect::<Result<Vec<_>>>()?;
-        moves_all(a, b)?;
-        moves_all(b, a)?;
-        drop(servers);
+        two_find_and_work_around(&cloud)?;
         wire.finish()
     })
 }
@@ -244,4 +255,54 @@ fn who_does_not_answer_is_tested_when_it_is_there() -> Result<()> {
         }
         cloud.wait_until_tested()
     })
+}
+
+/// In: two uplinks, of which the second damages checksums. Out: whichever of the two a flow goes through, both hosts find
+/// the damage, and everything arrives.
+#[test]
+fn one_damaged_uplink_of_two_is_found() -> Result<()> {
+    Lab::test(|lab| {
+        let (underlay, wire) = underlay::two_uplinks_one_forgotten(lab, Wire::default())?;
+        for (number, here, there) in [(1, 0, 1), (2, 1, 0)] {
+            let vtep = IpNet::from(underlay.machines[there].vtep.address());
+            let gateways = underlay::gateways(number, false)?;
+            underlay.machines[here].namespace.replace_route(vtep, &gateways)?;
+        }
+        let mut cloud = Cloud::start(lab, underlay)?;
+        let intent = Intent::default().tenant("red", 100)?;
+        cloud.deploy(&intent.pod("red-1", "red-a", 0, 11)?.pod("red-2", "red-b", 1, 12)?)?;
+        two_find_and_work_around(&cloud)?;
+        wire.finish()
+    })
+}
+
+/// In: a wire that damages TCP alone, or UDP alone. Out: without a self-test the other protocol passes and it does not; with
+/// one that is found, and everything arrives.
+#[test]
+fn one_damaged_protocol_is_found() -> Result<()> {
+    for damage in [Damage::Tcp, Damage::Udp] {
+        for self_test in [false, true] {
+            Lab::test(|lab| {
+                let (underlay, wire) = underlay::two_hosts_forgotten(lab, Wire::default(), damage)?;
+                let mut cloud = Cloud::start_with(lab, underlay, |settings| settings.self_test = self_test)?;
+                let intent = Intent::default().tenant("red", 100)?;
+                cloud.deploy(&intent.pod("red-1", "red-a", 0, 11)?.pod("red-2", "red-b", 1, 12)?)?;
+                if self_test {
+                    two_find_and_work_around(&cloud)?;
+                    return wire.finish();
+                }
+                let (from, to) = (&cloud.pod("red-1").namespace, cloud.pod("red-2"));
+                let server = to.serve()?;
+                for address in to.addresses() {
+                    let pass = [from.udp_echo(address, "it"), from.tcp_echo(address, "it")]
+                        .map(|answer| answer.is_ok());
+                    let expected = [damage == Damage::Tcp, damage == Damage::Udp];
+                    ensure!(pass == expected, "{damage:?} to {address}: UDP and TCP pass: {pass:?}");
+                }
+                drop(server);
+                wire.finish()
+            })?;
+        }
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::self_test::probe::Kind;
-use crate::self_test::trial::{INTERVAL, PATIENCE, ROUNDS};
+use crate::self_test::trial::{FLOWS, INTERVAL, PATIENCE, ROUNDS};
 
 /// What a way does to packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,6 +8,10 @@ enum Way {
     Good,
     /// Loses what has a checksum that is left to the device.
     Damages,
+    /// Loses that in this flow alone.
+    DamagesFlow(usize),
+    /// Loses that if it is of TCP.
+    DamagesBulk,
     /// Loses it however it was computed.
     Hopeless,
     Silent,
@@ -73,14 +77,19 @@ impl World {
         self.sent.push((self.now, vtep));
         let software = self.core.applied.contains(&vtep)
             || (!self.core.applied.is_empty() && !self.targets.vteps[&vtep]);
-        for probe in round.probes {
+        for (flow, probe) in
+            round.flows.iter().flat_map(|flow| round.probes.iter().map(|probe| (*flow, *probe)))
+        {
             let arrives = match (way, probe.kind) {
-                (Way::Good, _) | (Way::Damages | Way::Hopeless, Kind::Unsummed) => true,
-                (Way::Damages, Kind::Plain | Kind::Segmented) => software,
-                (Way::Hopeless, Kind::Plain | Kind::Segmented) | (Way::Silent, _) => false,
+                (Way::Silent, _) => false,
+                (_, Kind::Unsummed) | (Way::Good, _) => true,
+                (Way::DamagesBulk, Kind::Plain | Kind::Segmented) => true,
+                (Way::DamagesFlow(damaged), _) if damaged != flow => true,
+                (Way::Damages | Way::DamagesFlow(_) | Way::DamagesBulk, _) => software,
+                (Way::Hopeless, Kind::Plain | Kind::Segmented | Kind::Bulk) => false,
             };
             for segment in (0..3).filter(|_| arrives) {
-                self.core.handle_answer(self.now, round.to, Probe { segment, ..probe });
+                self.core.handle_answer(self.now, round.to, flow, Probe { segment, ..probe });
             }
         }
     }
@@ -95,7 +104,14 @@ const TRIAL: Duration = Duration::from_secs(3);
 
 #[test]
 fn each_way_gets_its_finding_and_the_damaged_ones_a_way_around() {
-    let ways = [(2, Way::Good), (3, Way::Damages), (4, Way::Silent), (5, Way::Hopeless)];
+    let ways = [
+        (2, Way::Good),
+        (3, Way::Damages),
+        (4, Way::Silent),
+        (5, Way::Hopeless),
+        (6, Way::DamagesFlow(FLOWS - 1)),
+        (7, Way::DamagesBulk),
+    ];
     let mut world = World::new(&ways, &[]);
     assert_eq!(world.finding(2), Finding::Testing);
     world.pass(TRIAL * 3);
@@ -103,8 +119,10 @@ fn each_way_gets_its_finding_and_the_damaged_ones_a_way_around() {
     assert_eq!(world.finding(3), Finding::Damaged(Workaround::Verified));
     assert_eq!(world.finding(4), Finding::NotTested(Reason::Silent));
     assert_eq!(world.finding(5), Finding::Damaged(Workaround::Failing));
+    assert_eq!(world.finding(6), Finding::Damaged(Workaround::Verified));
+    assert_eq!(world.finding(7), Finding::Damaged(Workaround::Verified));
     let last = world.asked.last().unwrap();
-    assert_eq!(*last, ["192.0.2.3", "192.0.2.5"]);
+    assert_eq!(*last, ["192.0.2.3", "192.0.2.5", "192.0.2.6", "192.0.2.7"]);
     let of_3: Vec<_> = world.news.iter().filter(|(vtep, _)| vtep == "192.0.2.3").map(|(_, it)| *it).collect();
     let told = [Workaround::Testing, Workaround::Verified].map(Finding::Damaged);
     assert_eq!(of_3, [&[Finding::Testing], told.as_slice()].concat());
@@ -145,7 +163,7 @@ fn a_verdict_of_before_is_in_force_and_only_verified() {
     assert_eq!(world.finding(3), Finding::Damaged(Workaround::Verified));
     // The one that is no remote any more is forgotten, and nothing else is asked for.
     assert_eq!(world.asked, [["192.0.2.3"]]);
-    assert_eq!(world.sent.iter().filter(|(_, to)| *to == vtep(3)).count(), 1);
+    assert_eq!(world.sent.iter().filter(|(_, to)| *to == vtep(3)).count(), 2);
 }
 
 #[test]
@@ -215,7 +233,7 @@ fn rounds_keep_their_pace_whatever_there_is_to_do() {
     let ways: Vec<_> = (2..=250).map(|number| (number, Way::Good)).collect();
     let mut world = World::new(&ways, &[]);
     world.pass(Duration::from_secs(10));
-    assert_eq!(world.sent.len(), 249);
+    assert_eq!(world.sent.len(), 2 * 249);
     assert!(world.sent.windows(2).all(|pair| pair[1].0 - pair[0].0 >= PACE));
     assert!(world.core.findings().values().all(|finding| *finding == Finding::Good));
 }
