@@ -128,7 +128,7 @@ impl Kernel {
         let (_, unreachable) = NextHops::plan(&desired.host, &observed);
         let (_, unfit) = plan(desired, &observed);
         report.failures.extend(unfit.into_iter().chain(unreachable));
-        let desired = self.workable(desired, &observed)?;
+        let desired = self.workable(desired, &mut observed)?;
         let desired = desired.as_ref();
 
         for stage in BEFORE_MAPS {
@@ -258,16 +258,17 @@ impl Kernel {
         self.maps.host.read().map_err(|error| ObserveError::Map { map: maps::HOST, cause: chain(&error) })
     }
 
-    /// What is desired, as far as this host can have it.
+    /// What is desired, as far as this host can have it. With another VTEP there may be other ways.
     fn workable<'a>(
-        &self,
+        &mut self,
         desired: &'a Desired,
-        observed: &Observed,
+        observed: &mut Observed,
     ) -> Result<Cow<'a, Desired>, ObserveError> {
         let host = plan::workable(&desired.host, &self.host()?, observed);
         if host == desired.host {
             return Ok(Cow::Borrowed(desired));
         }
+        observed.look_at_underlay(&mut self.netlink, host.vtep)?;
         Ok(Cow::Owned(Desired { host, ..desired.clone() }))
     }
 
@@ -292,7 +293,7 @@ impl Kernel {
 
     fn preview_all(&mut self, desired: &Desired) -> Result<Vec<Change>, ObserveError> {
         let mut observed = self.observe(desired)?;
-        let desired = self.workable(desired, &observed)?;
+        let desired = self.workable(desired, &mut observed)?;
         let desired = desired.as_ref();
         let mut changes = Vec::new();
         for stage in BEFORE_MAPS {

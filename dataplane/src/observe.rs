@@ -92,25 +92,27 @@ impl Observed {
         // A device that has just gone is made anew, as all devices are made: leaving checksums to others.
         let left =
             vxlan.is_none_or(|link| ethtool::tx_checksums(netlink.as_fd(), &link.name).unwrap_or(true));
+        let addresses = addresses(netlink)?;
+        let ways = ways(netlink, vteps, desired.host.vtep, &addresses)?;
         Ok(Self {
             namespaces,
             underlay_driver,
             redirect_targets,
             software_checksums: !left,
             links,
-            addresses: addresses(netlink)?,
+            addresses,
+            ways,
             attachments: folder.attachments().map_err(pins)?,
             neighbours: netlink.neighbours().map_err(asking("neighbours"))?,
-            ways: ways(netlink, vteps)?,
         })
     }
 
-    /// Asks anew for what next hops are planned by.
-    pub(crate) fn look_at_underlay(&mut self, netlink: &mut Netlink) -> Result<(), ObserveError> {
+    /// Asks anew for what next hops are planned by, which packets from `vtep` take.
+    pub(crate) fn look_at_underlay(&mut self, netlink: &mut Netlink, vtep: Vtep) -> Result<(), ObserveError> {
         self.links = netlink.links().map_err(asking("links"))?;
         self.addresses = addresses(netlink)?;
         self.neighbours = netlink.neighbours().map_err(asking("neighbours"))?;
-        self.ways = ways(netlink, &self.ways.keys().copied().collect())?;
+        self.ways = ways(netlink, &self.ways.keys().copied().collect(), vtep, &self.addresses)?;
         Ok(())
     }
 
@@ -262,12 +264,18 @@ fn addresses(netlink: &mut Netlink) -> Result<BTreeSet<IpAddr>, ObserveError> {
     Ok(addresses.into_iter().map(|address| address.address.addr()).collect())
 }
 
-/// The ways to VTEPs.
+/// The ways to VTEPs of what comes from `ours`; while that is no address of this host, of what comes from any.
 pub(crate) fn ways(
     netlink: &mut Netlink,
     vteps: &BTreeSet<Vtep>,
+    ours: Vtep,
+    addresses: &BTreeSet<IpAddr>,
 ) -> Result<BTreeMap<Vtep, Option<Way>>, ObserveError> {
-    let way = |vtep: &Vtep| Ok((*vtep, netlink.way_to(vtep.address()).map_err(asking("routes"))?));
+    let ours = Some(ours.address()).filter(|address| addresses.contains(address));
+    let way = |vtep: &Vtep| {
+        let source = ours.filter(|ours| ours.is_ipv4() == vtep.address().is_ipv4());
+        Ok((*vtep, netlink.way_to(vtep.address(), source).map_err(asking("routes"))?))
+    };
     vteps.iter().map(way).collect()
 }
 

@@ -15,8 +15,8 @@ use weft_vxlan::MacAddr;
 
 use crate::netlink::{Neighbour, split};
 
-/// Links, neighbours, and addresses and routes of both families (`RTNLGRP_*`).
-const GROUPS: [u32; 6] = [1, 3, 5, 7, 9, 11];
+/// Links, neighbours, and addresses, routes and rules of both families (`RTNLGRP_*`).
+const GROUPS: [u32; 8] = [1, 3, 5, 7, 8, 9, 11, 19];
 
 /// Changes come in crowds: after the first, this long is waited for the others.
 const DEBOUNCE: Duration = Duration::from_millis(20);

@@ -43,20 +43,26 @@ pub(crate) struct DefaultRoute {
 }
 
 impl Netlink {
-    /// The way to `destination`, or `None` if no route leads there.
-    pub(crate) fn way_to(&mut self, destination: IpAddr) -> Result<Option<Way>, NetlinkError> {
-        let Some(taken) = self.look_up(destination, None, RouteFlags::empty())? else { return Ok(None) };
+    /// The way to `destination` of what comes from `source`, or `None` if no route leads there. Rules can choose a way by
+    /// its source, which must be an address of this host and of the destination's family.
+    pub(crate) fn way_to(
+        &mut self,
+        destination: IpAddr,
+        source: Option<IpAddr>,
+    ) -> Result<Option<Way>, NetlinkError> {
+        let ends = (destination, source);
+        let Some(taken) = self.look_up(ends, None, RouteFlags::empty())? else { return Ok(None) };
         let Some(mut way) = way(&taken) else { return Ok(None) };
         if !way.unicast {
             return Ok(Some(way));
         }
         // What was taken is one of the hops; only the route itself, as it stands in the table, tells of the others.
-        let route = self.look_up(destination, None, RouteFlags::FibMatch)?;
+        let route = self.look_up(ends, None, RouteFlags::FibMatch)?;
         let hops = route.map(|route| multipath(&route)).unwrap_or_default();
         if !hops.is_empty() {
             let devices: BTreeSet<u32> = hops.iter().map(|hop| hop.ifindex).collect();
             for device in devices {
-                let through = self.look_up(destination, Some(device), RouteFlags::empty())?;
+                let through = self.look_up(ends, Some(device), RouteFlags::empty())?;
                 let learned = through.and_then(|route| mtu(&route.attributes));
                 way.mtu = way.mtu.into_iter().chain(learned).min();
             }
@@ -67,14 +73,19 @@ impl Netlink {
 
     fn look_up(
         &mut self,
-        destination: IpAddr,
+        (destination, source): (IpAddr, Option<IpAddr>),
         device: Option<u32>,
         flags: RouteFlags,
     ) -> Result<Option<RouteMessage>, NetlinkError> {
         let mut message = message(destination.is_ipv6());
         message.header.flags = flags;
-        message.header.destination_prefix_length = if destination.is_ipv6() { 128 } else { 32 };
+        let whole = if destination.is_ipv6() { 128 } else { 32 };
+        message.header.destination_prefix_length = whole;
         message.attributes.push(RouteAttribute::Destination(route_address(destination)));
+        if let Some(source) = source {
+            message.header.source_prefix_length = whole;
+            message.attributes.push(RouteAttribute::Source(route_address(source)));
+        }
         message.attributes.extend(device.map(RouteAttribute::Oif));
         match self.get(RouteNetlinkMessage::GetRoute(message)) {
             Ok(RouteNetlinkMessage::NewRoute(route)) => Ok(Some(route)),
