@@ -17,10 +17,19 @@ use super::{Netlink, NetlinkError};
 pub(crate) struct Way {
     /// The next hops that flows are spread over (ECMP); mostly one. Those that are known to be dead are left out.
     pub(crate) hops: Vec<Hop>,
+    /// The devices of those that were left out: they may carry flows again at any time.
+    pub(crate) resting: BTreeSet<u32>,
     /// The route's own MTU, or what routers on the way have said, if that is less.
     pub(crate) mtu: Option<u32>,
     /// To another host; not this one, and not a route that drops.
     pub(crate) unicast: bool,
+}
+
+impl Way {
+    /// The devices that it leads through, now or once they have a carrier again.
+    pub(crate) fn devices(&self) -> impl Iterator<Item = u32> {
+        self.hops.iter().map(|hop| hop.ifindex).chain(self.resting.iter().copied())
+    }
 }
 
 /// A next hop of a way.
@@ -58,7 +67,8 @@ impl Netlink {
         }
         // What was taken is one of the hops; only the route itself, as it stands in the table, tells of the others.
         let route = self.look_up(ends, None, RouteFlags::FibMatch)?;
-        let hops = route.map(|route| multipath(&route)).unwrap_or_default();
+        let (hops, resting) = route.map(|route| multipath(&route)).unwrap_or_default();
+        way.resting = resting;
         if !hops.is_empty() {
             let devices: BTreeSet<u32> = hops.iter().map(|hop| hop.ifindex).collect();
             for device in devices {
@@ -185,22 +195,23 @@ fn unreachable(error: &NetlinkError) -> bool {
 fn way(route: &RouteMessage) -> Option<Way> {
     let hop = Hop { ifindex: device(&route.attributes)?, gateway: gateway(&route.attributes), weight: 1 };
     let unicast = route.header.kind == RouteType::Unicast;
-    Some(Way { hops: vec![hop], mtu: mtu(&route.attributes), unicast })
+    Some(Way { hops: vec![hop], resting: BTreeSet::new(), mtu: mtu(&route.attributes), unicast })
 }
 
-/// The hops of a route that has several, but for those that are dead or whose link is down; if all are, none.
-fn multipath(route: &RouteMessage) -> Vec<Hop> {
+/// The hops of a route that has several, but for those that are dead or whose link is down, and the devices of these.
+fn multipath(route: &RouteMessage) -> (Vec<Hop>, BTreeSet<u32>) {
     let all = route.attributes.iter().find_map(|attribute| {
         if let RouteAttribute::MultiPath(hops) = attribute { Some(hops.as_slice()) } else { None }
     });
     let dead = RouteNextHopFlags::Dead | RouteNextHopFlags::Linkdown;
-    let alive = all.unwrap_or_default().iter().filter(|hop| !hop.flags.intersects(dead));
-    let hops = alive.map(|hop| Hop {
+    let (resting, alive): (Vec<_>, Vec<_>) =
+        all.unwrap_or_default().iter().partition(|hop| hop.flags.intersects(dead));
+    let hops = alive.into_iter().map(|hop| Hop {
         ifindex: hop.interface_index,
         gateway: gateway(&hop.attributes),
         weight: u32::from(hop.hops) + 1,
     });
-    hops.collect()
+    (hops.collect(), resting.into_iter().map(|hop| hop.interface_index).collect())
 }
 
 fn device(attributes: &[RouteAttribute]) -> Option<u32> {
