@@ -20,7 +20,7 @@ mod status;
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
@@ -272,8 +272,7 @@ impl Engine {
     ) -> Result<Outcome, EngineError> {
         let change = Change::Attach { port: port.clone(), attachment, may_move };
         let Proposal { candidate, update, undo } = self.propose(vec![change]).await?;
-        let work = self.dataplane.update(update);
-        let report = self.attend(work).await;
+        let (report, took) = self.update(update).await;
         let failures = report.failures.iter().filter(|failure| failure.port.as_deref() == Some(&port));
         let problems: Vec<_> = failures
             .map(|failure| {
@@ -292,7 +291,7 @@ impl Engine {
                 return Err(error.into());
             }
         };
-        self.observe(&report);
+        self.observe(&report, took);
         Ok(self.outcome(resources, &report))
     }
 
@@ -357,17 +356,24 @@ impl Engine {
 
     /// Makes a change in the kernel.
     async fn make(&mut self, update: Update) -> Report {
-        let work = self.dataplane.update(update);
-        let report = self.attend(work).await;
-        self.observe(&report);
+        let (report, took) = self.update(update).await;
+        self.observe(&report, took);
         report
+    }
+
+    /// The same, and how long it took; what the report tells is not heeded yet.
+    async fn update(&mut self, update: Update) -> (Report, Duration) {
+        let start = Instant::now();
+        let work = self.dataplane.update(update);
+        (self.attend(work).await, start.elapsed())
     }
 
     /// Makes the kernel as intended.
     async fn reconcile(&mut self) {
+        let start = Instant::now();
         let work = self.dataplane.resync();
         let report = self.attend(work).await;
-        self.observe(&report);
+        self.observe(&report, start.elapsed());
     }
 
     /// Makes the next hops as the kernel's routes are. What fails is left to the reconciliation that follows.
@@ -391,8 +397,8 @@ impl Engine {
         self.tell_self_test();
     }
 
-    /// Remembers what a reconciliation found, and when to try again.
-    fn observe(&mut self, report: &Report) {
+    /// Remembers what a reconciliation that `took` so long found, and when to try again.
+    fn observe(&mut self, report: &Report, took: Duration) {
         for change in &report.changes {
             info!(%change, "kernel changed");
         }
@@ -409,7 +415,7 @@ impl Engine {
         let now = Instant::now();
         // A change of routes says nothing of the rest, and must not put off a look at it.
         if report.is_whole || !report.failures.is_empty() {
-            self.schedule.handle_report(now, !report.failures.is_empty());
+            self.schedule.handle_report(now, !report.failures.is_empty(), took);
         }
         if report.is_unsettled {
             self.schedule.handle_kernel_changed(now);

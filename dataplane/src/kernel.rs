@@ -128,7 +128,7 @@ impl Kernel {
         let (_, unreachable) = NextHops::plan(&desired.host, &observed);
         let (_, unfit) = plan(desired, &observed);
         report.failures.extend(unfit.into_iter().chain(unreachable));
-        let desired = self.workable(desired, &observed)?;
+        let desired = self.workable(desired, &mut observed)?;
         let desired = desired.as_ref();
 
         for stage in BEFORE_MAPS {
@@ -201,11 +201,12 @@ impl Kernel {
         observed: Observed,
         report: &mut Report,
     ) -> Result<Observed, ObserveError> {
-        let (Some(wanted), failure) = WantedXdp::plan(&desired.host, &observed) else { return Ok(observed) };
-        report.failures.extend(failure);
-        let changes = xdp(&wanted, &observed);
+        let (devices, _) = plan(desired, &observed);
+        let (wanted, failures) = WantedXdp::plan(&desired.host, &devices, &observed);
+        report.failures.extend(failures);
+        let changes = xdp(&wanted, devices.underlay.is_none(), &observed);
         let observed = self.make(changes, desired, observed, report)?;
-        report.xdp.push(wanted.state(&observed));
+        report.xdp.extend(wanted.iter().map(|wanted| wanted.state(&observed)));
         Ok(observed)
     }
 
@@ -258,16 +259,17 @@ impl Kernel {
         self.maps.host.read().map_err(|error| ObserveError::Map { map: maps::HOST, cause: chain(&error) })
     }
 
-    /// What is desired, as far as this host can have it.
+    /// What is desired, as far as this host can have it. With another VTEP there may be other ways.
     fn workable<'a>(
-        &self,
+        &mut self,
         desired: &'a Desired,
-        observed: &Observed,
+        observed: &mut Observed,
     ) -> Result<Cow<'a, Desired>, ObserveError> {
         let host = plan::workable(&desired.host, &self.host()?, observed);
         if host == desired.host {
             return Ok(Cow::Borrowed(desired));
         }
+        observed.look_at_underlay(&mut self.netlink, host.vtep)?;
         Ok(Cow::Owned(Desired { host, ..desired.clone() }))
     }
 
@@ -292,7 +294,7 @@ impl Kernel {
 
     fn preview_all(&mut self, desired: &Desired) -> Result<Vec<Change>, ObserveError> {
         let mut observed = self.observe(desired)?;
-        let desired = self.workable(desired, &observed)?;
+        let desired = self.workable(desired, &mut observed)?;
         let desired = desired.as_ref();
         let mut changes = Vec::new();
         for stage in BEFORE_MAPS {
@@ -314,8 +316,9 @@ impl Kernel {
                 }
             }
         }
-        let (wanted, _) = WantedXdp::plan(&desired.host, &observed);
-        changes.extend(wanted.iter().flat_map(|wanted| xdp(wanted, &observed)));
+        let (devices, _) = plan(desired, &observed);
+        let (wanted, _) = WantedXdp::plan(&desired.host, &devices, &observed);
+        changes.extend(xdp(&wanted, devices.underlay.is_none(), &observed));
         Ok(changes)
     }
 }
@@ -367,8 +370,9 @@ fn tables(
     let Flood { members, failures } = Flood::plan(desired, &ports, &held.flood);
     let vxlan = observed.vxlan().map_or(0, |link| link.index);
     let (next_hops, _) = NextHops::plan(&desired.host, observed);
+    let (devices, _) = Devices::plan(desired, observed, &next_hops);
     let mut tables = Tables::plan(desired, &ports, vxlan, &next_hops, members);
-    let underlays = underlays(desired, observed).into_iter();
+    let underlays = underlays(&devices, observed);
     tables.underlays = underlays.filter_map(|link| Some((link.index, Underlay::new(link.mac?)))).collect();
     (slots, tables, failures)
 }
@@ -377,15 +381,12 @@ fn fill(table: &impl Table, entries: usize) -> TableFill {
     TableFill { map: table.name(), entries, capacity: table.capacity() }
 }
 
-/// The underlay device; if there is none of that name, the one that receives, which goes on as it is.
-fn underlays<'a>(desired: &Desired, observed: &'a Observed) -> Vec<&'a Link> {
-    match observed.named(&desired.host.underlay) {
-        Some(link) => vec![link],
-        None => {
-            let receives = |link: &&Link| observed.is_attached(programs::FROM_UNDERLAY, link.index);
-            observed.links.iter().filter(receives).collect()
-        }
-    }
+/// The underlay devices; if there is none of the name that is configured, also those that receive, which go on as they are.
+fn underlays<'a>(devices: &'a Devices, observed: &'a Observed) -> impl Iterator<Item = &'a Link> {
+    let goes_on = |link: &&Link| {
+        devices.underlay.is_none() && observed.is_attached(programs::FROM_UNDERLAY, link.index)
+    };
+    devices.underlays(observed).chain(observed.links.iter().filter(goes_on))
 }
 
 fn port_names(desired: &Desired, observed: &Observed) -> BTreeMap<u32, String> {

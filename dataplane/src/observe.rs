@@ -37,13 +37,16 @@ pub(crate) struct Observed {
     pub(crate) ways: BTreeMap<Vtep, Option<Way>>,
     /// The workloads' namespaces.
     pub(crate) namespaces: Namespaces,
-    /// The underlay device's driver, if XDP on it may be wanted.
-    pub(crate) underlay_driver: Option<UnderlayDriver>,
+    /// The drivers of the devices that may be underlay devices, if XDP may be wanted.
+    pub(crate) underlay_drivers: UnderlayDrivers,
     /// The devices that XDP can redirect into, if it is to.
     pub(crate) redirect_targets: Option<BTreeSet<u32>>,
     /// weft's vxlan device has the kernel compute checksums before it encapsulates.
     pub(crate) software_checksums: bool,
 }
+
+/// Drivers by interface index.
+pub(crate) type UnderlayDrivers = BTreeMap<u32, UnderlayDriver>;
 
 /// What decides about XDP on a device.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -87,30 +90,32 @@ impl Observed {
         };
         let namespaces = paths.into_iter().map(&mut namespace).collect();
         let links = netlink.links().map_err(asking("links"))?;
-        let (underlay_driver, redirect_targets) = xdp(netlink, folder, &desired.host, &links)?;
         let vxlan = links.iter().find(|link| names::owned(link) == Some(Owned::Vxlan));
         // A device that has just gone is made anew, as all devices are made: leaving checksums to others.
         let left =
             vxlan.is_none_or(|link| ethtool::tx_checksums(netlink.as_fd(), &link.name).unwrap_or(true));
+        let addresses = addresses(netlink)?;
+        let ways = ways(netlink, vteps, desired.host.vtep, &addresses)?;
+        let (underlay_drivers, redirect_targets) = xdp(netlink, folder, &desired.host, (&links, &ways))?;
         Ok(Self {
             namespaces,
-            underlay_driver,
+            underlay_drivers,
             redirect_targets,
             software_checksums: !left,
             links,
-            addresses: addresses(netlink)?,
+            addresses,
+            ways,
             attachments: folder.attachments().map_err(pins)?,
             neighbours: netlink.neighbours().map_err(asking("neighbours"))?,
-            ways: ways(netlink, vteps)?,
         })
     }
 
-    /// Asks anew for what next hops are planned by.
-    pub(crate) fn look_at_underlay(&mut self, netlink: &mut Netlink) -> Result<(), ObserveError> {
+    /// Asks anew for what next hops are planned by, which packets from `vtep` take.
+    pub(crate) fn look_at_underlay(&mut self, netlink: &mut Netlink, vtep: Vtep) -> Result<(), ObserveError> {
         self.links = netlink.links().map_err(asking("links"))?;
         self.addresses = addresses(netlink)?;
         self.neighbours = netlink.neighbours().map_err(asking("neighbours"))?;
-        self.ways = ways(netlink, &self.ways.keys().copied().collect())?;
+        self.ways = ways(netlink, &self.ways.keys().copied().collect(), vtep, &self.addresses)?;
         Ok(())
     }
 
@@ -262,40 +267,57 @@ fn addresses(netlink: &mut Netlink) -> Result<BTreeSet<IpAddr>, ObserveError> {
     Ok(addresses.into_iter().map(|address| address.address.addr()).collect())
 }
 
-/// The ways to VTEPs.
+/// The ways to VTEPs of what comes from `ours`; while that is no address of this host, of what comes from any.
 pub(crate) fn ways(
     netlink: &mut Netlink,
     vteps: &BTreeSet<Vtep>,
+    ours: Vtep,
+    addresses: &BTreeSet<IpAddr>,
 ) -> Result<BTreeMap<Vtep, Option<Way>>, ObserveError> {
-    let way = |vtep: &Vtep| Ok((*vtep, netlink.way_to(vtep.address()).map_err(asking("routes"))?));
+    let ours = Some(ours.address()).filter(|address| addresses.contains(address));
+    let way = |vtep: &Vtep| {
+        let source = ours.filter(|ours| ours.is_ipv4() == vtep.address().is_ipv4());
+        Ok((*vtep, netlink.way_to(vtep.address(), source).map_err(asking("routes"))?))
+    };
     vteps.iter().map(way).collect()
 }
 
-/// The underlay device's driver, and the devices that XDP can redirect into.
+/// The drivers of the underlay device and of all that ways lead through, and the devices that XDP can redirect into.
 fn xdp(
     netlink: &mut Netlink,
     folder: &PinFolder,
     host: &Host,
-    links: &[Link],
-) -> Result<(Option<UnderlayDriver>, Option<BTreeSet<u32>>), ObserveError> {
-    let link = links.iter().find(|link| link.name == host.underlay && host.xdp != Xdp::Off);
-    let Some(link) = link else { return Ok((None, None)) };
+    (links, ways): (&[Link], &BTreeMap<Vtep, Option<Way>>),
+) -> Result<(UnderlayDrivers, Option<BTreeSet<u32>>), ObserveError> {
+    if host.xdp == Xdp::Off {
+        return Ok((UnderlayDrivers::new(), None));
+    }
     let pins = |source| ObserveError::Pins { path: folder.root().to_owned(), source };
     let ours = folder.linked_programs().map_err(pins)?;
-    let attached = netlink.xdp_programs(link.index).map_err(asking("XDP programs"))?;
     let features = netlink::xdp_features()
         .map_err(|error| ObserveError::Netlink { what: "XDP features", cause: error.to_string() })?;
-    let driver = UnderlayDriver {
-        // A device that ethtool knows nothing of is a driver without a name.
-        name: ethtool::driver(netlink.as_fd(), &link.name).unwrap_or_default(),
-        features: features.as_ref().and_then(|features| features.get(&link.index).copied()),
-        foreign: attached.into_iter().find(|id| !ours.contains(id)),
-    };
+    let through: BTreeSet<u32> = ways.values().flatten().flat_map(Way::devices).collect();
+    let may_receive = |link: &&Link| link.name == host.underlay || through.contains(&link.index);
+    let mut drivers = UnderlayDrivers::new();
+    for link in links.iter().filter(may_receive) {
+        let attached = match netlink.xdp_programs(link.index) {
+            // It has gone since; the kernel tells of that.
+            Err(error) if error.errno() == Some(libc::ENODEV) => continue,
+            attached => attached.map_err(asking("XDP programs"))?,
+        };
+        let driver = UnderlayDriver {
+            // A device that ethtool knows nothing of is a driver without a name.
+            name: ethtool::driver(netlink.as_fd(), &link.name).unwrap_or_default(),
+            features: features.as_ref().and_then(|features| features.get(&link.index).copied()),
+            foreign: attached.into_iter().find(|id| !ours.contains(id)),
+        };
+        drivers.insert(link.index, driver);
+    }
     let targets = features.filter(|_| host.xdp == Xdp::Forward).map(|features| {
         let takes = features.into_iter().filter(|(_, features)| features & XDP_TAKES != 0);
         takes.map(|(ifindex, _)| ifindex).collect()
     });
-    Ok((Some(driver), targets))
+    Ok((drivers, targets))
 }
 
 /// What a failed question becomes.

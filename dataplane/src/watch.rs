@@ -15,8 +15,8 @@ use weft_vxlan::MacAddr;
 
 use crate::netlink::{Neighbour, split};
 
-/// Links, neighbours, and addresses and routes of both families (`RTNLGRP_*`).
-const GROUPS: [u32; 6] = [1, 3, 5, 7, 9, 11];
+/// Links, neighbours, and addresses, routes and rules of both families (`RTNLGRP_*`).
+const GROUPS: [u32; 8] = [1, 3, 5, 7, 8, 9, 11, 19];
 
 /// Changes come in crowds: after the first, this long is waited for the others.
 const DEBOUNCE: Duration = Duration::from_millis(20);
@@ -31,6 +31,8 @@ pub(crate) struct Watch {
     /// When the first change that has not been told yet is to be told. It outlives a `changed` that is dropped: whoever
     /// drops it often puts nothing off.
     due: Option<Instant>,
+    /// Changes were lost since the socket was last seen empty.
+    lost: bool,
     neighbours: Neighbours,
 }
 
@@ -50,7 +52,7 @@ impl Watch {
         }
         // SAFETY: a `Socket` owns its descriptor, the same one until it is dropped, and nothing here takes it out.
         let socket = unsafe { AsyncFd::register(socket) }.map_err(io::Error::from)?;
-        Ok(Self { socket, due: None, neighbours: Neighbours::default() })
+        Ok(Self { socket, due: None, lost: false, neighbours: Neighbours::default() })
     }
 
     /// Waits for a change.
@@ -62,10 +64,28 @@ impl Watch {
             }
         };
         tokio::time::sleep_until(due).await;
-        while let Some(Ok(bytes)) = self.try_receive() {
-            self.hear(&bytes);
-        }
+        self.drain();
         self.due = None;
+    }
+
+    /// Hears all that lies in the socket.
+    fn drain(&mut self) {
+        while let Some(received) = self.try_receive() {
+            match received {
+                Ok(bytes) => self.hear(&bytes),
+                Err(error) => {
+                    self.lost = true;
+                    if error.raw_os_error() != Some(libc::ENOBUFS) {
+                        tracing::warn!(%error, "cannot hear of the kernel's changes");
+                        break;
+                    }
+                }
+            }
+        }
+        // Not before the socket is empty: what was heard meanwhile is older than what was lost.
+        if std::mem::take(&mut self.lost) {
+            self.neighbours.forget();
+        }
     }
 
     async fn receive(&mut self) {
@@ -73,20 +93,19 @@ impl Watch {
             Ok(mut guard) => match guard.try_io(|socket| socket.get_ref().recv_from_full()) {
                 Ok(Ok((bytes, _))) => self.hear(&bytes),
                 // Changes were lost: there were some.
-                Ok(Err(error)) if error.raw_os_error() == Some(libc::ENOBUFS) => self.note(),
-                Ok(Err(error)) => {
-                    tracing::warn!(%error, "cannot hear of the kernel's changes");
-                    tokio::time::sleep(RETRY).await;
-                    self.note();
-                }
+                Ok(Err(error)) if error.raw_os_error() == Some(libc::ENOBUFS) => self.note_loss(),
+                Ok(Err(error)) => self.fail(&error).await,
                 Err(_would_block) => {}
             },
-            Err(error) => {
-                tracing::warn!(%error, "cannot hear of the kernel's changes");
-                tokio::time::sleep(RETRY).await;
-                self.note();
-            }
+            Err(error) => self.fail(&error).await,
         }
+    }
+
+    /// Noted first: whoever drops this while it pauses must not make an error go unnoticed.
+    async fn fail(&mut self, error: &io::Error) {
+        tracing::warn!(%error, "cannot hear of the kernel's changes");
+        self.note_loss();
+        tokio::time::sleep(RETRY).await;
     }
 
     /// What lies in the socket; `None` if nothing does.
@@ -107,6 +126,11 @@ impl Watch {
                 self.note();
             }
         }
+    }
+
+    fn note_loss(&mut self) {
+        self.lost = true;
+        self.note();
     }
 
     fn note(&mut self) {
@@ -145,10 +169,18 @@ impl Neighbours {
         }
         self.0.insert(key, neighbour.mac) != Some(neighbour.mac)
     }
+
+    /// What was heard is not what is: whatever comes is news.
+    fn forget(&mut self) {
+        self.0.clear();
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use netlink_packet_core::NLM_F_REQUEST;
+    use netlink_packet_route::link::LinkMessage;
+    use netlink_sys::SocketAddr;
     use tokio::time::timeout;
 
     use super::*;
@@ -171,6 +203,56 @@ mod tests {
             }
         }
         panic!("a change was never told");
+    }
+
+    /// Fills the socket until the kernel drops what it has to say, by questions whose answers nobody reads.
+    fn overflow(watch: &mut Watch) {
+        const LEAST: usize = 1;
+        let mut question = NetlinkMessage::from(RouteNetlinkMessage::GetLink({
+            let mut loopback = LinkMessage::default();
+            loopback.header.index = 1;
+            loopback
+        }));
+        question.header.flags = NLM_F_REQUEST;
+        question.finalize();
+        let mut bytes = vec![0; question.buffer_len()];
+        question.serialize(&mut bytes);
+        let socket = watch.socket.get_mut();
+        socket.set_rx_buf_sz(LEAST).unwrap();
+        for _ in 0..100 {
+            // The kernel may refuse a question whose answer has no room.
+            let _ = socket.send_to(&bytes, &SocketAddr::new(0, 0), 0);
+        }
+    }
+
+    /// The MAC moves to another and back, and the socket is too full to tell of the first.
+    async fn loss_is_followed_by_news(at_once: bool) {
+        let heard = neighbour(PROTOCOL, Some(1));
+        let mut watch = Watch::open().unwrap();
+        watch.neighbours.update(&heard, false);
+        overflow(&mut watch);
+        if at_once {
+            // It finds the loss when it gathers what followed a first change.
+            watch.note();
+        } else {
+            watch.receive().await;
+            assert!(watch.due.is_some(), "a loss is told");
+            // This one was in the socket before it was full.
+            watch.neighbours.update(&heard, false);
+        }
+        timeout(DEBOUNCE * 100, watch.changed()).await.unwrap();
+        assert!(watch.neighbours.update(&heard, false), "the MAC that was heard before the loss is news");
+        assert!(!watch.neighbours.update(&heard, false), "and then it is not");
+    }
+
+    #[tokio::test]
+    async fn after_a_loss_the_old_mac_is_news() {
+        loss_is_followed_by_news(false).await;
+    }
+
+    #[tokio::test]
+    async fn after_a_loss_among_gathered_changes_too() {
+        loss_is_followed_by_news(true).await;
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl Kernel {
 
     fn refresh(&mut self, report: &mut Report) -> Result<(), ObserveError> {
         let Some((host, observed)) = &mut self.last else { return Ok(()) };
-        observed.look_at_underlay(&mut self.netlink)?;
+        observed.look_at_underlay(&mut self.netlink, host.vtep)?;
         let (next_hops, _) = NextHops::plan(host, observed);
         let mut hands = Hands::new(&mut self.netlink, None);
         for change in missing_neighbours(&next_hops.targets().collect(), observed) {

@@ -36,7 +36,8 @@ impl Kernel {
         if new.is_empty() {
             return Ok(());
         }
-        observed.ways.extend(ways(&mut self.netlink, &new)?);
+        let ways = ways(&mut self.netlink, &new, host.vtep, &observed.addresses)?;
+        observed.ways.extend(ways);
         let (next_hops, _) = NextHops::plan(host, observed);
         for (vtep, entry) in next_hops.entries().filter(|(vtep, _)| new.contains(vtep)) {
             let refused = self.maps.vteps.write(&[VtepAddr::new(vtep)], &[entry]).pop();

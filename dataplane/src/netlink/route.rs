@@ -17,10 +17,19 @@ use super::{Netlink, NetlinkError};
 pub(crate) struct Way {
     /// The next hops that flows are spread over (ECMP); mostly one. Those that are known to be dead are left out.
     pub(crate) hops: Vec<Hop>,
+    /// The devices of those that were left out: they may carry flows again at any time.
+    pub(crate) resting: BTreeSet<u32>,
     /// The route's own MTU, or what routers on the way have said, if that is less.
     pub(crate) mtu: Option<u32>,
     /// To another host; not this one, and not a route that drops.
     pub(crate) unicast: bool,
+}
+
+impl Way {
+    /// The devices that it leads through, now or once they have a carrier again.
+    pub(crate) fn devices(&self) -> impl Iterator<Item = u32> {
+        self.hops.iter().map(|hop| hop.ifindex).chain(self.resting.iter().copied())
+    }
 }
 
 /// A next hop of a way.
@@ -43,20 +52,27 @@ pub(crate) struct DefaultRoute {
 }
 
 impl Netlink {
-    /// The way to `destination`, or `None` if no route leads there.
-    pub(crate) fn way_to(&mut self, destination: IpAddr) -> Result<Option<Way>, NetlinkError> {
-        let Some(taken) = self.look_up(destination, None, RouteFlags::empty())? else { return Ok(None) };
+    /// The way to `destination` of what comes from `source`, or `None` if no route leads there. Rules can choose a way by
+    /// its source, which must be an address of this host and of the destination's family.
+    pub(crate) fn way_to(
+        &mut self,
+        destination: IpAddr,
+        source: Option<IpAddr>,
+    ) -> Result<Option<Way>, NetlinkError> {
+        let ends = (destination, source);
+        let Some(taken) = self.look_up(ends, None, RouteFlags::empty())? else { return Ok(None) };
         let Some(mut way) = way(&taken) else { return Ok(None) };
         if !way.unicast {
             return Ok(Some(way));
         }
         // What was taken is one of the hops; only the route itself, as it stands in the table, tells of the others.
-        let route = self.look_up(destination, None, RouteFlags::FibMatch)?;
-        let hops = route.map(|route| multipath(&route)).unwrap_or_default();
+        let route = self.look_up(ends, None, RouteFlags::FibMatch)?;
+        let (hops, resting) = route.map(|route| multipath(&route)).unwrap_or_default();
+        way.resting = resting;
         if !hops.is_empty() {
             let devices: BTreeSet<u32> = hops.iter().map(|hop| hop.ifindex).collect();
             for device in devices {
-                let through = self.look_up(destination, Some(device), RouteFlags::empty())?;
+                let through = self.look_up(ends, Some(device), RouteFlags::empty())?;
                 let learned = through.and_then(|route| mtu(&route.attributes));
                 way.mtu = way.mtu.into_iter().chain(learned).min();
             }
@@ -67,14 +83,19 @@ impl Netlink {
 
     fn look_up(
         &mut self,
-        destination: IpAddr,
+        (destination, source): (IpAddr, Option<IpAddr>),
         device: Option<u32>,
         flags: RouteFlags,
     ) -> Result<Option<RouteMessage>, NetlinkError> {
         let mut message = message(destination.is_ipv6());
         message.header.flags = flags;
-        message.header.destination_prefix_length = if destination.is_ipv6() { 128 } else { 32 };
+        let whole = if destination.is_ipv6() { 128 } else { 32 };
+        message.header.destination_prefix_length = whole;
         message.attributes.push(RouteAttribute::Destination(route_address(destination)));
+        if let Some(source) = source {
+            message.header.source_prefix_length = whole;
+            message.attributes.push(RouteAttribute::Source(route_address(source)));
+        }
         message.attributes.extend(device.map(RouteAttribute::Oif));
         match self.get(RouteNetlinkMessage::GetRoute(message)) {
             Ok(RouteNetlinkMessage::NewRoute(route)) => Ok(Some(route)),
@@ -174,22 +195,23 @@ fn unreachable(error: &NetlinkError) -> bool {
 fn way(route: &RouteMessage) -> Option<Way> {
     let hop = Hop { ifindex: device(&route.attributes)?, gateway: gateway(&route.attributes), weight: 1 };
     let unicast = route.header.kind == RouteType::Unicast;
-    Some(Way { hops: vec![hop], mtu: mtu(&route.attributes), unicast })
+    Some(Way { hops: vec![hop], resting: BTreeSet::new(), mtu: mtu(&route.attributes), unicast })
 }
 
-/// The hops of a route that has several, but for those that are dead or whose link is down; if all are, none.
-fn multipath(route: &RouteMessage) -> Vec<Hop> {
+/// The hops of a route that has several, but for those that are dead or whose link is down, and the devices of these.
+fn multipath(route: &RouteMessage) -> (Vec<Hop>, BTreeSet<u32>) {
     let all = route.attributes.iter().find_map(|attribute| {
         if let RouteAttribute::MultiPath(hops) = attribute { Some(hops.as_slice()) } else { None }
     });
     let dead = RouteNextHopFlags::Dead | RouteNextHopFlags::Linkdown;
-    let alive = all.unwrap_or_default().iter().filter(|hop| !hop.flags.intersects(dead));
-    let hops = alive.map(|hop| Hop {
+    let (resting, alive): (Vec<_>, Vec<_>) =
+        all.unwrap_or_default().iter().partition(|hop| hop.flags.intersects(dead));
+    let hops = alive.into_iter().map(|hop| Hop {
         ifindex: hop.interface_index,
         gateway: gateway(&hop.attributes),
         weight: u32::from(hop.hops) + 1,
     });
-    hops.collect()
+    (hops.collect(), resting.into_iter().map(|hop| hop.interface_index).collect())
 }
 
 fn device(attributes: &[RouteAttribute]) -> Option<u32> {

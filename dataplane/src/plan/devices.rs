@@ -10,6 +10,7 @@ use weft_vxlan::{MacAddr, inner_mtu, overhead};
 
 use super::NextHops;
 use crate::desired::{Desired, Host, Port, Subnet};
+use crate::netlink::Link;
 use crate::observe::Observed;
 use crate::{Failure, names};
 
@@ -82,12 +83,18 @@ impl Devices {
         (devices, failures)
     }
 
+    /// The devices that receive what other hosts send, the one that is configured first.
+    pub(crate) fn underlays<'a>(&'a self, observed: &'a Observed) -> impl Iterator<Item = &'a Link> {
+        let others = self.uplinks.iter().filter(|uplink| Some(**uplink) != self.underlay);
+        self.underlay.iter().chain(others).filter_map(|ifindex| observed.indexed(*ifindex))
+    }
+
     /// Which program belongs on which of the devices that exist.
     pub(crate) fn attachments(&self, observed: &Observed) -> BTreeSet<(&'static str, u32)> {
         let ports = self.ports.keys().filter_map(|port| observed.host_end(port));
         let ports = ports.map(|link| (programs::FROM_POD, link.index));
         let vxlan = observed.vxlan().map(|link| (programs::FROM_VXLAN, link.index));
-        let underlay = self.underlay.iter().chain(&self.uplinks).map(|it| (programs::FROM_UNDERLAY, *it));
+        let underlay = self.underlays(observed).map(|link| (programs::FROM_UNDERLAY, link.index));
         ports.chain(vxlan).chain(underlay).collect()
     }
 }

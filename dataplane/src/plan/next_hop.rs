@@ -1,7 +1,7 @@
 //! The next hop of each remote VTEP, by the kernel's routes and neighbours: with it the programs can write the
 //! outer headers without asking anybody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use weft_dataplane_abi::{Uplink, VtepEntry};
@@ -23,6 +23,8 @@ pub(crate) struct NextHops(BTreeMap<Vtep, NextHop>);
 #[derive(Debug, PartialEq, Eq)]
 struct NextHop {
     hops: Vec<Hop>,
+    /// Devices that lead to it as well once they have a carrier again.
+    resting: BTreeSet<u32>,
     entry: VtepEntry,
 }
 
@@ -67,9 +69,11 @@ impl NextHops {
         self.hops().filter_map(|hop| Some((hop.ifindex, hop.target?)))
     }
 
-    /// The devices that lead to VTEPs, and that VTEPs therefore may send through.
+    /// The devices that lead to VTEPs, and that VTEPs therefore may send through. One that has just lost its carrier is
+    /// among them while a route leads through it: its driver may have taken it away itself to take an XDP program.
     pub(crate) fn devices(&self) -> impl Iterator<Item = u32> {
-        self.targets().map(|(ifindex, _)| ifindex)
+        let resting = self.0.values().flat_map(|next_hop| &next_hop.resting).copied();
+        self.targets().map(|(ifindex, _)| ifindex).chain(resting)
     }
 
     /// The map's entries.
@@ -114,6 +118,10 @@ impl NextHop {
             let (device, ifindex, weight) = (link.name.clone(), link.index, hop.weight);
             hops.push(Hop { device, ifindex, target, mac, weight });
         }
+        let resting = way.iter().flat_map(|way| &way.resting).copied();
+        let has_neighbours = |link: &Link| link.arp && link.mac.is_some();
+        let resting =
+            resting.filter(|ifindex| observed.indexed(*ifindex).is_some_and(has_neighbours)).collect();
         let unknown = || observed.named(&host.underlay).map_or(FALLBACK_MTU, |link| mtu(link, None));
         let mtu = narrowest.unwrap_or_else(unknown);
         // With no uplink the programs send through the vxlan device.
@@ -123,7 +131,7 @@ impl NextHop {
         let entry = spread(&uplinks).map_or(VtepEntry::unresolved(mtu), |places| {
             VtepEntry::resolved(places, mtu, partial_sum(host.vtep, vtep))
         });
-        Self { hops, entry }
+        Self { hops, resting, entry }
     }
 }
 

@@ -1,7 +1,8 @@
-//! Whether an underlay device gets an XDP program, and which.
+//! Which underlay devices get an XDP program, and which: each by its own driver.
 
 use weft_dataplane_abi::programs;
 
+use super::Devices;
 use crate::desired::{Host, Xdp};
 use crate::netlink::{Kind, Link, XDP_BASIC, XDP_REDIRECT};
 use crate::observe::{Observed, UnderlayDriver};
@@ -11,7 +12,7 @@ use crate::{Failure, XdpMode, XdpState};
 /// Most are of virtual machines, where the other side of the device is memory and not a wire.
 const DEAR: [&str; 7] = ["veth", "tun", "virtio_net", "hv_netvsc", "vmxnet3", "xen_netfront", "netkit"];
 
-/// What is wanted of XDP on the underlay device.
+/// What is wanted of XDP on an underlay device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WantedXdp {
     /// Index of the device.
@@ -23,17 +24,19 @@ pub(crate) struct WantedXdp {
 }
 
 impl WantedXdp {
-    /// What is wanted, and what stands against it; `None` while there is no underlay device.
-    pub(crate) fn plan(host: &Host, observed: &Observed) -> (Option<Self>, Option<Failure>) {
-        let Some(link) = observed.named(&host.underlay) else { return (None, None) };
-        let (mode, reason, fault) = match &observed.underlay_driver {
-            None => (XdpMode::Off, "as configured".to_owned(), None),
-            Some(driver) => decide(host.xdp, link, driver),
-        };
-        let wanted =
-            Self { ifindex: link.index, device: link.name.clone(), configured: host.xdp, mode, reason };
-        let failure = fault.map(|fault| Failure::new(format!("XDP on device {}", link.name), fault));
-        (Some(wanted), failure)
+    /// What is wanted on each underlay device that there is, and what stands against it.
+    pub(crate) fn plan(host: &Host, devices: &Devices, observed: &Observed) -> (Vec<Self>, Vec<Failure>) {
+        let mut failures = Vec::new();
+        let wanted = devices.underlays(observed).map(|link| {
+            let (mode, reason, fault) = match observed.underlay_drivers.get(&link.index) {
+                None => (XdpMode::Off, "as configured".to_owned(), None),
+                Some(driver) => decide(host.xdp, link, driver),
+            };
+            let fault = fault.map(|fault| Failure::new(format!("XDP on device {}", link.name), fault));
+            failures.extend(fault);
+            Self { ifindex: link.index, device: link.name.clone(), configured: host.xdp, mode, reason }
+        });
+        (wanted.collect(), failures)
     }
 
     /// The program that the device should have.

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use netlink_packet_route::link::LinkAttribute;
 use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourExtFlags, NeighbourMessage};
+use netlink_packet_route::route::RouteScope;
+use netlink_packet_route::rule::{RuleAction, RuleMessage};
+use rtnetlink::{Handle, LinkVeth, RouteMessageBuilder};
 use tokio::time::timeout;
-use weft_dataplane::desired::RemoteHost;
+use weft_dataplane::desired::{Desired, RemoteHost};
 use weft_dataplane::{Dataplane, NextHopState, VtepState};
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
@@ -147,6 +150,117 @@ fn next_hops_are_looked_after_alone() {
         assert_eq!(changes, ["map VTEPS: replace VTEP 192.0.2.2"]);
         assert_eq!(report.vteps[&vtep].mtu, 1400);
         assert!(dataplane.refresh_next_hops().await.changes.is_empty());
+    });
+}
+
+/// A second device, and in table 100 another way through it to all of `prefix` than the main table's through under0.
+/// `neighbour` has its MAC for good on both: the kernel tells of no attempts to find it.
+async fn two_ways(netlink: &Handle, prefix: IpAddr, neighbour: IpAddr) {
+    netlink.link().add(LinkVeth::new("under1", "peer1").build()).execute().await.unwrap();
+    for (device, table) in [("peer1", None), ("under1", Some(100)), ("under0", Some(254))] {
+        let index = index(netlink, device).await.unwrap();
+        up(netlink, index).await;
+        let Some(table) = table else { continue };
+        let length = if prefix.is_ipv6() { 64 } else { 24 };
+        let scope = if prefix.is_ipv6() { RouteScope::Universe } else { RouteScope::Link };
+        let route = RouteMessageBuilder::<IpAddr>::new().destination_prefix(prefix, length).unwrap();
+        let route = route.output_interface(index).table_id(table).scope(scope).build();
+        netlink.route().add(route).execute().await.unwrap();
+        let known = netlink.neighbours().add(index, neighbour).link_layer_address(&[2, 0, 0, 0, 0, 9]);
+        known.execute().await.unwrap();
+    }
+}
+
+/// Has table 100 asked first for what comes from `source`.
+async fn add_rule(netlink: &Handle, source: IpAddr) -> RuleMessage {
+    let rule = netlink.rule().add().table_id(100).priority(100).action(RuleAction::ToTable);
+    match source {
+        IpAddr::V4(source) => {
+            let mut rule = rule.v4().source_prefix(source, 32);
+            let message = rule.message_mut().clone();
+            rule.execute().await.unwrap();
+            message
+        }
+        IpAddr::V6(source) => {
+            let mut rule = rule.v6().source_prefix(source, 128);
+            let message = rule.message_mut().clone();
+            rule.execute().await.unwrap();
+            message
+        }
+    }
+}
+
+/// Waits until the kernel calls for nothing any more.
+async fn rest(dataplane: &mut Dataplane, desired: &Desired) {
+    eventually("the kernel to rest", async || {
+        if timeout(Duration::from_millis(300), dataplane.kernel_changed()).await.is_err() {
+            return Some(());
+        }
+        reconcile(dataplane, desired).await;
+        None
+    })
+    .await;
+}
+
+/// Waits until the kernel tells of a change; the device by which the VTEP is then reached.
+async fn device_after_change(dataplane: &mut Dataplane, vtep: Vtep) -> String {
+    timeout(Duration::from_secs(5), dataplane.kernel_changed()).await.expect("a change of rules is told");
+    let report = dataplane.refresh_next_hops().await;
+    assert!(report.failures.is_empty(), "{:#?}", report.failures);
+    report.vteps[&vtep].next_hops[0].device.clone()
+}
+
+#[test]
+fn a_rule_by_source_moves_the_way_and_back() {
+    for (name, ours, theirs, prefix) in [
+        ("rule-ipv4", "192.0.2.1", "203.0.113.9", "203.0.113.0"),
+        ("rule-ipv6", "2001:db8:1::1", "2001:db8:9::9", "2001:db8:9::"),
+    ] {
+        on_host(name, async move |host| {
+            let netlink = &host.netlink;
+            two_ways(netlink, prefix.parse().unwrap(), theirs.parse().unwrap()).await;
+            let mut desired = desired();
+            desired.remote_hosts = remote(theirs);
+            let (vtep, source): (Vtep, IpAddr) = (theirs.parse().unwrap(), ours.parse().unwrap());
+            if source.is_ipv6() {
+                desired.host.vtep = ours.parse().unwrap();
+                let under0 = index(netlink, "under0").await.unwrap();
+                crate::host::add_address(netlink, under0, ours, 64).await;
+            }
+            let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
+            let report = reconcile(&mut dataplane, &desired).await;
+            assert_eq!(report.vteps[&vtep].next_hops[0].device, "under0");
+            rest(&mut dataplane, &desired).await;
+            let rule = add_rule(netlink, source).await;
+            assert_eq!(device_after_change(&mut dataplane, vtep).await, "under1");
+            // A reconciliation sees the same.
+            let report = reconcile(&mut dataplane, &desired).await;
+            assert_eq!(report.vteps[&vtep].next_hops[0].device, "under1");
+            rest(&mut dataplane, &desired).await;
+            netlink.rule().del(rule).execute().await.unwrap();
+            assert_eq!(device_after_change(&mut dataplane, vtep).await, "under0");
+        });
+    }
+}
+
+/// While this host has not the address of its VTEP, no source can be asked for: the way is anybody's.
+#[test]
+fn without_the_vteps_address_the_way_of_any_packet_counts() {
+    on_host("rule-no-vtep", async |host| {
+        let netlink = &host.netlink;
+        two_ways(netlink, IpAddr::from([203, 0, 113, 0]), IpAddr::from([203, 0, 113, 9])).await;
+        add_rule(netlink, IpAddr::from([192, 0, 2, 77])).await;
+        let mut desired = desired();
+        desired.host.vtep = "192.0.2.77".parse().unwrap();
+        desired.remote_hosts = remote("203.0.113.9");
+        let vtep: Vtep = "203.0.113.9".parse().unwrap();
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
+        let report = dataplane.reconcile(&desired).await;
+        assert_eq!(report.vteps[&vtep].next_hops[0].device, "under0");
+        let under0 = index(netlink, "under0").await.unwrap();
+        crate::host::add_address(netlink, under0, "192.0.2.77", 24).await;
+        let report = reconcile(&mut dataplane, &desired).await;
+        assert_eq!(report.vteps[&vtep].next_hops[0].device, "under1");
     });
 }
 

@@ -1,7 +1,7 @@
-//! XDP on the underlay device of a real kernel: attached, adopted, exchanged under traffic, and never in the place of
+//! XDP on underlay devices of a real kernel: attached, adopted, exchanged under traffic, and never in the place of
 //! somebody else's.
 
-use std::net::UdpSocket;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use aya::programs::{Xdp as Program, XdpMode as Attach, loaded_programs};
 use netlink_packet_route::link::{LinkAttribute, LinkXdp, XdpAttached};
-use rtnetlink::{Handle, LinkUnspec, LinkVeth};
+use netlink_packet_route::route::RouteMessage;
+use rtnetlink::{Handle, LinkUnspec, LinkVeth, RouteMessageBuilder, RouteNextHopBuilder};
 use weft_dataplane::desired::{Desired, Xdp};
-use weft_dataplane::{Dataplane, XdpMode, XdpState};
+use weft_dataplane::{Dataplane, Report, XdpMode, XdpState};
 
 use crate::host::{Pod, desired, desired_with_port, eventually, index, links, on_host, owner, reconcile, up};
 
@@ -191,6 +192,104 @@ fn it_moves_with_the_underlay_and_goes_with_its_device() {
             pins.filter(|pin| pin.as_ref().unwrap().file_name().to_str().unwrap().starts_with("xdp")).count(),
             1
         );
+    });
+}
+
+/// What is on the underlay devices, as the report tells it.
+fn effective(report: &Report) -> Vec<(&str, XdpMode)> {
+    report.xdp.iter().map(|state| (state.device.as_str(), state.effective)).collect()
+}
+
+/// Adds a second device, under1, with a route through it beside one through under0, to VTEP 198.51.100.7.
+async fn second_uplink(netlink: &Handle) -> RouteMessage {
+    netlink.link().add(LinkVeth::new("under1", "peer1").build()).execute().await.unwrap();
+    let (under0, under1) = (index(netlink, "under0").await.unwrap(), index(netlink, "under1").await.unwrap());
+    crate::host::add_address(netlink, under1, "203.0.113.1", 24).await;
+    up(netlink, under1).await;
+    up(netlink, index(netlink, "peer1").await.unwrap()).await;
+    let hops = [(under0, [192, 0, 2, 254]), (under1, [203, 0, 113, 2])].map(|(device, gateway)| {
+        let hop = RouteNextHopBuilder::new_ipv4().interface(device).via(IpAddr::from(gateway)).unwrap();
+        hop.build()
+    });
+    let route = RouteMessageBuilder::<Ipv4Addr>::new()
+        .destination_prefix([198, 51, 100, 7].into(), 32)
+        .multipath(hops.to_vec())
+        .build();
+    netlink.route().add(route.clone()).execute().await.unwrap();
+    route
+}
+
+/// A second uplink has what the first has, keeps it while its carrier is away, and loses it with its route.
+#[test]
+fn every_uplink_has_it() {
+    on_host("xdp-uplinks", async |host| {
+        let netlink = &host.netlink;
+        let route = second_uplink(netlink).await;
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
+        let mut desired = desired();
+        desired.remote_hosts = crate::next_hops::remote("198.51.100.7");
+        reconcile(&mut dataplane, &desired).await;
+        for (asked, mode, expected) in [
+            (Xdp::Auto, XdpMode::Off, None),
+            (Xdp::Guard, XdpMode::Guard, Some("xdp_guard")),
+            (Xdp::Forward, XdpMode::Forward, Some("xdp_forward")),
+            (Xdp::Off, XdpMode::Off, None),
+            (Xdp::Guard, XdpMode::Guard, Some("xdp_guard")),
+        ] {
+            desired.host.xdp = asked;
+            let planned = dataplane.plan(&desired).await.unwrap();
+            let report = reconcile(&mut dataplane, &desired).await;
+            assert!(report.changes.ends_with(&planned), "{asked:?}: {planned:#?}, {:#?}", report.changes);
+            assert_eq!(effective(&report), [("under0", mode), ("under1", mode)], "{asked:?}");
+            for device in ["under0", "under1"] {
+                assert_eq!(name(netlink, device).await.as_deref(), expected, "{asked:?} on {device}");
+            }
+            assert_eq!(reconcile(&mut dataplane, &desired).await.changes, []);
+        }
+
+        let (_, before, _) = program(netlink, "under1").await.unwrap();
+        let peer1 = index(netlink, "peer1").await.unwrap();
+        netlink.link().set(LinkUnspec::new_with_index(peer1).down().build()).execute().await.unwrap();
+        let vtep = "198.51.100.7".parse().unwrap();
+        eventually("the hop without a carrier to be left out", async || {
+            let report = reconcile(&mut dataplane, &desired).await;
+            assert_eq!(effective(&report), [("under0", XdpMode::Guard), ("under1", XdpMode::Guard)]);
+            (report.vteps[&vtep].next_hops.len() == 1).then_some(())
+        })
+        .await;
+        assert_eq!(program(netlink, "under1").await.unwrap().1, before, "it was never taken off");
+
+        netlink.route().del(route).execute().await.unwrap();
+        let report = reconcile(&mut dataplane, &desired).await;
+        assert_eq!(effective(&report), [("under0", XdpMode::Guard)]);
+        assert_eq!(name(netlink, "under1").await, None);
+        assert_eq!(name(netlink, "under0").await.as_deref(), Some("xdp_guard"));
+    });
+}
+
+/// Of two uplinks one has somebody else's program: that one is named, and the other has weft's.
+#[test]
+fn each_uplink_is_judged_by_itself() {
+    on_host("xdp-uplink-foreign", async |host| {
+        let netlink = &host.netlink;
+        second_uplink(netlink).await;
+        let (_foreign, id) = attach_foreign("under1", Attach::Driver);
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
+        let mut desired = with(Xdp::Guard);
+        desired.remote_hosts = crate::next_hops::remote("198.51.100.7");
+        let report = dataplane.reconcile(&desired).await;
+        let failures: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
+        assert!(
+            failures.len() == 1 && failures[0].starts_with("XDP on device under1: there is an XDP program"),
+            "{failures:#?}"
+        );
+        assert_eq!(effective(&report), [("under0", XdpMode::Guard), ("under1", XdpMode::Off)]);
+        assert_eq!(program(netlink, "under1").await.unwrap().1, id);
+        desired.host.xdp = Xdp::Auto;
+        let report = reconcile(&mut dataplane, &desired).await;
+        let reasons: Vec<_> = report.xdp.iter().map(|state| state.reason.as_str()).collect();
+        let foreign = format!("foreign program {id}");
+        assert_eq!(reasons, ["veth, where native XDP costs bulk throughput", foreign.as_str()]);
     });
 }
 

@@ -28,6 +28,8 @@ fn in_namespace(test: impl FnOnce(World) + Send + 'static) {
     let outcome = thread::spawn(move || {
         let Some(world) = World::load() else { return };
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        // The kernel's own greetings would be counted with what the programs send.
+        std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1").unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (connection, netlink, _) = rtnetlink::new_connection().unwrap();

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use ipnet::IpNet;
+use weft_api::view::Xdp;
 use weft_tests::cloud::{Cloud, Intent};
 use weft_tests::probe::Steady;
 use weft_tests::underlay::{SECOND_UPLINK, UPLINK, gateways, two_uplinks};
@@ -19,8 +20,9 @@ use weft_tests::{Capture, Direction, Lab, PATIENCE, Packet, Weftd, Wire, wait_fo
 const BOUND: Duration = Duration::from_secs(3);
 
 /// Both hosts reach each other over both uplinks, and their daemons have found the way.
-fn start(lab: &Lab, over_ipv6: bool) -> Result<Cloud<'_>> {
-    let mut cloud = Cloud::start(lab, two_uplinks(lab, Wire::default(), over_ipv6)?)?;
+pub(crate) fn start(lab: &Lab, wire: Wire, over_ipv6: bool, xdp: Xdp) -> Result<Cloud<'_>> {
+    let underlay = two_uplinks(lab, wire, over_ipv6)?;
+    let mut cloud = Cloud::start_with(lab, underlay, |settings| settings.xdp = xdp)?;
     for (number, here, there) in [(1, 0, 1), (2, 1, 0)] {
         let vtep = IpNet::from(cloud.machine(there).vtep.address());
         cloud.machine(here).namespace.replace_route(vtep, &gateways(number, over_ipv6)?)?;
@@ -52,7 +54,7 @@ fn vxlan_out(cloud: &Cloud<'_>, device: &str) -> Result<Capture> {
 fn flows_use_both_uplinks() -> Result<()> {
     for over_ipv6 in [false, true] {
         Lab::test(|lab| {
-            let cloud = start(lab, over_ipv6)?;
+            let cloud = start(lab, Wire::default(), over_ipv6, Xdp::Auto)?;
             let (from, to) = (cloud.pod("red-1"), cloud.pod("red-2"));
             let server = to.serve()?;
             let captures = [vxlan_out(&cloud, UPLINK)?, vxlan_out(&cloud, SECOND_UPLINK)?];
@@ -77,7 +79,7 @@ fn flows_use_both_uplinks() -> Result<()> {
 fn a_lost_uplink_is_done_without() -> Result<()> {
     for over_ipv6 in [false, true] {
         Lab::test(|lab| {
-            let cloud = start(lab, over_ipv6)?;
+            let cloud = start(lab, Wire::default(), over_ipv6, Xdp::Auto)?;
             let (from, to) = (cloud.pod("red-1"), cloud.pod("red-2"));
             let router = &cloud.underlay.routers[0];
             for (up, most) in [(false, BOUND), (true, Duration::ZERO)] {

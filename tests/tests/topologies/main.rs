@@ -41,3 +41,4 @@ mod underlay_mtu;
 mod vlan_tags;
 mod witness;
 mod xdp;
+mod xdp_uplinks;

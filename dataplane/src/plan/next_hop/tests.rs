@@ -56,7 +56,7 @@ fn hop(ifindex: u32, gateway: Option<&str>) -> netlink::Hop {
 }
 
 fn way(gateway: Option<&str>, mtu: Option<u32>) -> Way {
-    Way { hops: vec![hop(3, gateway)], mtu, unicast: true }
+    Way { hops: vec![hop(3, gateway)], resting: BTreeSet::new(), mtu, unicast: true }
 }
 
 /// The next hop of 198.51.100.7 by one way.
@@ -95,6 +95,7 @@ fn a_resolved_gateway_makes_the_outer_header() {
             mac: Some(THEIRS),
             weight: 1,
         }],
+        resting: BTreeSet::new(),
         entry: VtepEntry::resolved([Uplink::new(3, OURS, THEIRS); 8], 1500, checksum()),
     };
     assert_eq!(next_hop(Some(way), vec![eth0()], neighbours), expected);
@@ -182,7 +183,7 @@ fn without_a_route_the_underlays_mtu_counts() {
 fn several_next_hops_share_the_places_and_the_narrowest_mtu_counts() {
     let eth1 = Link { index: 4, name: "eth1".to_owned(), mtu: 1400, ..eth0() };
     let hops = vec![hop(3, Some("192.0.2.254")), hop(4, Some("203.0.113.254"))];
-    let way = Way { hops, mtu: None, unicast: true };
+    let way = Way { hops, resting: BTreeSet::new(), mtu: None, unicast: true };
     let first = neighbour("192.0.2.254", Some(THEIRS));
     let second = |mac| Neighbour { ifindex: 4, ..neighbour("203.0.113.254", mac) };
     let links = vec![eth0(), eth1];
@@ -221,4 +222,19 @@ fn the_partial_sum_completes_to_etherparses_checksum() {
             assert_eq!(!(sum + u16::from(carry)), header.calc_header_checksum(), "{source:?} {payload}");
         }
     }
+}
+
+/// Its driver may have taken the carrier away to take a program: without this it would lose that again, and so on.
+#[test]
+fn a_device_without_a_carrier_is_an_underlay_device_while_a_route_leads_through_it() {
+    let link = |index, arp| Link { index, arp, ..eth0() };
+    let way = Way { resting: BTreeSet::from([4, 5, 99]), ..way(Some("192.0.2.254"), None) };
+    let observed = Observed {
+        links: vec![eth0(), link(4, true), link(5, false)],
+        ways: BTreeMap::from([(vtep("198.51.100.7"), Some(way))]),
+        ..Observed::default()
+    };
+    let (next_hops, _) = NextHops::plan(&host(), &observed);
+    assert_eq!(next_hops.devices().collect::<Vec<_>>(), [3, 4]);
+    assert_eq!(next_hops.targets().collect::<Vec<_>>(), [(3, ip("192.0.2.254"))]);
 }
