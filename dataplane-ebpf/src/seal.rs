@@ -18,7 +18,7 @@ pub type Found<T> = Result<Option<T>, DropReason>;
 #[inline(always)]
 pub fn believed<T: Sealed>(scope: Scope, find: impl Fn() -> Option<*const T>) -> Found<T> {
     let mut place = MaybeUninit::<T>::uninit();
-    Ok(believed_in(&mut place, scope, find)?.map(|value| *value))
+    Ok(believed_in(&mut place, scope, find)?.copied())
 }
 
 /// The same, with the copy in a place that is not the stack's, of which there is little.
@@ -45,7 +45,7 @@ pub fn believed_in<T: Sealed>(
 /// Word by word, each read once: what the seal was right of is what is used, whatever is written there meanwhile.
 #[inline(always)]
 fn copy<T: Sealed>(value: *const T, place: &mut MaybeUninit<T>) {
-    const { assert!(size_of::<T>() % 4 == 0 && align_of::<T>() == 4) };
+    const { assert!(size_of::<T>().is_multiple_of(4) && align_of::<T>() == 4) };
     let mut word = 0;
     while word < size_of::<T>() / 4 {
         // SAFETY: the pointer is to a value of a map, whose memory stays that of the map while the program runs; the

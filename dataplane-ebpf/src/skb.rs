@@ -1,5 +1,7 @@
 //! The TC context: what the kernel knows of a packet, and the helpers that change or send it.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::bindings::{
     __sk_buff, BPF_F_ADJ_ROOM_FIXED_GSO, BPF_F_RECOMPUTE_CSUM, bpf_adj_room_mode, bpf_tunnel_key,
 };
@@ -274,9 +276,9 @@ impl Skb {
     /// The same, or the helper's error.
     #[inline(always)]
     pub fn tunnel_key(&self, outer: Version) -> Result<(VtepAddr, VtepAddr, u32), i64> {
-        let mut key = Tunnel { local: VtepAddr::NONE, remote: VtepAddr::NONE, vni: 0 };
+        let mut key = Tunnel { local: [0; 4], remote: [0; 4], vni: 0 };
         match get_tunnel_key(self.ctx, outer, &mut key) {
-            0 => Ok((key.local, key.remote, key.vni)),
+            0 => Ok((VtepAddr::ipv6(bytes(key.local)), VtepAddr::ipv6(bytes(key.remote)), key.vni)),
             error => Err(error),
         }
     }
@@ -373,25 +375,25 @@ pub fn checksum(bytes: &[u8], len: usize, seed: u32) -> Result<u32, DropReason> 
     Ok(unsafe { helper::bpf_csum_diff(core::ptr::null_mut(), 0, start, len, seed) as u32 })
 }
 
-/// What a tunnel key says.
+/// What a tunnel key says: both addresses as the words of a VTEP.
 struct Tunnel {
-    local: VtepAddr,
-    remote: VtepAddr,
+    local: [u32; 4],
+    remote: [u32; 4],
     vni: u32,
 }
 
 /// A function of its own, like [`set_tunnel_key`].
 #[inline(never)]
 fn get_tunnel_key(ctx: *mut __sk_buff, outer: Version, tunnel: &mut Tunnel) -> i64 {
-    // SAFETY: all zero is a valid key.
-    let mut key: bpf_tunnel_key = unsafe { core::mem::zeroed() };
+    let mut key = MaybeUninit::uninit();
+    let key = zeroed(&mut key);
     let size = size_of::<bpf_tunnel_key>() as u32;
     let flags = match outer {
         Version::V4 => 0,
         Version::V6 => aya_ebpf::bindings::BPF_F_TUNINFO_IPV6 as u64,
     };
     // SAFETY: the context is the kernel's, the key is a local that outlives the call.
-    match unsafe { helper::bpf_skb_get_tunnel_key(ctx, &mut key, size, flags) } {
+    match unsafe { helper::bpf_skb_get_tunnel_key(ctx, key, size, flags) } {
         0 => {}
         error => return error,
     }
@@ -399,12 +401,12 @@ fn get_tunnel_key(ctx: *mut __sk_buff, outer: Version, tunnel: &mut Tunnel) -> i
     unsafe {
         match outer {
             Version::V4 => {
-                tunnel.local = VtepAddr::ipv4(key.__bindgen_anon_3.local_ipv4.to_be_bytes());
-                tunnel.remote = VtepAddr::ipv4(key.__bindgen_anon_1.remote_ipv4.to_be_bytes());
+                tunnel.local = mapped(key.__bindgen_anon_3.local_ipv4);
+                tunnel.remote = mapped(key.__bindgen_anon_1.remote_ipv4);
             }
             Version::V6 => {
-                tunnel.local = VtepAddr::ipv6(bytes(key.__bindgen_anon_3.local_ipv6));
-                tunnel.remote = VtepAddr::ipv6(bytes(key.__bindgen_anon_1.remote_ipv6));
+                tunnel.local = key.__bindgen_anon_3.local_ipv6;
+                tunnel.remote = key.__bindgen_anon_1.remote_ipv6;
             }
         }
     }
@@ -412,12 +414,33 @@ fn get_tunnel_key(ctx: *mut __sk_buff, outer: Version, tunnel: &mut Tunnel) -> i
     0
 }
 
+/// The words of an IPv4 VTEP.
+#[inline(always)]
+fn mapped(address: u32) -> [u32; 4] {
+    // As `VtepAddr::ipv4` has it, in words: single bytes would be a call to `memset`.
+    [0, 0, u32::from_ne_bytes([0, 0, 0xff, 0xff]), address.to_be()]
+}
+
+/// An empty key. Written so that no call to `memset` is made of it: a call takes 32 bytes of stack, and there are none left.
+#[inline(always)]
+fn zeroed(key: &mut MaybeUninit<bpf_tunnel_key>) -> &mut bpf_tunnel_key {
+    const { assert!(size_of::<bpf_tunnel_key>().is_multiple_of(4) && align_of::<bpf_tunnel_key>() == 4) };
+    let mut word = 0;
+    while word < size_of::<bpf_tunnel_key>() / 4 {
+        // SAFETY: the word is within the key, and aligned as the key is.
+        unsafe { key.as_mut_ptr().cast::<u32>().add(word).write_volatile(0) };
+        word += 1;
+    }
+    // SAFETY: all zero is a valid key.
+    unsafe { key.assume_init_mut() }
+}
+
 /// A function of its own, so that the key takes stack only while it is needed: callers' stacks are nearly full.
 #[inline(never)]
 fn set_tunnel_key(ctx: *mut __sk_buff, local: &VtepAddr, remote: &VtepAddr, vni: u32) -> i64 {
     use aya_ebpf::bindings as b;
-    // SAFETY: all zero is a valid key.
-    let mut key: bpf_tunnel_key = unsafe { core::mem::zeroed() };
+    let mut key = MaybeUninit::uninit();
+    let key = zeroed(&mut key);
     key.tunnel_id = vni;
     key.tunnel_ttl = 64;
     let mut flags = b::BPF_F_ZERO_CSUM_TX as u64;
@@ -432,5 +455,5 @@ fn set_tunnel_key(ctx: *mut __sk_buff, local: &VtepAddr, remote: &VtepAddr, vni:
     }
     let size = size_of::<bpf_tunnel_key>() as u32;
     // SAFETY: the context is the kernel's, the key is a local that outlives the call.
-    unsafe { helper::bpf_skb_set_tunnel_key(ctx, &mut key, size, flags) }
+    unsafe { helper::bpf_skb_set_tunnel_key(ctx, key, size, flags) }
 }
