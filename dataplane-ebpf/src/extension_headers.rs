@@ -13,8 +13,12 @@ const DESTINATION_OPTIONS: u8 = 60;
 
 /// Extension headers that are followed; honest packets have one or two.
 const MOST: usize = 8;
-/// Bytes from the start of the frame within which they must end.
-pub const REACH: u32 = 512;
+/// Offset in the frame up to which they may begin.
+const LAST_START: usize = 512;
+/// What is read of each: next header, length, and the fragment offset.
+const READ: usize = 4;
+/// Bytes from the start of the frame within which all is that is read of them.
+pub const REACH: u32 = (LAST_START + READ) as u32;
 
 /// Whether the IPv6 header of the frame at `frame` is followed by an extension header.
 #[inline(always)]
@@ -44,10 +48,10 @@ pub fn transport(packet: &Packet<'_>, frame: usize) -> Result<Option<(u8, usize)
         if !is_extension(next) {
             return Ok(Some((next, at)));
         }
-        if at > REACH as usize {
+        if at > LAST_START {
             break;
         }
-        let Ok(&[following, length, high, low]) = packet.get::<[u8; 4]>(at) else { break };
+        let Ok(&[following, length, high, low]) = packet.get::<[u8; READ]>(at) else { break };
         // The upper thirteen bits are the offset of a later fragment.
         if next == FRAGMENT && u16::from_be_bytes([high, low]) & 0xfff8 != 0 {
             return Ok(None);

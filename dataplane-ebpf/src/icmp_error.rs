@@ -87,7 +87,7 @@ pub fn turn_into(
     refusal: Refusal,
 ) -> Result<(), DropReason> {
     let allowed = match version {
-        Version::V4 => v4::may_be_answered(&skb.packet())?,
+        Version::V4 => v4::may_be_answered(skb.again()),
         Version::V6 => v6::may_be_answered(skb.again()),
     };
     if !allowed || !limit::icmp_error(host.limits(), endpoint.slot()) {

@@ -75,11 +75,12 @@ pub fn is_message(buffer: &mut impl Buffer, frame: usize) -> Result<bool, DropRe
     }
     if extension_headers::follow(&packet, frame) {
         buffer.pull(extension_headers::REACH)?;
-        let packet = buffer.packet();
-        if let Some(message) = extension_headers::icmpv6_behind(&packet, frame)?
-            && is_kind(&packet, message) != Some(false)
-        {
-            return Err(DropReason::ExtensionHeaders);
+        if let Some(message) = extension_headers::icmpv6_behind(&buffer.packet(), frame)? {
+            // The last of them may be long, and the message far behind.
+            buffer.pull((message + size_of::<Icmp>()) as u32)?;
+            if is_kind(&buffer.packet(), message) != Some(false) {
+                return Err(DropReason::ExtensionHeaders);
+            }
         }
     }
     Ok(false)

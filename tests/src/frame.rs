@@ -38,6 +38,27 @@ pub fn udp(between: Between, ports: (u16, u16), payload: &[u8]) -> Result<Vec<u8
     Ok(frame)
 }
 
+/// An echo request (ping) in a frame, checksums right, that may pass `hops` routers.
+///
+/// # Errors
+/// The addresses are not of one family.
+pub fn echo(between: Between, hops: u8, payload: &[u8]) -> Result<Vec<u8>> {
+    let ethernet = PacketBuilder::ethernet2(between.source_mac.bytes(), between.destination_mac.bytes());
+    let mut frame = Vec::new();
+    match (between.source, between.destination) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            let builder = ethernet.ipv4(from.octets(), to.octets(), hops).icmpv4_echo_request(7, 1);
+            builder.write(&mut frame, payload)?;
+        }
+        (IpAddr::V6(from), IpAddr::V6(to)) => {
+            let builder = ethernet.ipv6(from.octets(), to.octets(), hops).icmpv6_echo_request(7, 1);
+            builder.write(&mut frame, payload)?;
+        }
+        (from, to) => bail!("{from} and {to} are not of one family"),
+    }
+    Ok(frame)
+}
+
 /// A frame in VXLAN in a frame.
 ///
 /// # Errors

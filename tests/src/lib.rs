@@ -24,6 +24,7 @@ mod netns;
 mod offload;
 mod packet;
 mod pairwise;
+mod pieces;
 pub mod probe;
 mod process;
 mod require;

@@ -4,7 +4,6 @@ use weft_dataplane_abi::{DropReason, Endpoint};
 
 use super::{Refusal, Told};
 use crate::headers::{ETHERNET_LEN, IPV4_LEN, Icmp, ethertype, protocol};
-use crate::packet::Packet;
 use crate::skb::Skb;
 use crate::{ip, maps};
 
@@ -22,20 +21,30 @@ const TTL: u8 = 64;
 /// The least that any path takes (RFC 791 section 3.2).
 const LEAST_MTU: u32 = 68;
 
-/// Whether an error about the packet may be sent at all.
-#[inline(always)]
-pub fn may_be_answered(packet: &Packet<'_>) -> Result<bool, DropReason> {
-    let ip = ip::ipv4(packet, 0)?;
+/// Whether an error about the packet may be sent at all. A function of its own, for the size of the programs' stacks.
+#[inline(never)]
+pub fn may_be_answered(mut skb: Skb) -> bool {
+    let packet = skb.packet();
+    let Ok(ip) = ip::ipv4(&packet, 0) else { return false };
     let (source, destination) = (ip.source[0], ip.destination[0]);
     // This network, loopback, multicast, reserved, broadcast.
     if ip.is_later_fragment() || matches!(source, 0 | 127 | 224..) || destination >= 224 {
-        return Ok(false);
+        return false;
     }
     if ip.protocol != protocol::ICMP {
-        return Ok(true);
+        return true;
     }
-    let Ok(icmp) = packet.get::<Icmp>(ETHERNET_LEN + ip.header_len()) else { return Ok(false) };
-    Ok(!matches!(icmp.kind, UNREACHABLE | SOURCE_QUENCH | REDIRECT | TIME_EXCEEDED | PARAMETER_PROBLEM))
+    let at = ETHERNET_LEN + ip.header_len();
+    // Behind options it may not be in reach yet.
+    if skb.pull((at + size_of::<Icmp>()) as u32).is_err() {
+        return false;
+    }
+    match skb.packet().get::<Icmp>(at) {
+        Ok(icmp) => {
+            !matches!(icmp.kind, UNREACHABLE | SOURCE_QUENCH | REDIRECT | TIME_EXCEEDED | PARAMETER_PROBLEM)
+        }
+        Err(_) => false,
+    }
 }
 
 /// Type, code and the four bytes behind the checksum.

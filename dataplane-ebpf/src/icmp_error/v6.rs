@@ -33,12 +33,17 @@ pub fn may_be_answered(mut skb: Skb) -> bool {
     if extension_headers::follow(&skb.packet(), 0) && skb.pull(extension_headers::REACH).is_err() {
         return false;
     }
-    let packet = skb.packet();
-    match extension_headers::transport(&packet, 0) {
-        Ok(Some((protocol::ICMPV6, at))) => match packet.get::<Icmp>(at) {
-            Ok(icmp) => icmp.kind >= FIRST_INFORMATIONAL && icmp.kind != REDIRECT,
-            Err(_) => false,
-        },
+    match extension_headers::transport(&skb.packet(), 0) {
+        Ok(Some((protocol::ICMPV6, at))) => {
+            // Not in reach yet where the network device put all behind the IPv6 header elsewhere.
+            if skb.pull((at + size_of::<Icmp>()) as u32).is_err() {
+                return false;
+            }
+            match skb.packet().get::<Icmp>(at) {
+                Ok(icmp) => icmp.kind >= FIRST_INFORMATIONAL && icmp.kind != REDIRECT,
+                Err(_) => false,
+            }
+        }
         Ok(Some(_)) => true,
         // A later fragment: of what, nobody can tell.
         Ok(None) | Err(_) => false,

@@ -12,6 +12,7 @@ mod fragments;
 mod getting_started;
 mod harness;
 mod impaired;
+mod in_pieces;
 mod interrupted;
 mod ip_options;
 mod ipv6_underlay;
