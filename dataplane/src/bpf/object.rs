@@ -85,17 +85,29 @@ impl Programs {
     }
 
     fn replace_all(&mut self, folder: &PinFolder) -> Result<(), OpenError> {
-        let links = folder.attachments();
-        let links = links.map_err(|source| OpenError::Folder { path: folder.root().to_owned(), source })?;
-        for attachment in links {
+        let attachments = || {
+            let links = folder.attachments();
+            links.map_err(|source| OpenError::Folder { path: folder.root().to_owned(), source })
+        };
+        for attachment in attachments()? {
             let Attachment { program, ifindex, .. } = attachment;
             let path = folder.link(program, ifindex);
-            if attachment.attached_to == 0 {
-                tracing::info!(program, ifindex, "unpinning the link of a device that has gone");
-                fs::remove_file(&path).map_err(|source| OpenError::Folder { path, source })?;
-                continue;
+            if attachment.attached_to != 0 {
+                let Err(error) = self.replace(&attachment, folder) else { continue };
+                // The device may have gone since the links were read, as one goes with its namespace.
+                let same = |link: &Attachment| (link.program, link.ifindex) == (program, ifindex);
+                if attachments()?.iter().any(|link| same(link) && link.attached_to != 0) {
+                    return Err(OpenError::Pin { path, cause: error.0 });
+                }
             }
-            self.replace(&attachment, folder).map_err(|error| OpenError::Pin { path, cause: error.0 })?;
+            tracing::info!(program, ifindex, "unpinning the link of a device that has gone");
+            match fs::remove_file(&path) {
+                // A filter has no pin: it went with its device.
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(OpenError::Folder { path, source });
+                }
+                Ok(()) | Err(_) => {}
+            }
         }
         Ok(())
     }
