@@ -29,6 +29,8 @@ pub struct Settings {
     pub xdp: Xdp,
     /// `underlay.self_test`.
     pub self_test: bool,
+    /// `sizes.addresses`.
+    pub addresses: u32,
     /// Folder of configuration, state, socket and log.
     pub folder: PathBuf,
     /// Folder of the pins.
@@ -46,6 +48,7 @@ impl Settings {
             udp_port: UDP_PORT,
             xdp: Xdp::default(),
             self_test: true,
+            addresses: 4096,
             folder: lab.folder().join(name),
             pin_folder: lab.pin_folder(name),
         }
@@ -66,7 +69,7 @@ impl Settings {
              [state]\nfolder = \"{}\"\n\n\
              [api]\nsocket = \"{}\"\n\n\
              [bpf]\npin_folder = \"{}\"\n{}\n\
-             [sizes]\nports = 64\nvnis = 256\nvteps = 64\naddresses = 4096\nprefixes = 1024\n",
+             [sizes]\nports = 64\nvnis = 256\nvteps = 64\naddresses = {}\nprefixes = 1024\n",
             self.name,
             self.device,
             self.vtep,
@@ -77,6 +80,7 @@ impl Settings {
             self.socket().display(),
             self.pin_folder.display(),
             hook,
+            self.addresses,
         )
     }
 

@@ -69,7 +69,10 @@ pub(crate) fn measure(plan: &Plan) -> Result<Vec<Row>> {
 
 fn start(lab: &Lab, count: Count) -> Result<Cloud<'_>> {
     let wire = Wire { mtu: UNDERLAY_MTU, ..Wire::default() };
-    let mut cloud = Cloud::start(lab, underlay::two_hosts(lab, wire)?)?;
+    // With room for the pods, and for the self-test.
+    let addresses = count.routes + 4096;
+    let mut cloud =
+        Cloud::start_with(lab, underlay::two_hosts(lab, wire)?, |settings| settings.addresses = addresses)?;
     let intent = Intent::default()
         .network("bench", 100)?
         .subnet("a", "bench", SUBNET_VNI, "10.0.0.0/24", "fd00::/64")?
