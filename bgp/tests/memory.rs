@@ -76,6 +76,11 @@ fn at_most_a_fixed_multiple_of_the_message() {
         ("unknown EVPN routes", 2, evpn(&[99, 0])),
         ("unreadable EVPN routes", 2, evpn(&[3, 0])),
         ("unreadable EVPN routes with a key", 2, evpn(&[&[1, 22][..], &[0; 22]].concat())),
+        (
+            "default memberships",
+            2,
+            update(&long(0x80, 14, &[&[0, 1, 132, 4, 10, 0, 0, 1, 0][..], &[0; 60_000]].concat()), &[]),
+        ),
         ("AS path segments", 2, update(&long(0x40, 2, &[2, 1, 0, 0, 0, 1].repeat(10_000)), &[])),
         ("communities", 2, update(&long(0xc0, 8, &[1; 60_000]), &[])),
         ("the same attribute", 2, update(&[0x40, 6, 0].repeat(20_000), &[])),

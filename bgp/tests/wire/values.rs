@@ -12,8 +12,9 @@ use weft_bgp::wire::{
     ExtendedCommunity, ExtendedNextHop, Family, Fqdn, Frame, GracefulRestart, InclusiveMulticast,
     IpPrefixRoute, Label, LargeCommunity, LongLived, LongLivedFamily, MacIp, Message, NextHop, Nlri,
     Notification, NotificationCode, Open, Origin, PartialBits, PmsiTunnel, Reachable, Received,
-    RestartFamily, Role, RouteDistinguisher, RouteRefresh, RouteRefreshKind, RouterId, Routes, Safi, Segment,
-    SegmentKind, TunnelId, UnknownAttribute, UnknownRoute, Update,
+    RestartFamily, Role, RouteDistinguisher, RouteRefresh, RouteRefreshKind, RouteTargetMembership,
+    RouteTargetPrefix, RouterId, Routes, Safi, Segment, SegmentKind, TunnelId, UnknownAttribute,
+    UnknownRoute, Update,
 };
 
 use crate::support;
@@ -104,6 +105,16 @@ fn evpn_route() -> impl Strategy<Value = EvpnRoute> {
     ]
 }
 
+fn membership() -> impl Strategy<Value = RouteTargetMembership> {
+    let targets =
+        (any::<[u8; 8]>(), 0..=64_u8).prop_map(|(bytes, len)| RouteTargetPrefix::new(bytes, len).unwrap());
+    prop_oneof![
+        1 => Just(RouteTargetMembership::Default),
+        5 => (asn(), targets)
+            .prop_map(|(origin, targets)| RouteTargetMembership::Targets { origin, targets }),
+    ]
+}
+
 fn row<T: std::fmt::Debug>(
     route: impl Strategy<Value = T>,
     with_id: bool,
@@ -119,6 +130,7 @@ fn routes(ids: AddPathFamilies, least: usize) -> impl Strategy<Value = Routes> {
         row(net_v4(), ids.ipv4, least).prop_map(Routes::Ipv4),
         row(net_v6(), ids.ipv6, least).prop_map(Routes::Ipv6),
         row(evpn_route(), ids.evpn, least).prop_map(Routes::Evpn),
+        row(membership(), false, least).prop_map(Routes::RouteTargets),
     ]
 }
 
@@ -129,7 +141,7 @@ fn reachable(dialect: Dialect) -> impl Strategy<Value = Reachable> {
             Routes::Ipv4(_) if !dialect.extended_next_hop => &[0][..],
             Routes::Ipv4(_) => &[0, 1, 2],
             Routes::Ipv6(_) => &[1, 2],
-            Routes::Evpn(_) => &[0, 1],
+            Routes::Evpn(_) | Routes::RouteTargets(_) => &[0, 1],
         };
         let next_hop = match hops[usize::from(pick) % hops.len()] {
             0 => NextHop::V4(v4),
