@@ -1,47 +1,18 @@
 //! What a message can make weft allocate: a fixed multiple of its own length, whatever stands in it.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod counting;
 
 use weft_bgp::wire::{AddPathFamilies, Dialect, Frame, Received};
-
-/// Counts what a thread holds, and the most that it held.
-struct Counting;
-
-thread_local! {
-    static HELD: Cell<usize> = const { Cell::new(0) };
-    static MOST: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; the counters do not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.set(HELD.get().saturating_add(layout.size()));
-        MOST.set(MOST.get().max(HELD.get()));
-        // SAFETY: the caller keeps the contract of `alloc`, which is the system's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.set(HELD.get().saturating_sub(layout.size()));
-        // SAFETY: the pointer came from `alloc` above with this layout.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 /// The most bytes held while a message is decoded.
 fn most(kind: u8, body: &[u8], dialect: &Dialect) -> usize {
     let len = u16::try_from(19 + body.len()).expect("a message has at most 65535 bytes");
     let bytes = [&[0xff; 16][..], &len.to_be_bytes(), &[kind], body].concat();
-    HELD.set(0);
-    MOST.set(0);
-    if let Ok(Some(frame)) = Frame::next(&bytes, dialect.receive_extended) {
-        drop(Received::decode(frame, dialect));
-    }
-    MOST.get()
+    counting::most(|| {
+        if let Ok(Some(frame)) = Frame::next(&bytes, dialect.receive_extended) {
+            drop(Received::decode(frame, dialect));
+        }
+    })
 }
 
 /// An UPDATE with these attributes and IPv4 routes.
