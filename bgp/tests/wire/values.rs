@@ -70,8 +70,14 @@ fn net_v6() -> impl Strategy<Value = Ipv6Net> {
 }
 
 /// An EVPN route that can be announced.
-fn evpn_route() -> impl Strategy<Value = EvpnRoute> {
-    let rd = || any::<[u8; 8]>().prop_map(RouteDistinguisher::from_bytes);
+pub fn evpn_route() -> impl Strategy<Value = EvpnRoute> {
+    let rd = || {
+        (0..=3_u8, any::<[u8; 8]>()).prop_map(|(kind, bytes)| {
+            let [_, _, rest @ ..] = bytes;
+            let [a, b, c, d, e, f] = rest;
+            RouteDistinguisher::from_bytes(if kind == 3 { bytes } else { [0, kind, a, b, c, d, e, f] })
+        })
+    };
     let esi = || any::<[u8; 10]>().prop_map(EthernetSegmentId::from_bytes);
     let tag = || any::<u32>().prop_map(EthernetTag);
     let label = || any::<[u8; 3]>().prop_map(Label::from_bytes);
@@ -289,7 +295,7 @@ fn open() -> impl Strategy<Value = Open> {
     )
 }
 
-fn message(dialect: Dialect) -> impl Strategy<Value = Message> {
+pub fn message(dialect: Dialect) -> impl Strategy<Value = Message> {
     let kind = prop_oneof![
         Just(RouteRefreshKind::Request),
         Just(RouteRefreshKind::Begin),
