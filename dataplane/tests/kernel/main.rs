@@ -11,7 +11,9 @@
 mod attached;
 mod clsact;
 mod foreign;
+mod gone;
 mod headroom;
+mod held;
 mod host;
 mod layouts;
 mod next_hops;

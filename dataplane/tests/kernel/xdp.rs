@@ -201,7 +201,7 @@ fn effective(report: &Report) -> Vec<(&str, XdpMode)> {
 }
 
 /// Adds a second device, under1, with a route through it beside one through under0, to VTEP 198.51.100.7.
-async fn second_uplink(netlink: &Handle) -> RouteMessage {
+pub async fn second_uplink(netlink: &Handle) -> RouteMessage {
     netlink.link().add(LinkVeth::new("under1", "peer1").build()).execute().await.unwrap();
     let (under0, under1) = (index(netlink, "under0").await.unwrap(), index(netlink, "under1").await.unwrap());
     crate::host::add_address(netlink, under1, "203.0.113.1", 24).await;
