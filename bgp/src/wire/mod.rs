@@ -10,6 +10,7 @@
 mod administered;
 mod asn;
 mod attribute;
+mod batch;
 mod capability;
 mod error;
 mod esi;
@@ -35,6 +36,7 @@ pub use attribute::{
     Aggregator, AsPath, AttributeCode, Attributes, Community, LargeCommunity, Origin, PartialBits,
     PmsiTunnel, Segment, SegmentKind, TunnelId, UnknownAttribute,
 };
+pub use batch::{Batch, Route};
 pub use capability::{
     AddPath, AddPathMode, Capability, ExtendedNextHop, Fqdn, GracefulRestart, LongLived, LongLivedFamily,
     RestartFamily, Role,

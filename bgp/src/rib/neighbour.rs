@@ -1,0 +1,117 @@
+//! A peer as the RIB sees it: its facts, how much it announced, and what it was told.
+
+use std::time::Instant;
+
+use super::facts::Facts;
+use super::families::Families;
+use super::log::{Cursor, Log};
+use super::membership::Memberships;
+use super::stale::Timer;
+use super::{PeerId, Rib, families};
+use crate::wire::{Family, RouteRefresh, RouteRefreshKind};
+
+/// A peer that is up, or whose routes are kept.
+#[derive(Debug)]
+pub(super) struct Neighbour {
+    pub(super) facts: Facts,
+    /// Paths in the table, by family in the order of [`families::ALL`].
+    pub(super) held: [usize; families::ALL.len()],
+    /// There while the session is up.
+    pub(super) out: Option<Out>,
+    pub(super) timers: Vec<Timer>,
+}
+
+/// Adj-RIB-out.
+#[derive(Debug)]
+pub(super) struct Out {
+    pub(super) cursor: Cursor,
+    pub(super) families: Families,
+    pub(super) announced: Bits,
+    pub(super) memberships: Memberships,
+    /// EVPN waits for the peer's memberships, until then.
+    pub(super) waits: Option<Instant>,
+}
+
+/// One bit for each slot.
+#[derive(Debug, Default)]
+pub(super) struct Bits(Vec<u64>);
+
+impl Bits {
+    pub(super) fn get(&self, slot: u32) -> bool {
+        self.0.get(slot as usize / 64).is_some_and(|word| word & 1 << (slot % 64) != 0)
+    }
+
+    pub(super) fn set(&mut self, slot: u32, value: bool) {
+        let word = slot as usize / 64;
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
+        }
+        let bit = 1 << (slot % 64);
+        if value {
+            self.0[word] |= bit;
+        } else {
+            self.0[word] &= !bit;
+        }
+    }
+}
+
+impl Out {
+    fn new(facts: &Facts, log: &Log, now: Instant) -> Self {
+        let families = Families::of(&facts.families);
+        let waits = families.has(Family::ROUTE_TARGETS) && families.has(Family::EVPN);
+        let first = if waits { families.without(Family::EVPN) } else { families };
+        Self {
+            cursor: log.join(first),
+            families,
+            announced: Bits::default(),
+            memberships: Memberships::default(),
+            waits: waits.then(|| now + facts.membership_wait),
+        }
+    }
+
+    /// Whether the peer gets routes of `family` now.
+    pub(super) fn open(&self, family: Family) -> bool {
+        self.families.has(family) && (family != Family::EVPN || self.waits.is_none())
+    }
+
+    /// Starts with EVPN, whether the peer's memberships are complete or not.
+    pub(super) fn stop_waiting(&mut self) {
+        if self.waits.take().is_some() {
+            let evpn = Families::of(&[Family::EVPN]);
+            self.cursor.walk(evpn, false, evpn);
+        }
+    }
+}
+
+impl Rib {
+    /// The session with `peer` is established. What is kept of its last one counts on until its End-of-RIB.
+    pub fn handle_up(&mut self, peer: PeerId, facts: Facts, now: Instant) {
+        self.now = Some(now);
+        self.finish_sweeps(peer);
+        let out = Some(Out::new(&facts, &self.log, now));
+        let (held, mut timers) = match self.neighbours.remove(&peer) {
+            Some(kept) => (kept.held, kept.timers),
+            None => Default::default(),
+        };
+        for timer in &mut timers {
+            timer.restarted(now);
+        }
+        let lost = Families::of(&facts.families);
+        let lost = lost.iter().fold(Families::EVERY, Families::without);
+        self.neighbours.insert(peer, Neighbour { facts, held, out, timers });
+        self.drop_stale(peer, lost);
+    }
+
+    /// The peer wants the routes of a family again (RFC 2918).
+    pub fn handle_refresh(&mut self, peer: PeerId, refresh: RouteRefresh) {
+        match refresh.kind {
+            RouteRefreshKind::Request => {}
+            RouteRefreshKind::Begin | RouteRefreshKind::End | RouteRefreshKind::Other(_) => return,
+        }
+        if let Some(out) = self.neighbours.get_mut(&peer).and_then(|neighbour| neighbour.out.as_mut())
+            && out.open(refresh.family)
+        {
+            out.cursor.walk(Families::of(&[refresh.family]), true, Families::NONE);
+        }
+    }
+}

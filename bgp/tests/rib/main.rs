@@ -1,0 +1,5 @@
+//! The RIB between peers: what one announces, the others are told, in the bytes of the codec.
+
+mod flow;
+mod support;
+mod targets;
