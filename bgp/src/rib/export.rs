@@ -56,7 +56,15 @@ pub(super) fn prepare(
             attributes.cluster_list.insert(0, local.cluster_id);
         }
     }
-    Some((attributes, next_hop(to, family, shared.next_hop)))
+    let next_hop = next_hop(to, family, shared.next_hop);
+    // IPv4 over IPv6 only where agreed (RFC 8950 section 4).
+    let understood = match next_hop {
+        NextHop::V4(_) => true,
+        NextHop::V6(_) | NextHop::V6LinkLocal { .. } => {
+            family != Family::IPV4_UNICAST || to.dialect.extended_next_hop
+        }
+    };
+    understood.then_some((attributes, next_hop))
 }
 
 /// Whether the route may not go to `to`.

@@ -1,5 +1,7 @@
 //! The RIB between peers: what one announces, the others are told, in the bytes of the codec.
 
 mod flow;
+mod model;
+mod rules;
 mod support;
 mod targets;
