@@ -7,7 +7,7 @@ use super::families::Families;
 use super::log::{Cursor, Log};
 use super::membership::Memberships;
 use super::stale::Timer;
-use super::{PeerId, Rib, families};
+use super::{PeerId, Policy, Rib, families};
 use crate::wire::{Family, RouteRefresh, RouteRefreshKind};
 
 /// A peer that is up, or whose routes are kept.
@@ -112,6 +112,23 @@ impl Rib {
             && out.open(refresh.family)
         {
             out.cursor.walk(Families::of(&[refresh.family]), true, Families::NONE);
+        }
+    }
+
+    /// Changes what the peer is told from now on: all routes are looked at once more.
+    pub fn set_export(&mut self, peer: PeerId, export: Policy) {
+        let Some(neighbour) = self.neighbours.get_mut(&peer) else { return };
+        neighbour.facts.export = export;
+        if let Some(out) = &mut neighbour.out {
+            out.cursor.walk(out.families, true, Families::NONE);
+        }
+    }
+
+    /// Changes what is taken from the peer from now on. What it sent before is judged anew when it sends it again, for
+    /// which a refresh can ask.
+    pub fn set_import(&mut self, peer: PeerId, import: Policy) {
+        if let Some(neighbour) = self.neighbours.get_mut(&peer) {
+            neighbour.facts.import = import;
         }
     }
 }

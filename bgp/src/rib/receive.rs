@@ -69,9 +69,10 @@ impl Rib {
         outcome: &mut Outcome,
     ) -> bool {
         let family = routes.family();
-        let Some(neighbour) = self.neighbours.get(&peer) else { return false };
+        let Some(neighbour) = self.neighbours.get_mut(&peer) else { return false };
         let usable = import::prepare(&self.local, &neighbour.facts, family, &mut attributes);
-        let policy = neighbour.facts.import.clone();
+        // Lent while the table changes.
+        let policy = std::mem::take(&mut neighbour.facts.import);
         let each_alone = policy.depends_on_key();
         let mut common: Option<(Arc<Shared>, bool)> = None;
         let mut memberships = false;
@@ -100,6 +101,9 @@ impl Rib {
         });
         if let Some((shared, _)) = common {
             self.interner.release(shared);
+        }
+        if let Some(neighbour) = self.neighbours.get_mut(&peer) {
+            neighbour.facts.import = policy;
         }
         memberships
     }

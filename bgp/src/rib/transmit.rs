@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use super::attributes::Shared;
 use super::export::{self, Source};
 use super::families::{self, Families};
+use super::membership::Memberships;
 use super::neighbour::Neighbour;
 use super::table::{Entry, Path};
 use super::{Local, OWN, PeerId, Rib};
@@ -35,7 +36,8 @@ impl Rib {
         let facts = &to.facts;
         let from = &self.neighbours;
         let mut pack = Pack::new(&facts.dialect, out);
-        let mut export = Export { local: &self.local, peer, to, from, known: HashMap::new() };
+        let mut export =
+            Export { local: &self.local, peer, to, from, known: HashMap::new(), wanted: HashMap::new() };
         let (mut looked, mut more) = (0, false);
         loop {
             if looked >= MOST || pack.bytes() >= budget {
@@ -51,8 +53,8 @@ impl Rib {
             }
             let before = told.announced.get(change.slot);
             let wants = told.families.has(Family::ROUTE_TARGETS) && family == Family::EVPN;
-            let path =
-                export.path(entry).filter(|path| !wants || told.memberships.want(&path.shared.0.attributes));
+            let path = export.path(entry);
+            let path = path.filter(|path| !wants || export.wanted(&told.memberships, path));
             let done = match path {
                 Some(_) if before && !change.again => continue,
                 Some(path) => {
@@ -87,6 +89,7 @@ struct Export<'a> {
     to: &'a Neighbour,
     from: &'a BTreeMap<PeerId, Neighbour>,
     known: HashMap<Origin, Option<usize>>,
+    wanted: HashMap<*const Shared, bool>,
 }
 
 impl Export<'_> {
@@ -101,6 +104,12 @@ impl Export<'_> {
         let usable = |path: &&Path| path.peer != self.peer && !path.flags.rejected;
         let membership = entry.key.family() == Family::ROUTE_TARGETS;
         entry.paths.as_slice().iter().find(|path| membership && usable(path))
+    }
+
+    /// Whether the peer asked for routes with the attributes of `path`.
+    fn wanted(&mut self, memberships: &Memberships, path: &Path) -> bool {
+        let shared = &path.shared.0;
+        *self.wanted.entry(Arc::as_ptr(shared)).or_insert_with(|| memberships.want(&shared.attributes))
     }
 
     /// The batch of the path; `None` if the peer may not have it.

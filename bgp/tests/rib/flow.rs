@@ -10,7 +10,7 @@
 use std::time::{Duration, Instant};
 
 use weft_bgp::peer::PeerKind::{Client, External, Internal};
-use weft_bgp::rib::{Retain, RetainFamily, Step};
+use weft_bgp::rib::{Match, Policy, Retain, RetainFamily, Rule, Step, Verdict};
 use weft_bgp::wire::{
     AsPath, Asn, Community, ExtendedCommunity, Family, NextHop, RouteRefresh, RouteRefreshKind,
 };
@@ -183,4 +183,24 @@ fn stale_routes_stay_until_end_of_rib_or_too_late() {
     rib.handle_timeout(late);
     assert!(told.hear(&mut rib, two).evpn.is_empty());
     assert_eq!(rib.next_deadline(), None);
+}
+
+#[test]
+fn a_new_export_policy_takes_back_what_it_rejects() {
+    let (mut rib, now) = (rib(), Instant::now());
+    let (one, two) = (up(&mut rib, Client, 1, now), up(&mut rib, Client, 2, now));
+    rib.handle_update(one, announce(0..2, attributes(&[]), 1));
+    let mut told = Told::default();
+    assert_eq!(told.hear(&mut rib, two).evpn.len(), 2);
+    let rule = |matches| Rule { matches, changes: vec![], verdict: Verdict::Reject };
+    rib.set_export(two, Policy { rules: vec![rule(vec![Match::EvpnType(2)])] });
+    assert!(told.hear(&mut rib, two).evpn.is_empty());
+    rib.set_export(two, Policy::default());
+    assert_eq!(told.hear(&mut rib, two).evpn.len(), 2);
+    // On the way in, it is judged anew when it comes again.
+    rib.set_import(one, Policy { rules: vec![rule(vec![])] });
+    assert_eq!(told.hear(&mut rib, two).evpn.len(), 2);
+    rib.handle_update(one, announce(0..2, attributes(&[]), 1));
+    assert!(told.hear(&mut rib, two).evpn.is_empty());
+    assert_eq!(rib.handle_update(one, announce(0..2, attributes(&[]), 1)).rejected, 2, "the policy stays");
 }
