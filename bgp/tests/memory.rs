@@ -1,47 +1,18 @@
 //! What a message can make weft allocate: a fixed multiple of its own length, whatever stands in it.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod counting;
 
 use weft_bgp::wire::{AddPathFamilies, Dialect, Frame, Received};
-
-/// Counts what a thread holds, and the most that it held.
-struct Counting;
-
-thread_local! {
-    static HELD: Cell<usize> = const { Cell::new(0) };
-    static MOST: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; the counters do not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.set(HELD.get().saturating_add(layout.size()));
-        MOST.set(MOST.get().max(HELD.get()));
-        // SAFETY: the caller keeps the contract of `alloc`, which is the system's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.set(HELD.get().saturating_sub(layout.size()));
-        // SAFETY: the pointer came from `alloc` above with this layout.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 /// The most bytes held while a message is decoded.
 fn most(kind: u8, body: &[u8], dialect: &Dialect) -> usize {
     let len = u16::try_from(19 + body.len()).expect("a message has at most 65535 bytes");
     let bytes = [&[0xff; 16][..], &len.to_be_bytes(), &[kind], body].concat();
-    HELD.set(0);
-    MOST.set(0);
-    if let Ok(Some(frame)) = Frame::next(&bytes, dialect.receive_extended) {
-        drop(Received::decode(frame, dialect));
-    }
-    MOST.get()
+    counting::most(|| {
+        if let Ok(Some(frame)) = Frame::next(&bytes, dialect.receive_extended) {
+            drop(Received::decode(frame, dialect));
+        }
+    })
 }
 
 /// An UPDATE with these attributes and IPv4 routes.
@@ -76,6 +47,11 @@ fn at_most_a_fixed_multiple_of_the_message() {
         ("unknown EVPN routes", 2, evpn(&[99, 0])),
         ("unreadable EVPN routes", 2, evpn(&[3, 0])),
         ("unreadable EVPN routes with a key", 2, evpn(&[&[1, 22][..], &[0; 22]].concat())),
+        (
+            "default memberships",
+            2,
+            update(&long(0x80, 14, &[&[0, 1, 132, 4, 10, 0, 0, 1, 0][..], &[0; 60_000]].concat()), &[]),
+        ),
         ("AS path segments", 2, update(&long(0x40, 2, &[2, 1, 0, 0, 0, 1].repeat(10_000)), &[])),
         ("communities", 2, update(&long(0xc0, 8, &[1; 60_000]), &[])),
         ("the same attribute", 2, update(&[0x40, 6, 0].repeat(20_000), &[])),

@@ -9,6 +9,7 @@ mod build;
 mod ci;
 mod counts;
 mod demo;
+mod fuzz;
 mod other_build;
 mod setup;
 mod step;
@@ -61,6 +62,18 @@ enum Task {
     },
     /// Measures weft's packet path beside kernel vxlan with a bridge and plain routing, and writes target/bench/NAME.json
     Bench(bench::Options),
+    /// Feeds the BGP codec with mutations of its corpus, and keeps in bgp/fuzz/corpus what makes it fail
+    Fuzz {
+        /// What is fuzzed
+        #[arg(value_parser = fuzz::TARGETS)]
+        target: String,
+        /// How long
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Also keep inputs that end in a way not seen before
+        #[arg(long)]
+        keep: bool,
+    },
     /// Everything that must hold before a change lands: format, lints, licences, build, tests
     Ci,
 }
@@ -78,6 +91,7 @@ fn main() -> ExitCode {
         Task::Demo { clean: true, .. } => demo::clean(),
         Task::Demo { keep, clean: false } => demo::demo(keep),
         Task::Bench(options) => bench::bench(&options),
+        Task::Fuzz { target, seconds, keep } => fuzz::fuzz(&target, seconds, keep),
         Task::Ci => ci::ci(),
     };
     done.unwrap_or_else(|error| {

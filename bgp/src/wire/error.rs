@@ -151,6 +151,10 @@ pub enum Fault {
     /// An EVPN route whose type and length can be read and whose content cannot.
     #[error("EVPN route withdrawn: {0}")]
     Route(#[from] EvpnError),
+    /// A route target membership with a length from 1 to 31: its origin AS is no prefix (RFC 4684 section 4).
+    /// It is ignored, as a prefix that can be read and makes no sense is (RFC 4271 section 6.3).
+    #[error("route target membership of {0} bits ignored")]
+    MembershipLength(u8),
 }
 
 /// An attribute and what is wrong with it.
@@ -239,7 +243,7 @@ impl Fault {
         match self {
             Self::Attribute(error) => error.treatment(),
             Self::Overrun => Treatment::TreatAsWithdraw,
-            Self::Route(_) => Treatment::RouteWithdraw,
+            Self::Route(_) | Self::MembershipLength(_) => Treatment::RouteWithdraw,
         }
     }
 }
@@ -310,7 +314,7 @@ impl UpdateError {
             Self::Multiprotocol { bytes, .. } => (9, bytes.clone()),
             Self::Network(_) => (10, Vec::new()),
             Self::NoRoutes(Fault::Attribute(error)) => (error.subcode(), Vec::new()),
-            Self::NoRoutes(Fault::Overrun | Fault::Route(_)) => (1, Vec::new()),
+            Self::NoRoutes(Fault::Overrun | Fault::Route(_) | Fault::MembershipLength(_)) => (1, Vec::new()),
         }
     }
 }

@@ -6,8 +6,14 @@
 //! +----------------+------------+------------------+
 //! ```
 //!
-//! Types that weft does not know are kept as they are. A known type with a body that cannot be right is an
-//! error of that route alone: the length says where the next one starts.
+//! Types that weft does not know are kept as they are: a route reflector passes them on, and whoever uses routes
+//! leaves them out (RFC 7606 section 5.4).
+//!
+//! A known type with a body that cannot be right is an error of that route alone. RFC 7606 section 3 j wants the
+//! session reset where the routes of a message cannot be parsed, because then nobody knows what to withdraw. Here the
+//! length still says where each route starts: all others are good, and the bad one is withdrawn if its key can be read,
+//! else it was never taken. To reset instead would let one bad route, passed on by a reflector, cut off every peer.
+//! Only a route that crosses the end of its attribute ends the session.
 
 mod ethernet_ad;
 mod mac_ip;

@@ -158,6 +158,13 @@ impl ExtendedCommunity {
         self.0[0] & NOT_TRANSITIVE == 0
     }
 
+    /// Whether it is a route target, of a VRF or of a segment: all of them count where routes are announced only to
+    /// who wants them (RFC 4684 section 3, RFC 7432 section 7.6).
+    #[must_use]
+    pub const fn is_route_target(self) -> bool {
+        matches!(self.0, [0..=2, ROUTE_TARGET, ..] | [EVPN, ES_IMPORT, ..])
+    }
+
     /// What it means. Reserved bits are not looked at.
     #[must_use]
     pub fn value(self) -> ExtendedCommunityValue {

@@ -24,6 +24,8 @@ impl Safi {
     pub const UNICAST: Self = Self(1);
     /// EVPN (RFC 7432).
     pub const EVPN: Self = Self(70);
+    /// Route target membership (RFC 4684 section 4).
+    pub const ROUTE_TARGETS: Self = Self(132);
 }
 
 /// An AFI and a SAFI: what is negotiated, announced and refreshed together.
@@ -44,6 +46,8 @@ impl Family {
     pub const IPV6_UNICAST: Self = Self::new(Afi::IPV6, Safi::UNICAST);
     /// L2VPN EVPN.
     pub const EVPN: Self = Self::new(Afi::L2VPN, Safi::EVPN);
+    /// Route target membership, for routes of any family.
+    pub const ROUTE_TARGETS: Self = Self::new(Afi::IPV4, Safi::ROUTE_TARGETS);
 
     /// The family of `afi` and `safi`.
     #[must_use]
@@ -67,6 +71,7 @@ impl fmt::Display for Family {
             Self::IPV4_UNICAST => f.write_str("ipv4-unicast"),
             Self::IPV6_UNICAST => f.write_str("ipv6-unicast"),
             Self::EVPN => f.write_str("l2vpn-evpn"),
+            Self::ROUTE_TARGETS => f.write_str("route-targets"),
             Self { afi, safi } => write!(f, "afi-{}-safi-{}", afi.0, safi.0),
         }
     }
@@ -88,6 +93,7 @@ mod tests {
             ([0, 1, 1], Family::IPV4_UNICAST, "ipv4-unicast"),
             ([0, 2, 1], Family::IPV6_UNICAST, "ipv6-unicast"),
             ([0, 25, 70], Family::EVPN, "l2vpn-evpn"),
+            ([0, 1, 132], Family::ROUTE_TARGETS, "route-targets"),
             ([0, 1, 128], Family::new(Afi(1), Safi(128)), "afi-1-safi-128"),
         ] {
             assert_eq!(Family::from_bytes(bytes), family);

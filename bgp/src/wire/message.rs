@@ -23,7 +23,7 @@ pub struct Dialect {
     pub send_path_ids: AddPathFamilies,
 }
 
-/// Families whose routes carry path identifiers.
+/// Families whose routes carry path identifiers. Route target membership never does: it has one path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AddPathFamilies {
     /// IPv4 unicast.

@@ -18,6 +18,7 @@ mod extended_community;
 mod family;
 mod header;
 mod label;
+mod membership;
 mod message;
 mod notification;
 mod open;
@@ -52,6 +53,7 @@ pub use extended_community::{
 pub use family::{Afi, Family, Safi};
 pub use header::{Frame, HEADER_LEN, MAX_EXTENDED_LEN, MAX_LEN, MessageKind};
 pub use label::Label;
+pub use membership::{RouteTargetMembership, RouteTargetPrefix, RouteTargetPrefixError};
 pub use message::{AddPathFamilies, Dialect, Message, Received};
 pub use notification::{Notification, NotificationCode, cease, fsm, open_error};
 pub use open::Open;

@@ -12,9 +12,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{Ipv4Net, Ipv6Net};
 use weft_vxlan::{Vtep, VtepError};
 
-use super::evpn::{self, Unreadable};
+use super::evpn;
 use super::reader::Reader;
-use super::{AddPathFamilies, EncodeError, EvpnRoute, Family, prefix};
+use super::{AddPathFamilies, EncodeError, EvpnRoute, Family, Fault, RouteTargetMembership, prefix};
 
 /// A route, and which of its paths.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -40,6 +40,8 @@ pub enum Routes {
     Ipv6(Vec<Nlri<Ipv6Net>>),
     /// L2VPN EVPN.
     Evpn(Vec<Nlri<EvpnRoute>>),
+    /// Route target membership.
+    RouteTargets(Vec<Nlri<RouteTargetMembership>>),
 }
 
 /// Why the routes of a family cannot be found in the bytes (RFC 7606 section 5.3).
@@ -66,6 +68,7 @@ impl Routes {
             Family::IPV4_UNICAST => Some(Self::Ipv4(Vec::new())),
             Family::IPV6_UNICAST => Some(Self::Ipv6(Vec::new())),
             Family::EVPN => Some(Self::Evpn(Vec::new())),
+            Family::ROUTE_TARGETS => Some(Self::RouteTargets(Vec::new())),
             _ => None,
         }
     }
@@ -77,6 +80,7 @@ impl Routes {
             Self::Ipv4(_) => Family::IPV4_UNICAST,
             Self::Ipv6(_) => Family::IPV6_UNICAST,
             Self::Evpn(_) => Family::EVPN,
+            Self::RouteTargets(_) => Family::ROUTE_TARGETS,
         }
     }
 
@@ -87,6 +91,7 @@ impl Routes {
             Self::Ipv4(routes) => routes.len(),
             Self::Ipv6(routes) => routes.len(),
             Self::Evpn(routes) => routes.len(),
+            Self::RouteTargets(routes) => routes.len(),
         }
     }
 
@@ -96,33 +101,21 @@ impl Routes {
         self.len() == 0
     }
 
-    /// Fills itself from `bytes`. EVPN routes that cannot be read are left out and returned, for their own
-    /// length says where the next one starts (RFC 7606 sections 3 j and 5.4).
+    /// Fills itself from `bytes`. Routes that cannot be read are left out and returned, if their own length says
+    /// where the next one starts (RFC 7606 sections 3 j and 5.4).
     pub(super) fn decode(
         &mut self,
         bytes: &[u8],
         path_ids: AddPathFamilies,
-    ) -> Result<Vec<Nlri<Unreadable>>, RoutesError> {
+    ) -> Result<Vec<Refused>, RoutesError> {
         let with_id = path_ids.has(self.family());
-        let mut unreadable = Vec::new();
         match self {
             Self::Ipv4(routes) => *routes = decode_row(bytes, with_id, prefix::decode_v4)?,
             Self::Ipv6(routes) => *routes = decode_row(bytes, with_id, prefix::decode_v6)?,
-            Self::Evpn(routes) => {
-                // Most messages hold routes of one kind: as many as would fit of the first one's length.
-                let first = bytes.get(if with_id { 5 } else { 1 }).map_or(0, |&len| usize::from(len) + 2);
-                routes.reserve(bytes.len() / first.max(evpn::SHORTEST));
-                let mut reader = Reader::new(bytes);
-                while !reader.is_empty() {
-                    let path_id = decode_path_id(&mut reader, with_id)?;
-                    match EvpnRoute::decode(&mut reader).ok_or(RoutesError::Truncated)? {
-                        Ok(route) => routes.push(Nlri { path_id, route }),
-                        Err(route) => unreadable.push(Nlri { path_id, route }),
-                    }
-                }
-            }
+            Self::Evpn(routes) => return decode_evpn(routes, bytes, with_id),
+            Self::RouteTargets(routes) => return decode_memberships(routes, bytes, with_id),
         }
-        Ok(unreadable)
+        Ok(Vec::new())
     }
 
     /// Writes the routes.
@@ -134,8 +127,64 @@ impl Routes {
                 Ok(())
             }),
             Self::Evpn(routes) => encode_row(routes, Family::EVPN, path_ids, out, EvpnRoute::encode),
+            Self::RouteTargets(routes) => {
+                encode_row(routes, Family::ROUTE_TARGETS, path_ids, out, |route, out| {
+                    route.encode(out);
+                    Ok(())
+                })
+            }
         }
     }
+}
+
+/// A route that was left out.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) fault: Fault,
+    /// What to withdraw instead, if that can be read.
+    pub(super) key: Option<Nlri<EvpnRoute>>,
+}
+
+fn decode_evpn(
+    routes: &mut Vec<Nlri<EvpnRoute>>,
+    bytes: &[u8],
+    with_id: bool,
+) -> Result<Vec<Refused>, RoutesError> {
+    // Most messages hold routes of one kind: as many as would fit of the first one's length.
+    let first = bytes.get(if with_id { 5 } else { 1 }).map_or(0, |&len| usize::from(len) + 2);
+    routes.reserve(bytes.len() / first.max(evpn::SHORTEST));
+    let mut refused = Vec::new();
+    let mut reader = Reader::new(bytes);
+    while !reader.is_empty() {
+        let path_id = decode_path_id(&mut reader, with_id)?;
+        match EvpnRoute::decode(&mut reader).ok_or(RoutesError::Truncated)? {
+            Ok(route) => routes.push(Nlri { path_id, route }),
+            Err(unreadable) => {
+                let key = unreadable.key.map(|route| Nlri { path_id, route });
+                refused.push(Refused { fault: unreadable.error.into(), key });
+            }
+        }
+    }
+    Ok(refused)
+}
+
+/// One with a length that no membership has was never taken before, so there is nothing to withdraw.
+fn decode_memberships(
+    routes: &mut Vec<Nlri<RouteTargetMembership>>,
+    bytes: &[u8],
+    with_id: bool,
+) -> Result<Vec<Refused>, RoutesError> {
+    routes.reserve(bytes.len() / RouteTargetMembership::LONGEST);
+    let mut refused = Vec::new();
+    let mut reader = Reader::new(bytes);
+    while !reader.is_empty() {
+        let path_id = decode_path_id(&mut reader, with_id)?;
+        match RouteTargetMembership::decode(&mut reader)? {
+            Ok(route) => routes.push(Nlri { path_id, route }),
+            Err(len) => refused.push(Refused { fault: Fault::MembershipLength(len), key: None }),
+        }
+    }
+    Ok(refused)
 }
 
 /// Writes IPv4 routes, which also stand outside of the multiprotocol attributes.
@@ -222,7 +271,7 @@ impl NextHop {
             Family::IPV4_UNICAST if extended => v4().or_else(v6).or_else(both),
             Family::IPV4_UNICAST => v4(),
             Family::IPV6_UNICAST => v6().or_else(both),
-            Family::EVPN => v4().or_else(v6),
+            Family::EVPN | Family::ROUTE_TARGETS => v4().or_else(v6),
             _ => None,
         }
     }
@@ -284,6 +333,7 @@ mod tests {
             (Family::IPV4_UNICAST, true, &[4, 16, 32]),
             (Family::IPV6_UNICAST, false, &[16, 32]),
             (Family::EVPN, false, &[4, 16]),
+            (Family::ROUTE_TARGETS, false, &[4, 16]),
             (Family::new(super::super::Afi(1), super::super::Safi(128)), false, &[]),
         ] {
             for len in 0..40 {

@@ -4,6 +4,7 @@
 
 mod damage;
 mod mistakes;
+mod peers;
 mod support;
 mod values;
 mod vectors;

@@ -295,6 +295,22 @@ fn routes() {
 }
 
 #[test]
+fn route_target_memberships() {
+    let fixed: &[u8] = &[0, 1, 132, 4, 10, 250, 0, 1, 0];
+    let good: &[u8] = &[96, 0, 0, 0xfd, 0xe8, 0, 2, 0xfd, 0xe8, 0, 0, 0, 100];
+    let rows = vec![
+        ("nothing wrong", "RFC 4684 4", reach(&[fixed, good]), Nothing),
+        ("all of an AS", "RFC 4684 4", reach(&[fixed, &[32, 0, 0, 0xfd, 0xe8]]), Nothing),
+        ("next hop over IPv6", "RFC 4684 4", reach(&[&[0, 1, 132, 16], &[0x20; 16], &[0], good]), Nothing),
+        ("next hop of 12 bytes", "RFC 7606 7.11", reach(&[&[0, 1, 132, 12], &[1; 13], good]), Reset(3, 9)),
+        ("half an origin AS", "RFC 4684 4", reach(&[fixed, good, &[16, 0, 0]]), DropRoute),
+        ("length 97", "RFC 7606 5.3", reach(&[fixed, good, &[97], &[0; 13]]), Reset(3, 9)),
+        ("crosses the end", "RFC 7606 5.3", reach(&[fixed, good, &[96, 0, 0, 0, 1]]), Reset(3, 9)),
+    ];
+    check(rows, &INTERNAL);
+}
+
+#[test]
 fn ipv4_routes() {
     let base: &[&[u8]] = &[ORIGIN, AS_PATH, LOCAL_PREF];
     let classic = |withdrawn: &[u8], next_hop: &[u8], announced: &[u8]| {

@@ -12,8 +12,9 @@ use weft_bgp::wire::{
     ExtendedCommunity, ExtendedNextHop, Family, Fqdn, Frame, GracefulRestart, InclusiveMulticast,
     IpPrefixRoute, Label, LargeCommunity, LongLived, LongLivedFamily, MacIp, Message, NextHop, Nlri,
     Notification, NotificationCode, Open, Origin, PartialBits, PmsiTunnel, Reachable, Received,
-    RestartFamily, Role, RouteDistinguisher, RouteRefresh, RouteRefreshKind, RouterId, Routes, Safi, Segment,
-    SegmentKind, TunnelId, UnknownAttribute, UnknownRoute, Update,
+    RestartFamily, Role, RouteDistinguisher, RouteRefresh, RouteRefreshKind, RouteTargetMembership,
+    RouteTargetPrefix, RouterId, Routes, Safi, Segment, SegmentKind, TunnelId, UnknownAttribute,
+    UnknownRoute, Update,
 };
 
 use crate::support;
@@ -69,8 +70,14 @@ fn net_v6() -> impl Strategy<Value = Ipv6Net> {
 }
 
 /// An EVPN route that can be announced.
-fn evpn_route() -> impl Strategy<Value = EvpnRoute> {
-    let rd = || any::<[u8; 8]>().prop_map(RouteDistinguisher::from_bytes);
+pub fn evpn_route() -> impl Strategy<Value = EvpnRoute> {
+    let rd = || {
+        (0..=3_u8, any::<[u8; 8]>()).prop_map(|(kind, bytes)| {
+            let [_, _, rest @ ..] = bytes;
+            let [a, b, c, d, e, f] = rest;
+            RouteDistinguisher::from_bytes(if kind == 3 { bytes } else { [0, kind, a, b, c, d, e, f] })
+        })
+    };
     let esi = || any::<[u8; 10]>().prop_map(EthernetSegmentId::from_bytes);
     let tag = || any::<u32>().prop_map(EthernetTag);
     let label = || any::<[u8; 3]>().prop_map(Label::from_bytes);
@@ -104,6 +111,16 @@ fn evpn_route() -> impl Strategy<Value = EvpnRoute> {
     ]
 }
 
+fn membership() -> impl Strategy<Value = RouteTargetMembership> {
+    let targets =
+        (any::<[u8; 8]>(), 0..=64_u8).prop_map(|(bytes, len)| RouteTargetPrefix::new(bytes, len).unwrap());
+    prop_oneof![
+        1 => Just(RouteTargetMembership::Default),
+        5 => (asn(), targets)
+            .prop_map(|(origin, targets)| RouteTargetMembership::Targets { origin, targets }),
+    ]
+}
+
 fn row<T: std::fmt::Debug>(
     route: impl Strategy<Value = T>,
     with_id: bool,
@@ -119,6 +136,7 @@ fn routes(ids: AddPathFamilies, least: usize) -> impl Strategy<Value = Routes> {
         row(net_v4(), ids.ipv4, least).prop_map(Routes::Ipv4),
         row(net_v6(), ids.ipv6, least).prop_map(Routes::Ipv6),
         row(evpn_route(), ids.evpn, least).prop_map(Routes::Evpn),
+        row(membership(), false, least).prop_map(Routes::RouteTargets),
     ]
 }
 
@@ -129,7 +147,7 @@ fn reachable(dialect: Dialect) -> impl Strategy<Value = Reachable> {
             Routes::Ipv4(_) if !dialect.extended_next_hop => &[0][..],
             Routes::Ipv4(_) => &[0, 1, 2],
             Routes::Ipv6(_) => &[1, 2],
-            Routes::Evpn(_) => &[0, 1],
+            Routes::Evpn(_) | Routes::RouteTargets(_) => &[0, 1],
         };
         let next_hop = match hops[usize::from(pick) % hops.len()] {
             0 => NextHop::V4(v4),
@@ -277,7 +295,7 @@ fn open() -> impl Strategy<Value = Open> {
     )
 }
 
-fn message(dialect: Dialect) -> impl Strategy<Value = Message> {
+pub fn message(dialect: Dialect) -> impl Strategy<Value = Message> {
     let kind = prop_oneof![
         Just(RouteRefreshKind::Request),
         Just(RouteRefreshKind::Begin),

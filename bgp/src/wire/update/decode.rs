@@ -3,6 +3,7 @@
 use super::super::attribute::{EXTENDED, PARTIAL, TwoOctet, decode_value};
 use super::super::error::MultiprotocolProblem;
 use super::super::reader::Reader;
+use super::super::routes::Refused;
 use super::super::{
     AttributeCode, AttributeError, AttributeProblem, Attributes, Dialect, EvpnRoute, Family, Fault, NextHop,
     Nlri, Routes, Treatment, UnknownAttribute, UpdateError,
@@ -205,12 +206,12 @@ impl<'a> Walk<'a> {
         routes: &mut Routes,
         bytes: &[u8],
     ) -> Result<Vec<Nlri<EvpnRoute>>, UpdateError> {
-        let unreadable = routes.decode(bytes, self.dialect.receive_path_ids);
-        let unreadable = unreadable.map_err(|error| raw.fatal(MultiprotocolProblem::Routes(error)))?;
+        let refused = routes.decode(bytes, self.dialect.receive_path_ids);
+        let refused = refused.map_err(|error| raw.fatal(MultiprotocolProblem::Routes(error)))?;
         let mut keys = Vec::new();
-        for Nlri { path_id, route } in unreadable {
-            self.faults.push(Fault::Route(route.error));
-            keys.extend(route.key.map(|route| Nlri { path_id, route }));
+        for Refused { fault, key } in refused {
+            self.faults.push(fault);
+            keys.extend(key);
         }
         Ok(keys)
     }

@@ -37,7 +37,7 @@ fn subcode(error: UpdateError) -> u8 {
 fn problems(faults: &[Fault]) -> Vec<(u8, AttributeProblem)> {
     let attribute = |fault: &Fault| match fault {
         Fault::Attribute(AttributeError { code, problem }) => Some((code.0, *problem)),
-        Fault::Overrun | Fault::Route(_) => None,
+        Fault::Overrun | Fault::Route(_) | Fault::MembershipLength(_) => None,
     };
     faults.iter().filter_map(attribute).collect()
 }
