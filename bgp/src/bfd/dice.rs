@@ -18,11 +18,16 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
+    pub(super) const fn roll_u32(&mut self) -> u32 {
+        let [_, _, _, _, a, b, c, d] = self.roll().to_be_bytes();
+        u32::from_be_bytes([a, b, c, d])
+    }
+
     /// How much of an interval to wait this time (RFC 5880 section 6.8.7).
     pub(super) const fn jitter(&mut self, detect_multiplier: u8) -> Jitter {
         // With a multiplier of 1, a packet that is sent late is a packet that is missed.
         let choices = if detect_multiplier == 1 { 151 } else { 251 };
-        Jitter { permille: 750 + (self.roll() % choices) as u32 }
+        Jitter { permille: 750 + self.roll_u32() % choices }
     }
 }
 

@@ -9,14 +9,19 @@
 
 mod config;
 mod dice;
+pub mod driver;
 mod interval;
 mod packet;
+mod peer;
 mod session;
 mod state;
+mod table;
 mod timers;
 
 pub use config::{Config, ConfigError, MIN_INTERVAL};
 pub use interval::Interval;
 pub use packet::{PACKET_LEN, Packet, PacketError};
+pub use peer::{Arrival, Hops, Peer};
 pub use session::{Event, Session};
 pub use state::{Diagnostic, State};
+pub use table::{Discard, Status, Table};

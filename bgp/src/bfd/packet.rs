@@ -88,6 +88,22 @@ pub enum PacketError {
     Authentication,
 }
 
+impl PacketError {
+    /// A name to count by.
+    pub(super) const fn reason(&self) -> &'static str {
+        match self {
+            Self::Short(_) => "short",
+            Self::Version(_) => "version",
+            Self::Length(_) => "length",
+            Self::DetectMultiplier => "detect_multiplier",
+            Self::Multipoint => "multipoint",
+            Self::MyDiscriminator => "my_discriminator",
+            Self::YourDiscriminator(_) => "your_discriminator",
+            Self::Authentication => "authentication",
+        }
+    }
+}
+
 impl Packet {
     /// Reads the packet at the start of a datagram. Bytes after its own length are ignored.
     ///

@@ -194,6 +194,21 @@ impl Session {
         self.send_if_due(now);
     }
 
+    /// Whether [`Session::poll_transmit`] has something.
+    pub(super) const fn wants_to_send(&self) -> bool {
+        self.send || self.answer
+    }
+
+    /// Whether [`Session::poll_event`] has something.
+    pub(super) fn wants_to_tell(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// The other side's detection time for us, if it went by our wishes alone.
+    pub(super) fn farewell_time(&self) -> Duration {
+        self.timers.advertised_tx().duration() * u32::from(self.config.detect_multiplier().get())
+    }
+
     /// The session's own name.
     #[must_use]
     pub const fn discriminator(&self) -> NonZeroU32 {
