@@ -1,5 +1,7 @@
 //! BGP-4 with EVPN (RFC 4271, RFC 7432, RFC 8365), sans-I/O: bytes in, values out, and back.
 //!
-//! [`wire`] turns bytes into messages and messages into bytes. Nothing here opens a socket or reads a clock.
+//! [`wire`] turns bytes into messages and messages into bytes. [`bfd`] tells fast that a peer is gone. Nothing here
+//! opens a socket or reads a clock.
 
+pub mod bfd;
 pub mod wire;
