@@ -120,9 +120,10 @@ fn a_restart_loses_none() -> Result<()> {
         let told = drops.wait(
             "one of the time between",
             || Ok(()),
-            |told| told.reason == DropReason::ProgramMissing.name(),
+            // The stack of another pod of the host may have spoken as well.
+            |told| told.reason == DropReason::ProgramMissing.name() && told.port == "red-1",
         )?;
-        ensure!(told.port == "red-1" && told.program == programs::GUARD, "{told:?}");
+        ensure!(told.program == programs::GUARD, "{told:?}");
         let table =
             cloud.daemon(0).weft().must(&["drops", "--port", "red-1", "--reason", "program_missing"])?;
         ensure!(table.contains("red-1") && table.contains("10.0.0.12"), "{table}");
