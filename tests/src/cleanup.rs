@@ -104,26 +104,34 @@ fn children(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
-/// Ends every weftd that runs on a configuration in the lab's folder.
+/// Daemons that a lab runs, by the names of their files; exabgp is a script.
+const DAEMONS: [&str; 6] = ["weftd", "zebra", "bgpd", "gobgpd", "exabgp", "bird"];
+
+/// Ends every daemon that runs on a configuration in the lab's folder.
 fn end_processes(name: &str) {
     let folder = lab_folder(name);
     for process in children(Path::new("/proc")) {
         let Some(pid) = process.file_name().and_then(OsStr::to_str).and_then(|pid| pid.parse().ok()) else {
             continue;
         };
-        if !is_weftd_of(&process, &folder) || kill(Pid::from_raw(pid), Signal::SIGKILL).is_err() {
+        if !is_daemon_of(&process, &folder) || kill(Pid::from_raw(pid), Signal::SIGKILL).is_err() {
             continue;
         }
         // A dead process has no command line, whether or not its parent has taken notice.
-        drop(wait_until(PATIENCE, "the end of weftd", || !is_weftd_of(&process, &folder)));
+        drop(wait_until(PATIENCE, "the end of a daemon", || !is_daemon_of(&process, &folder)));
     }
 }
 
-fn is_weftd_of(process: &Path, folder: &Path) -> bool {
+fn is_daemon_of(process: &Path, folder: &Path) -> bool {
     let line = fs::read(process.join("cmdline")).unwrap_or_default();
-    let mut words = line.split(|byte| *byte == 0).filter_map(|word| std::str::from_utf8(word).ok());
-    words.next().is_some_and(|program| Path::new(program).ends_with("weftd"))
-        && words.any(|word| Path::new(word).starts_with(folder))
+    let words: Vec<&Path> = line
+        .split(|byte| *byte == 0)
+        .filter_map(|word| std::str::from_utf8(word).ok())
+        .map(Path::new)
+        .collect();
+    // A script's interpreter stands in front of it.
+    let program = words.iter().take(2).any(|word| DAEMONS.iter().any(|daemon| word.ends_with(daemon)));
+    program && words.iter().any(|word| word.starts_with(folder))
 }
 
 /// The end of a socket pair that the signal handler writes to.

@@ -7,6 +7,7 @@
 //! ```text
 //! Lab ── Namespace (netlink, sysctl, run, spawn) ── wire ── Namespace …      what the kernel has
 //!  └──── Cloud ── Underlay (hosts, routers), Weftd per host, Intent, pods    what weft makes of it
+//! peers (FRR, GoBGP, ExaBGP, BIRD, raw)                               other people's BGP speakers
 //! probe (ping, TCP, UDP, steady flows) · Capture · frame (forged packets)    what tests do to it
 //! ```
 
@@ -24,6 +25,7 @@ mod netns;
 mod offload;
 mod packet;
 mod pairwise;
+pub mod peers;
 mod pieces;
 pub mod probe;
 mod process;

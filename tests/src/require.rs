@@ -5,6 +5,16 @@ use std::path::Path;
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 use nix::unistd::Uid;
 
+/// Says why a test is skipped.
+///
+/// # Panics
+/// Where `CI` is set: a test that is skipped there would be missed by nobody.
+#[expect(clippy::print_stderr, reason = "cargo test has no other way to tell why a test was skipped")]
+pub(crate) fn skip(reason: &str) {
+    assert!(std::env::var_os("CI").is_none(), "cannot run in CI, because {reason}");
+    eprintln!("skipped, because {reason}");
+}
+
 /// Why no lab can be set up here, if so.
 pub(crate) fn missing() -> Option<String> {
     if !Uid::effective().is_root() {

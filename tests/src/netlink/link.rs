@@ -157,6 +157,14 @@ impl Namespace {
             .with_context(|| format!("changing device {name} in {}", self.name()))
     }
 
+    /// Moves a device into another namespace, where it is down.
+    ///
+    /// # Errors
+    /// There is no such device, or it is one that cannot be moved.
+    pub fn move_link(&self, name: &str, to: &Namespace) -> Result<()> {
+        self.set_link(name, vec![LinkAttribute::NetNsFd(to.file().as_raw_fd())], None)
+    }
+
     /// Removes a device.
     ///
     /// # Errors
