@@ -48,10 +48,7 @@ impl Lab {
     /// # Panics
     /// As `work` does; and if the machine cannot have a lab while `CI` is set: a test that is skipped there would be
     /// missed by nobody. Elsewhere it is skipped with a word about why.
-    #[expect(
-        clippy::print_stderr,
-        reason = "cargo test has no other way to tell why a test failed"
-    )]
+    #[expect(clippy::print_stderr, reason = "cargo test has no other way to tell why a test failed")]
     pub fn test(work: impl FnOnce(&Self) -> Result<()>) -> Result<()> {
         if let Some(reason) = require::missing() {
             require::skip(&reason);

@@ -53,15 +53,19 @@ impl ExaBgp {
             Some(_) => format!("{line}\n{api}\n"),
             None => format!("{line}\n"),
         });
+        let cat = program::path("cat")?;
+        let cat = cat.display();
         let configuration = format!(
-            "process orders {{ run {} {}; encoder text; }}\n\
-             process received {{ run {} of={} bs=65536 status=none; encoder json; }}\n{}\n",
-            program::path("cat")?.display(),
+            "process orders {{ run {cat} {}; encoder text; }}\n\
+             process received {{ run {} {}; encoder json; }}\n{}\n",
             folder.join("orders").display(),
-            program::path("dd")?.display(),
-            folder.join("received.json").display(),
+            program::path("sh")?.display(),
+            folder.join("receive").display(),
             with_api.collect::<String>(),
         );
+        // ExaBGP takes what its helpers print for commands, and one that closes its output for dead.
+        let received = folder.join("received.json");
+        fs::write(folder.join("receive"), format!("exec {cat} 3>&1 >{}\n", received.display()))?;
         fs::write(folder.join("exabgp.conf"), configuration)?;
         let daemon = Daemon::new("exabgp", &folder, namespace)?;
         let mut exabgp = Self { folder, daemon, orders: None };

@@ -54,6 +54,8 @@ impl GoBgp {
     /// # Errors
     /// It runs, or does not answer in time.
     pub fn start_again(&mut self) -> Result<()> {
+        // A killed one leaves its socket, and the next one stumbles over it.
+        drop(fs::remove_file(self.folder.join("gobgp.sock")));
         let mut command = Command::new(program::path("gobgpd")?);
         command.arg("-f").arg(self.folder.join("gobgpd.toml")).arg("--api-hosts").arg(self.socket());
         command.args(["--log-plain", "--pprof-disable"]);

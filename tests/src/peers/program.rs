@@ -55,6 +55,7 @@ pub(super) fn path(name: &str) -> Result<PathBuf> {
 
 fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = FOLDERS.iter().map(|folder| Path::new(folder).to_owned()).chain(std::env::split_paths(&path));
+    let folders =
+        FOLDERS.iter().map(|folder| Path::new(folder).to_owned()).chain(std::env::split_paths(&path));
     folders.map(|folder| folder.join(name)).find(|path| path.is_file())
 }

@@ -59,7 +59,8 @@ impl RawListener {
     /// # Errors
     /// None comes in time.
     pub fn accept(&self, patience: Duration) -> Result<RawPeer> {
-        let accepted = wait_for(patience, "a BGP connection", || self.0.accept().map_err(|error| error.to_string()));
+        let accepted =
+            wait_for(patience, "a BGP connection", || self.0.accept().map_err(|error| error.to_string()));
         let (stream, _) = accepted?;
         stream.set_nonblocking(false)?;
         RawPeer::new(stream)

@@ -16,7 +16,8 @@ fn frr_shows_what_gobgp_announces() -> Result<()> {
     peers::test(&[Program::Frr, Program::GoBgp], |lab| {
         let [a, b] = hosts(lab)?;
         let bgpd = frr_bgpd(&["l2vpn evpn"], "");
-        let frr = Frr::start(lab, "frr", &a.namespace, FrrSettings { bgpd: &bgpd, ..FrrSettings::default() })?;
+        let frr =
+            Frr::start(lab, "frr", &a.namespace, FrrSettings { bgpd: &bgpd, ..FrrSettings::default() })?;
         let gobgp = GoBgp::start(lab, "gobgp", &b.namespace, &gobgp_toml())?;
         frr.wait_established(B)?;
         gobgp.wait_established(A)?;
@@ -35,7 +36,10 @@ fn frr_shows_what_gobgp_announces() -> Result<()> {
             let path = frr.wait_for_evpn(&format!("a route of type {kind}"), |path| {
                 path.route.starts_with(&format!("[{kind}]:"))
             })?;
-            ensure!(path.neighbour == Some(B) && path.next_hops == [B] && path.as_path == "65002", "{path:#?}");
+            ensure!(
+                path.neighbour == Some(B) && path.next_hops == [B] && path.as_path == "65002",
+                "{path:#?}"
+            );
             ensure!(path.best, "{path:#?}");
         }
         let paths = frr.evpn_paths()?;
@@ -66,7 +70,8 @@ fn gobgp_shows_what_frr_announces() -> Result<()> {
         let vtep = KernelVtep { underlay: &a.namespace, overlay: &a.namespace, address: A };
         vtep.add_vni(101)?;
         let bgpd = frr_bgpd(&["l2vpn evpn"], "  advertise-all-vni\n");
-        let _frr = Frr::start(lab, "frr", &a.namespace, FrrSettings { bgpd: &bgpd, ..FrrSettings::default() })?;
+        let _frr =
+            Frr::start(lab, "frr", &a.namespace, FrrSettings { bgpd: &bgpd, ..FrrSettings::default() })?;
         let gobgp = GoBgp::start(lab, "gobgp", &b.namespace, &gobgp_toml())?;
         gobgp.wait_established(A)?;
 

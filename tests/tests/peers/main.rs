@@ -13,14 +13,15 @@ mod lifetimes;
 mod raw;
 mod vteps;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::Result;
 use weft_tests::underlay::{self, Machine};
 use weft_tests::{Lab, Wire};
 
-const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
-const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+const A: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+const B: IpAddr = IpAddr::V4(B4);
+const B4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 
 /// The two ends of the wire.
 fn hosts(lab: &Lab) -> Result<[Machine; 2]> {

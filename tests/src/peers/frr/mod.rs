@@ -72,8 +72,7 @@ impl Frr {
         let folder = lab.folder().join(name);
         fs::create_dir(&folder).with_context(|| format!("{}", folder.display()))?;
         // vtysh complains of a configuration that is missing.
-        for (file, text) in
-            [("zebra.conf", settings.zebra), ("bgpd.conf", settings.bgpd), ("vtysh.conf", "")]
+        for (file, text) in [("zebra.conf", settings.zebra), ("bgpd.conf", settings.bgpd), ("vtysh.conf", "")]
         {
             fs::write(folder.join(file), text)?;
         }

@@ -76,7 +76,14 @@ impl KernelVtep<'_> {
     ///
     /// # Errors
     /// The name is taken.
-    pub fn pod(&self, lab: &Lab, name: &str, vni: u32, address: IpNet, gateway: Option<IpAddr>) -> Result<Pod> {
+    pub fn pod(
+        &self,
+        lab: &Lab,
+        name: &str,
+        vni: u32,
+        address: IpNet,
+        gateway: Option<IpAddr>,
+    ) -> Result<Pod> {
         let namespace = lab.namespace(name)?;
         Wire { mtu: MTU, ..Wire::default() }.lay(
             End { namespace: &namespace, device: "eth0", addresses: &[address] },
