@@ -23,8 +23,10 @@ use requirements::{REQUIREMENTS, Requirement};
 pub(crate) enum Purpose {
     /// Building.
     Build,
-    /// Running: tests, demo.
+    /// Running, and all tests but those with others.
     Run,
+    /// Testing with others.
+    Test,
     /// Measuring beside others.
     Bench,
     /// Running tests on other kernels.
@@ -98,7 +100,8 @@ pub(crate) fn ensure(purpose: Purpose) -> Result<()> {
     for requirement in &missing {
         println!("{}", requirement.announcement());
     }
-    apt::install(&packages(&missing))?;
+    let services: Vec<_> = missing.iter().flat_map(|requirement| requirement.services()).copied().collect();
+    apt::install(&packages(&missing), &services)?;
     // In order: a tool is built with the packages that were just installed.
     for requirement in missing {
         requirement.install().with_context(|| format!("{} not installed", requirement.name))?;
@@ -172,7 +175,7 @@ mod tests {
     #[test]
     fn packages_come_before_the_tools_that_need_them() {
         let order = |requirement: &&Requirement| match requirement.install {
-            Install::Packages(_) => 0,
+            Install::Packages(_) | Install::Services { .. } => 0,
             Install::Crate { .. } | Install::Bpffs => 1,
         };
         assert!(needed(Purpose::Run).collect::<Vec<_>>().is_sorted_by_key(order));

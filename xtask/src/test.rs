@@ -17,7 +17,7 @@ const TOPOLOGIES: &str = "weft-tests";
 
 /// Runs tests; `arguments` are those of `cargo test`.
 pub(crate) fn test(arguments: &[String]) -> Result<ExitCode> {
-    setup::ensure(Purpose::Run)?;
+    setup::ensure(Purpose::Test)?;
     Ok(run_tests(arguments, Machine::AsItIs)?.conclude())
 }
 

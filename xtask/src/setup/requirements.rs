@@ -68,6 +68,22 @@ pub(crate) const REQUIREMENTS: &[Requirement] = &[
         by_hand: "mount -t bpf bpf /sys/fs/bpf",
     },
     Requirement {
+        name: "FRR, GoBGP, ExaBGP and BIRD",
+        why: "the BGP speakers that weft is tested with; the tests start them, and nothing else does",
+        purpose: Purpose::Test,
+        present: || {
+            let daemons = ["gobgpd", "gobgp", "exabgp", "bird", "birdcl", "vtysh"];
+            let frr = ["/usr/lib/frr", "/usr/libexec/frr"].map(|folder| Path::new(folder).join("bgpd"));
+            daemons.iter().all(|daemon| is_on_path(daemon) || Path::new("/usr/sbin").join(daemon).is_file())
+                && frr.iter().any(|bgpd| bgpd.is_file())
+        },
+        install: Install::Services {
+            packages: &["frr", "gobgpd", "exabgp", "bird2"],
+            units: &["frr", "gobgpd", "exabgp", "bird"],
+        },
+        by_hand: "install frr, gobgp, exabgp and bird 2, with FRR's daemons in /usr/lib/frr",
+    },
+    Requirement {
         name: "nft",
         why: "a firewall that weft is measured beside",
         purpose: Purpose::Bench,
@@ -127,6 +143,13 @@ pub(crate) struct Requirement {
 pub(crate) enum Install {
     /// With Debian's packages.
     Packages(&'static [&'static str]),
+    /// With Debian's packages, which bring services that must neither start now nor with the machine.
+    Services {
+        /// The packages.
+        packages: &'static [&'static str],
+        /// Their services.
+        units: &'static [&'static str],
+    },
     /// From the crates registry into the project's own folder.
     Crate {
         /// Its name, and its binary's.
@@ -154,14 +177,14 @@ impl Requirement {
     /// The packages that it is made of; none if it is something else.
     pub(crate) fn packages(&self) -> &'static [&'static str] {
         match self.install {
-            Install::Packages(packages) => packages,
+            Install::Packages(packages) | Install::Services { packages, .. } => packages,
             Install::Crate { .. } | Install::Bpffs => &[],
         }
     }
 
     pub(crate) fn needs_root(&self) -> bool {
         match self.install {
-            Install::Packages(_) | Install::Bpffs => true,
+            Install::Packages(_) | Install::Services { .. } | Install::Bpffs => true,
             Install::Crate { .. } => false,
         }
     }
@@ -178,17 +201,27 @@ impl Requirement {
     /// What is going to be installed, and why.
     pub(crate) fn announcement(&self) -> String {
         let what = match self.install {
-            Install::Packages(packages) => format!("Debian's {}", packages.join(", ")),
+            Install::Packages(packages) | Install::Services { packages, .. } => {
+                format!("Debian's {}", packages.join(", "))
+            }
             Install::Crate { name, version, .. } => format!("the crate {name} {version}"),
             Install::Bpffs => "the mount".to_owned(),
         };
         format!("missing  {}: {}. Installing {what}.", self.name, self.why)
     }
 
+    /// Services that come with its packages and are not wanted.
+    pub(crate) fn services(&self) -> &'static [&'static str] {
+        match self.install {
+            Install::Services { units, .. } => units,
+            Install::Packages(_) | Install::Crate { .. } | Install::Bpffs => &[],
+        }
+    }
+
     /// Installs it, packages excepted, which are installed together.
     pub(crate) fn install(&self) -> Result<()> {
         match self.install {
-            Install::Packages(_) => Ok(()),
+            Install::Packages(_) | Install::Services { .. } => Ok(()),
             Install::Crate { name, version, options } => {
                 step(&format!("cargo install {name} {version}"), || install_crate(name, version, options))
             }
