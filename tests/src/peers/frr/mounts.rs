@@ -19,7 +19,11 @@ use crate::{Namespace, cleanup};
 
 /// The namespace, to start daemons in.
 #[derive(Debug)]
-pub(super) struct Mounts(File);
+pub(super) struct Mounts {
+    namespace: File,
+    /// Our root in it, which need not be the namespace's own: we may run in a chroot.
+    root: File,
+}
 
 impl Mounts {
     /// Makes one, with its files below `folder`, and with these namespaces under the names that FRR knows them by.
@@ -32,7 +36,7 @@ impl Mounts {
             File::create(run.join("netns").join(name))?;
         }
         let _making = cleanup::making();
-        let make = || -> Result<File> {
+        let make = || -> Result<Self> {
             unshare(CloneFlags::CLONE_NEWNS).context("a new mount namespace")?;
             // What others unmount goes here too, so that no network namespace of theirs is held; ours stays here.
             mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)?;
@@ -41,22 +45,28 @@ impl Mounts {
             }
             bind(&temporary, Path::new("/var/tmp"))?;
             bind(&run, Path::new("/run"))?;
-            File::open("/proc/thread-self/ns/mnt").context("the new mount namespace")
+            let namespace = File::open("/proc/thread-self/ns/mnt").context("the new mount namespace")?;
+            Ok(Self { namespace, root: File::open("/").context("the root in it")? })
         };
         let made = std::thread::scope(|scope| scope.spawn(make).join());
         let made = made.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        Ok(Self(made.with_context(|| format!("mounts for {}", folder.display()))?))
+        made.with_context(|| format!("mounts for {}", folder.display()))
     }
 
     /// Has a command start in it.
     pub(super) fn enter(&self, command: &mut Command) -> Result<()> {
-        let file = self.0.try_clone()?;
+        let (namespace, root) = (self.namespace.try_clone()?, self.root.try_clone()?);
         let enter = move || {
-            // SAFETY: setns is a system call without memory arguments: safe between fork and exec.
-            Errno::result(unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNS) })?;
+            // SAFETY: system calls without memory arguments, but for a constant path: safe between fork and exec.
+            Errno::result(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNS) })?;
+            // setns has moved the root to the namespace's.
+            // SAFETY: as above.
+            Errno::result(unsafe { libc::fchdir(root.as_raw_fd()) })?;
+            // SAFETY: as above.
+            Errno::result(unsafe { libc::chroot(c".".as_ptr()) })?;
             Ok(())
         };
-        // SAFETY: the closure makes a system call only; it takes no lock and allocates nothing.
+        // SAFETY: the closure makes system calls only; it takes no lock and allocates nothing.
         unsafe { command.pre_exec(enter) };
         Ok(())
     }
