@@ -62,11 +62,17 @@ impl Digest {
     }
 }
 
-/// All attributes that some route has.
+/// So many are held before those that no route has are looked for.
+const FEW: usize = 1024;
+
+/// All attributes that some route has, and a few that none has any more: whoever looks at a path holds its attributes,
+/// perhaps longer than the route does.
 #[derive(Debug, Default)]
 pub(super) struct Interner {
     table: HashTable<Arc<Shared>>,
     hasher: DefaultHashBuilder,
+    /// How many were in use when it was last looked.
+    used: usize,
 }
 
 impl Interner {
@@ -78,13 +84,17 @@ impl Interner {
         if let Some(held) = self.table.find(hash, same) {
             return Arc::clone(held);
         }
+        if self.table.len() >= 2 * self.used + FEW {
+            self.table.retain(|held| Arc::strong_count(held) > 1);
+            self.used = self.table.len();
+        }
         let digest = Digest::new(&attributes);
         let shared = Arc::new(Shared { attributes, next_hop, hash, digest });
         self.table.insert_unique(hash, Arc::clone(&shared), |held| held.hash);
         shared
     }
 
-    /// Gives a value back: the last one frees it.
+    /// Gives a value back: the last one frees it, unless somebody looks at it.
     pub(super) fn release(&mut self, shared: Arc<Shared>) {
         // One is here, one is in the table.
         if Arc::strong_count(&shared) > 2 {
@@ -120,5 +130,18 @@ mod tests {
         interner.release(b);
         interner.release(c);
         assert_eq!(interner.len(), 0);
+    }
+
+    #[test]
+    fn what_was_looked_at_when_its_last_route_went_does_not_stay() {
+        let hop = NextHop::V4([10, 0, 0, 1].into());
+        let mut interner = Interner::default();
+        for med in 0..100_000 {
+            let shared = interner.intern(Attributes { med: Some(med), ..Attributes::default() }, hop);
+            let looked_at = Arc::clone(&shared);
+            interner.release(shared);
+            drop(looked_at);
+        }
+        assert!(interner.len() <= FEW, "{}", interner.len());
     }
 }
