@@ -4,14 +4,14 @@ use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use nix::errno::Errno;
 
-use crate::cleanup;
+use crate::{PATIENCE, cleanup, wait_for};
 
 /// Whether a program ends with us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,18 @@ pub(crate) fn start(mut command: Command, namespace: &File, lifetime: Lifetime) 
     unsafe { command.pre_exec(enter) };
     let _making = cleanup::making();
     spawn(command)
+}
+
+/// Waits until the process of `name` has ended; one that goes on stays where it is.
+pub(crate) fn wait_until_ended(process: &mut Option<Child>, name: &str) -> Result<ExitStatus> {
+    let Some(child) = process else { bail!("{name} is not running") };
+    let status = wait_for(PATIENCE, &format!("the end of {name}"), || match child.try_wait() {
+        Ok(Some(status)) => Ok(status),
+        Ok(None) => Err("running".to_owned()),
+        Err(error) => Err(error.to_string()),
+    })?;
+    *process = None;
+    Ok(status)
 }
 
 /// Starts it from a thread that lives as long as this process: "death of the parent" is death of that thread.

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use weft_api::view::Xdp;
 use weft_vxlan::{UDP_PORT, Vtep};
 
-use crate::process::{Lifetime, binary, start};
+use crate::process::{self, Lifetime, binary, start};
 use crate::{Lab, Namespace, PATIENCE, Weft, wait_for};
 
 /// What a weftd is told about its host.
@@ -238,18 +238,7 @@ impl Weftd {
     /// # Errors
     /// It was not started, or goes on.
     pub fn wait_until_ended(&mut self) -> Result<ExitStatus> {
-        let Some(mut child) = self.child.take() else {
-            bail!("weftd of {} is not running", self.settings.name)
-        };
-        let ended = wait_for(PATIENCE, "weftd's end", || match child.try_wait() {
-            Ok(Some(status)) => Ok(status),
-            Ok(None) => Err("running".to_owned()),
-            Err(error) => Err(error.to_string()),
-        });
-        if ended.is_err() {
-            self.child = Some(child);
-        }
-        ended
+        process::wait_until_ended(&mut self.child, &format!("weftd of {}", self.settings.name))
     }
 
     /// The last `lines` of its log.

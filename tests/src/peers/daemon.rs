@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::process::{Lifetime, start};
+use crate::process::{self, Lifetime, start};
 use crate::weftd::end_of;
 use crate::{Namespace, PATIENCE, wait_for};
 
@@ -110,16 +110,7 @@ impl Daemon {
     }
 
     fn wait_until_ended(&mut self) -> Result<ExitStatus> {
-        let Some(mut child) = self.child.take() else { bail!("{} is not running", self.name) };
-        let ended = wait_for(PATIENCE, &format!("the end of {}", self.name), || match child.try_wait() {
-            Ok(Some(status)) => Ok(status),
-            Ok(None) => Err("running".to_owned()),
-            Err(error) => Err(error.to_string()),
-        });
-        if ended.is_err() {
-            self.child = Some(child);
-        }
-        ended
+        process::wait_until_ended(&mut self.child, &self.name)
     }
 
     /// The last `lines` of its log.
