@@ -1,0 +1,265 @@
+//! Which of several routes to one address is used, and whether it is used before a port of this host (RFC 7432
+//! sections 15 and 15.2, RFC 9135 section 7). What decides is in the routes, never when they came.
+
+use std::cmp::Reverse;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use weft_vxlan::{MacAddr, Vni, Vtep};
+
+use super::Instances;
+use super::forwarding::{Neighbour, RemoteHost, RemoteMac, RemotePrefix, Subject, Target};
+use super::learned::{Kind, Learned, LearnedMac};
+use super::local::Attached;
+use super::resolved::{Import, OWN_ORDER};
+use crate::rib::Key;
+use crate::wire::RouteDistinguisher;
+
+/// How good a route is: the least is used. The fields are compared in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    /// A network's own routes come before those of its peers.
+    order: u32,
+    /// Gateways come last: hosts that have the address for themselves are meant.
+    gateway: bool,
+    /// A sticky address comes first.
+    moves: bool,
+    sequence: Reverse<u32>,
+    vtep: Vtep,
+    /// What is left only makes the choice one.
+    rest: Option<(RouteDistinguisher, MacAddr, Option<IpAddr>)>,
+}
+
+/// Where a rank was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// Another network's route, or of a peering with a higher number.
+    Order,
+    /// It is a default gateway's.
+    Gateway,
+    /// The other one is sticky.
+    Sticky,
+    /// The other one has a higher mobility sequence.
+    Sequence,
+    /// The other one has a lower VTEP.
+    Vtep,
+    /// The other one has a lower distinguisher, MAC address or IP address.
+    Other,
+    /// The address moved too often, and stays where it is.
+    Frozen,
+}
+
+impl Rank {
+    /// Why it comes behind `other`.
+    pub(super) fn lost(&self, other: &Self) -> Lost {
+        if self.order != other.order {
+            Lost::Order
+        } else if self.gateway != other.gateway {
+            Lost::Gateway
+        } else if self.moves != other.moves {
+            Lost::Sticky
+        } else if self.sequence != other.sequence {
+            Lost::Sequence
+        } else if self.vtep != other.vtep {
+            Lost::Vtep
+        } else {
+            Lost::Other
+        }
+    }
+
+    pub(super) const fn sequence(&self) -> u32 {
+        self.sequence.0
+    }
+
+    pub(super) const fn is_sticky(&self) -> bool {
+        !self.moves
+    }
+
+    pub(super) const fn is_gateway(&self) -> bool {
+        self.gateway
+    }
+
+    /// Whether it is of the network itself, not of a peering.
+    pub(super) const fn is_own_network(&self) -> bool {
+        self.order == OWN_ORDER
+    }
+}
+
+/// A route that could be used for a subject.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate {
+    pub(super) rank: Rank,
+    pub(super) target: Target,
+    /// Of an address.
+    pub(super) mac: Option<MacAddr>,
+}
+
+impl Instances {
+    /// The rank of a port's addresses.
+    pub(super) fn own_rank(&self, attached: &Attached) -> Rank {
+        Rank {
+            order: OWN_ORDER,
+            gateway: false,
+            moves: !attached.port.sticky,
+            sequence: Reverse(attached.sequence),
+            vtep: self.host.vtep,
+            rest: None,
+        }
+    }
+
+    /// What a route is about, here: nothing if no instance imports it.
+    pub(super) fn subjects(&self, key: &Key, learned: &Learned) -> Vec<Subject> {
+        let mut subjects = Vec::new();
+        for import in self.resolved.imports(&learned.targets) {
+            match (import, &learned.kind, key) {
+                (Import::Subnet(subnet), Kind::Mac(mac), _) => {
+                    subjects.push(Subject::Mac(subnet, mac.mac));
+                    let network = self.resolved.subnets.get(&subnet).map(|subnet| subnet.network);
+                    subjects.extend(network.zip(mac.ip).map(|(network, ip)| Subject::Host(network, ip)));
+                }
+                (
+                    Import::Network(network),
+                    Kind::Mac(LearnedMac { ip: Some(ip), routed: Some(_), .. }),
+                    _,
+                ) => {
+                    subjects.extend(self.seen_by(network).map(|(network, _)| Subject::Host(network, *ip)));
+                }
+                (Import::Network(network), Kind::Prefix(_), Key::IpPrefix { prefix, .. }) => {
+                    subjects
+                        .extend(self.seen_by(network).map(|(network, _)| Subject::Prefix(network, *prefix)));
+                }
+                (Import::Subnet(subnet), Kind::Flood(_), _) => {
+                    subjects.push(Subject::Flood(subnet, learned.vtep));
+                }
+                (Import::Network(_), Kind::Mac(_) | Kind::Flood(_) | Kind::Prefix(_), _)
+                | (Import::Subnet(_), Kind::Prefix(_), _)
+                | (_, Kind::Segment(..), _) => {}
+            }
+        }
+        subjects.sort_unstable();
+        subjects.dedup();
+        subjects
+    }
+
+    /// The networks that see what `network` imports, itself first, with the order there.
+    fn seen_by(&self, network: Vni) -> impl Iterator<Item = (Vni, u32)> {
+        let others = self.resolved.networks.get(&network).into_iter().flat_map(|network| &network.seen_by);
+        std::iter::once((network, OWN_ORDER)).chain(others.map(|(network, order)| (*network, *order)))
+    }
+
+    /// The route as a candidate for the subject; `None` if it cannot be used.
+    pub(super) fn candidate(&self, subject: &Subject, key: &Key) -> Option<Candidate> {
+        let learned = self.learned(key)?;
+        match (*subject, &learned.kind) {
+            (Subject::Mac(subnet, _), Kind::Mac(mac)) => {
+                let to = self.members(learned, mac, Some(subnet)).into_iter().next()?;
+                Some(Candidate {
+                    rank: rank(key, learned, OWN_ORDER),
+                    target: Target::Mac(to),
+                    mac: Some(mac.mac),
+                })
+            }
+            (Subject::Host(network, _), Kind::Mac(mac)) => {
+                let (order, target) = self.remote_host(network, learned, mac)?;
+                let target = Target::Host(Box::new(target));
+                Some(Candidate { rank: rank(key, learned, order), target, mac: Some(mac.mac) })
+            }
+            (Subject::Prefix(network, prefix), Kind::Prefix(routed)) => {
+                let order = self.order(network, learned)?;
+                if self.is_own_prefix(network, prefix) {
+                    return None;
+                }
+                let target = Target::Prefix(RemotePrefix { vtep: learned.vtep, routed: *routed });
+                Some(Candidate { rank: rank(key, learned, order), target, mac: None })
+            }
+            (Subject::Flood(..), Kind::Flood(vni)) => {
+                let rank = rank(key, learned, OWN_ORDER);
+                Some(Candidate { rank, target: Target::Flood(*vni), mac: None })
+            }
+            (
+                Subject::Mac(..) | Subject::Host(..) | Subject::Prefix(..) | Subject::Flood(..),
+                Kind::Mac(_) | Kind::Prefix(_) | Kind::Flood(_) | Kind::Segment(..),
+            ) => None,
+        }
+    }
+
+    /// The order of a route in a network, if it is there by a network's targets.
+    fn order(&self, network: Vni, learned: &Learned) -> Option<u32> {
+        let imports = self.resolved.imports(&learned.targets);
+        let orders = imports.into_iter().filter_map(|import| match import {
+            Import::Network(from) => {
+                self.seen_by(from).find(|(seen_by, _)| *seen_by == network).map(|(_, order)| order)
+            }
+            Import::Subnet(_) => None,
+        });
+        orders.min()
+    }
+
+    fn remote_host(&self, network: Vni, learned: &Learned, mac: &LearnedMac) -> Option<(u32, RemoteHost)> {
+        let ip = mac.ip?;
+        if self.resolved.is_gateway(network, ip) {
+            return None;
+        }
+        let subnet = self.resolved.imported_subnets(&learned.targets, network).into_iter().next();
+        let RemoteMac { vtep, vni } = self.members(learned, mac, subnet).into_iter().next()?;
+        // How to route to it was told by one VTEP of the segment, and is true of that one.
+        let order = self.order(network, learned);
+        let routed = mac.routed.filter(|_| order.is_some() && vtep == learned.vtep);
+        let neighbour = subnet.map(|subnet| Neighbour { subnet, vni, mac: mac.mac });
+        if routed.is_none() && neighbour.is_none() {
+            return None;
+        }
+        let order = if neighbour.is_some() { OWN_ORDER } else { order? };
+        Some((order, RemoteHost { vtep, routed, neighbour, groups: mac.groups.to_vec() }))
+    }
+
+    /// Whether the network has the prefix on this host itself.
+    pub(super) fn is_own_prefix(&self, network: Vni, prefix: IpNet) -> bool {
+        let own = |(name, prefixes): (&String, &std::collections::BTreeSet<IpNet>)| {
+            self.resolved.network(name) == Some(network) && prefixes.contains(&prefix)
+        };
+        self.resolved.is_connected(network, prefix) || self.prefixes.iter().any(own)
+    }
+
+    /// The best route to the subject. One that moved too often stays with its VTEP as long as that has it.
+    pub(super) fn best(&self, subject: &Subject) -> Option<Candidate> {
+        let keys = self.candidates.get(subject).into_iter().flatten();
+        let candidates = || keys.clone().filter_map(|key| self.candidate(subject, key));
+        if self.moves.is_frozen(subject)
+            && let Some(held) = self.forwarding.get(subject).and_then(Target::vtep)
+        {
+            let stays = candidates().filter(|candidate| candidate.target.vtep() == Some(held));
+            if let Some(best) = stays.min_by_key(|candidate| candidate.rank) {
+                return Some(best);
+            }
+        }
+        candidates().min_by_key(|candidate| candidate.rank)
+    }
+}
+
+fn rank(key: &Key, learned: &Learned, order: u32) -> Rank {
+    let (rd, mac, ip) = match key {
+        Key::MacIp { rd, mac, ip, .. } => (Some(*rd), *mac, *ip),
+        Key::InclusiveMulticast { rd, .. } | Key::IpPrefix { rd, .. } => {
+            (Some(*rd), MacAddr::BROADCAST, None)
+        }
+        Key::EthernetAd { .. }
+        | Key::EthernetSegment { .. }
+        | Key::UnknownEvpn { .. }
+        | Key::Ipv4(_)
+        | Key::Ipv6(_)
+        | Key::RouteTargets(_) => (None, MacAddr::BROADCAST, None),
+    };
+    let (gateway, sticky, sequence) = match &learned.kind {
+        Kind::Mac(mac) => (mac.gateway, mac.sticky, mac.sequence),
+        Kind::Prefix(_) | Kind::Flood(_) | Kind::Segment(..) => (false, false, 0),
+    };
+    Rank {
+        order,
+        gateway,
+        moves: !sticky,
+        sequence: Reverse(sequence),
+        vtep: learned.vtep,
+        rest: rd.map(|rd| (rd, mac, ip)),
+    }
+}

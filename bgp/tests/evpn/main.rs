@@ -1,0 +1,7 @@
+//! EVPN instances from outside: what comes in as routes, ports and configuration, and what must come out.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+mod imports;
+mod local;
+mod support;
