@@ -33,6 +33,15 @@ impl Instances {
         if had != has {
             self.set_held(&port, &subject, has);
             self.refresh_port(&port);
+            self.settle_addresses(&port, &subject, now);
+        }
+    }
+
+    /// The addresses of a MAC address that came or went: a port without its MAC address has none.
+    fn settle_addresses(&mut self, port: &str, subject: &Subject, now: Instant) {
+        let Some(attached) = self.ports.get(port).filter(|_| subject.subnet().is_some()) else { return };
+        for address in attached.subjects().into_iter().filter(|of| of.subnet().is_none()) {
+            self.settle_one(address, now);
         }
     }
 
@@ -55,6 +64,10 @@ impl Instances {
     /// Whether the port keeps the address, or gets it back.
     fn stays_here(&self, port: &str, subject: &Subject, had: bool, best: Option<&Candidate>) -> bool {
         let Some(best) = best else { return true };
+        let held = self.ports.get(port).is_none_or(|attached| attached.held);
+        if subject.subnet().is_none() && !held {
+            return false;
+        }
         if self.moves.is_frozen(subject) {
             return had;
         }

@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
+mod exchange;
+mod explain;
 mod imports;
 mod local;
+mod mobility;
+mod segments;
 mod support;

@@ -1,0 +1,104 @@
+//! Addresses behind multihomed segments: usable while somebody is attached (RFC 7432 section 8).
+//!
+//! ```text
+//!   host 1 (here) ---- host 2 --+
+//!                 \--- host 3 --+-- segment -- MAC 9, IP 9
+//! ```
+
+use std::time::Instant;
+
+use crate::support::{Remote, apply, instances, ip, mac, rd, target, vni, vtep};
+use proptest::prelude::*;
+use weft_bgp::evpn::{Source, Subject, Verdict};
+use weft_bgp::wire::{EthernetAd, EthernetSegmentId, EthernetTag, EvpnRoute, Label};
+
+const MAC_9: &str = "mac 100 02:00:00:00:01:09";
+const HOST_9: &str = "host 5000 192.168.100.9";
+
+fn segment() -> EthernetSegmentId {
+    EthernetSegmentId::from_bytes([3, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff, 0, 0, 1])
+}
+
+/// A type 1: of the whole segment, or of the subnet on it.
+fn discovery(host: u8, whole: bool) -> Remote {
+    let mut remote = Remote::mac_ip(host, 9, None);
+    let (number, tag, label) =
+        if whole { (1, EthernetTag::MAX, Label::ZERO) } else { (100, EthernetTag::ZERO, vni(100).into()) };
+    remote.route = EvpnRoute::EthernetAd(EthernetAd { rd: rd(host, number), segment: segment(), tag, label });
+    remote
+}
+
+fn address(host: u8) -> Remote {
+    Remote::mac_ip(host, 9, Some(ip(9))).edit(|route| route.segment = segment())
+}
+
+#[test]
+fn an_address_is_there_while_its_segment_is() {
+    let (mut here, now) = (instances(1), Instant::now());
+    let mut table = std::collections::BTreeMap::new();
+    let mut step = |change, mac: Option<&str>, host: Option<&str>| {
+        here.handle_route(change, now);
+        apply(&mut here, &mut table);
+        assert_eq!(table.get(MAC_9).map(String::as_str), mac);
+        let (starts, got) = (host, table.get(HOST_9).map(String::as_str));
+        assert_eq!(got.is_some(), starts.is_some());
+        assert!(got.unwrap_or_default().starts_with(starts.unwrap_or_default()), "{got:?}");
+    };
+    let (at_2, at_3) = ("10.250.0.2 vni 100", "10.250.0.3 vni 100");
+    let (routed_2, switched_3) = ("10.250.0.2 vni 5000", "10.250.0.3 switched");
+    step(address(2).comes(), None, None);
+    step(discovery(2, false).comes(), None, None);
+    step(discovery(2, true).comes(), Some(at_2), Some(routed_2));
+    step(discovery(3, true).comes(), Some(at_2), Some(routed_2));
+    step(discovery(3, false).comes(), Some(at_2), Some(routed_2));
+    // The mass withdrawal of host 2: host 3 never told of the address, but it is attached.
+    step(discovery(2, true).goes(), Some(at_3), Some(switched_3));
+    step(discovery(3, true).goes(), None, None);
+    step(discovery(3, true).comes(), Some(at_3), Some(switched_3));
+    step(discovery(2, true).comes(), Some(at_2), Some(routed_2));
+    step(address(2).goes(), None, None);
+}
+
+#[test]
+fn all_members_are_listed() {
+    let (mut here, now) = (instances(1), Instant::now());
+    let all = [3, 2].map(|host| [discovery(host, true), discovery(host, false), address(host)]);
+    for route in all.iter().flatten() {
+        here.handle_route(route.comes(), now);
+    }
+    let told = here.explain(&Subject::Mac(vni(100), mac(9)));
+    assert_eq!(told.len(), 2);
+    assert_eq!((told[0].verdict, told[0].members.as_slice()), (Verdict::Used, &[vtep(2), vtep(3)][..]));
+    assert_eq!(told[1].members, [vtep(3), vtep(2)]);
+    assert!(matches!(told[0].source, Source::Route { .. }));
+    // A type 1 of another subnet's target makes nobody a member.
+    let other = discovery(3, false).without(target(100)).with(target(101));
+    here.handle_route(other.comes(), now);
+    let told = here.explain(&Subject::Mac(vni(100), mac(9)));
+    assert_eq!(told[0].members, [vtep(2)]);
+}
+
+proptest! {
+    #[test]
+    fn the_order_does_not_matter(routes in Just(every()).prop_shuffle(), without in 0..6_usize) {
+        let now = Instant::now();
+        let mut tables = [routes, every()].map(|routes| {
+            let mut here = instances(1);
+            let mut table = std::collections::BTreeMap::new();
+            for route in &routes {
+                here.handle_route(route.comes(), now);
+                apply(&mut here, &mut table);
+            }
+            here.handle_route(every()[without].goes(), now);
+            apply(&mut here, &mut table);
+            table
+        });
+        let second = std::mem::take(&mut tables[1]);
+        prop_assert_eq!(&tables[0], &second);
+        prop_assert!(second.contains_key(MAC_9));
+    }
+}
+
+fn every() -> Vec<Remote> {
+    [2, 3].iter().flat_map(|host| [discovery(*host, true), discovery(*host, false), address(*host)]).collect()
+}
