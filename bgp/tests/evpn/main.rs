@@ -4,6 +4,7 @@
 
 mod exchange;
 mod explain;
+mod frr;
 mod imports;
 mod local;
 mod mobility;
