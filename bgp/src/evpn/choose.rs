@@ -240,9 +240,8 @@ impl Instances {
 fn rank(key: &Key, learned: &Learned, order: u32) -> Rank {
     let (rd, mac, ip) = match key {
         Key::MacIp { rd, mac, ip, .. } => (Some(*rd), *mac, *ip),
-        Key::InclusiveMulticast { rd, .. } | Key::IpPrefix { rd, .. } => {
-            (Some(*rd), MacAddr::BROADCAST, None)
-        }
+        Key::InclusiveMulticast { rd, originator, .. } => (Some(*rd), MacAddr::BROADCAST, Some(*originator)),
+        Key::IpPrefix { rd, .. } => (Some(*rd), MacAddr::BROADCAST, None),
         Key::EthernetAd { .. }
         | Key::EthernetSegment { .. }
         | Key::UnknownEvpn { .. }

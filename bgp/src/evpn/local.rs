@@ -189,7 +189,11 @@ impl Instances {
         if let Some(place) = attached.place {
             self.macs.remove(&(place.subnet, attached.port.mac));
             for ip in &attached.port.ips {
-                self.addresses.remove(&(place.network, *ip));
+                let key = (place.network, *ip);
+                // A port of another subnet can have it too, if somebody lets subnets overlap.
+                if self.addresses.get(&key).is_some_and(|holder| holder == name) {
+                    self.addresses.remove(&key);
+                }
             }
         }
     }

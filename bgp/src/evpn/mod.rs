@@ -23,7 +23,7 @@ mod routes;
 mod segments;
 mod settle;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -70,8 +70,8 @@ pub struct Instances {
     announced_subnets: BTreeMap<Vni, BTreeSet<OwnKey>>,
     /// The best path of each route.
     routes: HashMap<Key, Held>,
-    /// The routes that are about something.
-    candidates: HashMap<Subject, HashSet<Key>>,
+    /// The routes that are about something: mostly one, so without room for more.
+    candidates: HashMap<Subject, Vec<Key>>,
     segments: Segments,
     forwarding: Diff<Subject, Target>,
     own: Diff<OwnKey, OwnRoute>,

@@ -21,8 +21,15 @@ pub struct RouteChange {
 /// What became of a route.
 #[derive(Debug)]
 pub(super) enum Held {
-    Used { learned: Learned, subjects: Box<[Subject]> },
-    Refused { reason: Refusal, from: PeerId },
+    /// In a box, for the table has room for more than it holds.
+    Used {
+        learned: Box<Learned>,
+        subjects: Box<[Subject]>,
+    },
+    Refused {
+        reason: Refusal,
+        from: PeerId,
+    },
 }
 
 impl Instances {
@@ -46,7 +53,8 @@ impl Instances {
                     let subjects = self.subjects(&key, &learned);
                     touched.extend(&subjects);
                     self.remember(&key, &subjects);
-                    self.routes.insert(key, Held::Used { learned, subjects: subjects.into() });
+                    self.routes
+                        .insert(key, Held::Used { learned: Box::new(learned), subjects: subjects.into() });
                 }
                 Ok(Some(_) | None) => {}
                 Err(reason) => self.refuse(key, route, path.from, reason, before.as_ref()),
@@ -82,14 +90,14 @@ impl Instances {
 
     pub(super) fn remember(&mut self, key: &Key, subjects: &[Subject]) {
         for subject in subjects {
-            self.candidates.entry(*subject).or_default().insert(key.clone());
+            self.candidates.entry(*subject).or_insert_with(|| Vec::with_capacity(1)).push(key.clone());
         }
     }
 
     pub(super) fn forget(&mut self, key: &Key, subjects: &[Subject]) {
         for subject in subjects {
             if let Some(keys) = self.candidates.get_mut(subject) {
-                keys.remove(key);
+                keys.retain(|held| held != key);
                 if keys.is_empty() {
                     self.candidates.remove(subject);
                 }

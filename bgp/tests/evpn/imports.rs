@@ -295,3 +295,19 @@ fn a_port_here_comes_before_a_tie_elsewhere() {
     here.set_port("a", port("web", 9), Instant::now()).unwrap();
     assert_eq!(after(&mut here, &[Remote::mac_ip(2, 9, Some(ip(9)))]), [""; 0]);
 }
+
+#[test]
+fn two_type_3_routes_of_one_host_in_either_order() {
+    let other = |originator: u8, label: u32| {
+        let mut route = Remote::flood(2);
+        let EvpnRoute::InclusiveMulticast(key) = &mut route.route else { panic!("not a type 3") };
+        key.originator = ip(originator);
+        route.attributes.pmsi.as_mut().unwrap().label = vni(label).into();
+        route
+    };
+    let (low, high) = (other(1, 100), other(2, 200));
+    for routes in [[low.clone(), high.clone()], [high, low]] {
+        let mut here = instances(1);
+        assert_eq!(after(&mut here, &routes), ["flood 100 10.250.0.2 -> vni 100"]);
+    }
+}

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Remote, announced, config, events, forwarding, instances, ip, mac, mobility, port, sticky, vni, vtep,
+    Remote, announced, config, events, forwarding, instances, ip, mac, mobility, network, port, sticky,
+    subnet, vni, vtep,
 };
-use weft_bgp::evpn::{DuplicateDetection, Event, Instances, Subject};
+use weft_bgp::evpn::{DuplicateDetection, Event, Instances, Overlapping, Peering, Subject};
 use weft_vxlan::Vtep;
 
 const ALONE: &str = "10.250.0.2:100 02:00:00:00:01:09";
@@ -265,4 +266,24 @@ fn an_address_does_not_stay_here_without_its_mac() {
     here.handle_route(away.goes(), now);
     assert!(forwarding(&mut here).contains(&"host 5000 192.168.100.9 -> gone".to_owned()));
     assert_eq!(announced(&mut here), [""; 0], "it was away and back between two polls");
+}
+
+#[test]
+fn the_same_address_in_a_peered_network_is_another_one() {
+    let (mut here, now) = (instances(2), Instant::now());
+    let mut peered = config();
+    peered.networks.push(network("blue", 6000));
+    peered.subnets.push(subnet("blue-web", "blue", 600));
+    let overlapping = Overlapping::Order(1);
+    peered.peerings = vec![Peering { from: "red".into(), to: "blue".into(), overlapping }];
+    here.set_config(&peered, now).unwrap();
+    come(&mut here, &both(1, 7), now);
+    assert_eq!(forwarding(&mut here).len(), 3, "in red, and in blue");
+    here.set_port("a", port("blue-web", 20), now).unwrap();
+    let mut same = port("blue-web", 30);
+    same.ips = BTreeSet::from([ip(9)]);
+    here.set_port("b", same, now).unwrap();
+    assert_eq!(forwarding(&mut here), ["host 6000 192.168.100.9 -> gone"]);
+    let route = "+ 10.250.0.2:600 02:00:00:00:01:1e 192.168.100.9".to_owned();
+    assert!(announced(&mut here).contains(&route), "without a sequence: nothing moved");
 }

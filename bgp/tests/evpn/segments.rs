@@ -7,9 +7,9 @@
 
 use std::time::Instant;
 
-use crate::support::{Remote, apply, instances, ip, mac, rd, target, vni, vtep};
+use crate::support::{Remote, apply, config, instances, ip, mac, rd, target, vni, vtep};
 use proptest::prelude::*;
-use weft_bgp::evpn::{Source, Subject, Verdict};
+use weft_bgp::evpn::{Source, Subject, Targets, Verdict};
 use weft_bgp::wire::{EthernetAd, EthernetSegmentId, EthernetTag, EvpnRoute, Label};
 
 const MAC_9: &str = "mac 100 02:00:00:00:01:09";
@@ -76,6 +76,25 @@ fn all_members_are_listed() {
     here.handle_route(other.comes(), now);
     let told = here.explain(&Subject::Mac(vni(100), mac(9)));
     assert_eq!(told[0].members, [vtep(2)]);
+}
+
+#[test]
+fn a_member_comes_in_by_a_target_that_the_subnet_gets() {
+    let (mut here, now) = (instances(1), Instant::now());
+    let mut table = std::collections::BTreeMap::new();
+    let other = discovery(3, false).without(target(100)).with(target(101));
+    for route in [address(2), discovery(3, true), other] {
+        here.handle_route(route.comes(), now);
+    }
+    apply(&mut here, &mut table);
+    assert_eq!(table.len(), 0);
+    let mut more = config();
+    let targets = ["65000:100", "65000:101"].map(|text| text.parse().unwrap());
+    more.subnets[0].import = Targets::Set(targets.into());
+    here.set_config(&more, now).unwrap();
+    apply(&mut here, &mut table);
+    assert_eq!(table[MAC_9], "10.250.0.3 vni 100");
+    assert_eq!(table[HOST_9], "10.250.0.3 switched neighbour 100 02:00:00:00:01:09 vni 100");
 }
 
 proptest! {
