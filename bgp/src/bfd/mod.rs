@@ -8,7 +8,6 @@
 //! All of it is sans-I/O: whoever drives a [`Table`] has the sockets and the clock.
 
 mod config;
-mod dice;
 mod interval;
 mod packet;
 mod peer;

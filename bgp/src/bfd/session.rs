@@ -11,7 +11,7 @@ use std::num::{NonZeroU8, NonZeroU32};
 use std::time::{Duration, Instant};
 
 use super::config::Config;
-use super::dice::{Dice, Jitter};
+use crate::dice::{Dice, Jitter};
 use super::interval::Interval;
 use super::packet::Packet;
 use super::state::{Diagnostic, State, Stimulus};

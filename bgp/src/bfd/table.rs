@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use super::config::Config;
-use super::dice::Dice;
+use crate::dice::Dice;
 use super::packet::{PACKET_LEN, Packet, PacketError};
 use super::peer::{Arrival, Peer, Selector};
 use super::session::{Event, Session};

@@ -86,6 +86,12 @@ impl Rib {
         })
     }
 
+    /// Whether the peer is up, or something is kept of it.
+    #[must_use]
+    pub fn knows(&self, peer: PeerId) -> bool {
+        self.neighbours.contains_key(&peer)
+    }
+
     /// How many paths of `family` the peer has.
     #[must_use]
     pub fn held(&self, peer: PeerId, family: Family) -> usize {

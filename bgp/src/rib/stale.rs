@@ -82,6 +82,12 @@ impl Rib {
         }
     }
 
+    /// The peer did not keep the forwarding state of these families: what is stale of them is gone (RFC 4724 section
+    /// 4.2).
+    pub fn forget_stale(&mut self, peer: PeerId, families: &[Family]) {
+        self.drop_stale(peer, Families::of(families));
+    }
+
     /// Does what is due, a slice of it where it is much.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = Some(now);

@@ -133,7 +133,7 @@ impl Capability {
     }
 
     /// Writes code, length and value.
-    pub(super) fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         out.push(self.code());
         writer::counted_u8(out, "capability", |out| {
             match self {

@@ -32,6 +32,8 @@ impl NotificationCode {
     pub const CEASE: Self = Self(6);
     /// RFC 7313 section 5.
     pub const ROUTE_REFRESH: Self = Self(7);
+    /// RFC 9687 section 4.
+    pub const SEND_HOLD_TIMER_EXPIRED: Self = Self(8);
 }
 
 /// Subcodes of an OPEN error that only the session can find (RFC 4271 section 6.2, RFC 5492 section 5, RFC 9234
@@ -171,6 +173,7 @@ impl fmt::Display for Notification {
             NotificationCode::FSM => "state machine error",
             NotificationCode::CEASE => "cease",
             NotificationCode::ROUTE_REFRESH => "ROUTE-REFRESH error",
+            NotificationCode::SEND_HOLD_TIMER_EXPIRED => "send hold timer expired",
             NotificationCode(_) => "unknown error",
         };
         write!(f, "{class} ({}/{})", self.code.0, self.subcode)?;

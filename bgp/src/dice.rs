@@ -4,27 +4,27 @@ use std::time::Duration;
 
 /// SplitMix64. Good enough for jitter and for names that do not collide; no secret may rest on it.
 #[derive(Debug, Clone)]
-pub(super) struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(super) const fn roll(&mut self) -> u64 {
+    pub(crate) const fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }
 
-    pub(super) const fn roll_u32(&mut self) -> u32 {
+    pub(crate) const fn roll_u32(&mut self) -> u32 {
         let [_, _, _, _, a, b, c, d] = self.roll().to_be_bytes();
         u32::from_be_bytes([a, b, c, d])
     }
 
     /// How much of an interval to wait this time (RFC 5880 section 6.8.7).
-    pub(super) const fn jitter(&mut self, detect_multiplier: u8) -> Jitter {
+    pub(crate) const fn jitter(&mut self, detect_multiplier: u8) -> Jitter {
         // With a multiplier of 1, a packet that is sent late is a packet that is missed.
         let choices = if detect_multiplier == 1 { 151 } else { 251 };
         Jitter { permille: 750 + self.roll_u32() % choices }
@@ -33,12 +33,12 @@ impl Dice {
 
 /// A part of an interval.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Jitter {
+pub(crate) struct Jitter {
     permille: u32,
 }
 
 impl Jitter {
-    pub(super) fn of(self, interval: Duration) -> Duration {
+    pub(crate) fn of(self, interval: Duration) -> Duration {
         interval * self.permille / 1000
     }
 }

@@ -1,0 +1,147 @@
+//! One connection of a session, from the first byte to the last.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::config::Config;
+use super::established::Established;
+use super::machine::State;
+use crate::dice::Jitter;
+use crate::peer::PeerId;
+use crate::wire::{Dialect, Frame, HEADER_LEN, MAX_EXTENDED_LEN, Message, MessageError, Received};
+
+/// What a connection is called, from the first attempt on. Never given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId {
+    /// Whose it is.
+    pub peer: PeerId,
+    /// Which of the neighbour's.
+    pub number: u32,
+}
+
+/// A connection that is there.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
+    /// Whether this side began it.
+    pub(super) own: bool,
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
+    pub(super) state: State,
+    /// From OpenConfirm on.
+    pub(super) agreed: Option<Box<Established>>,
+    pub(super) timers: Timers,
+    /// The start of a message that is not complete.
+    rest: Vec<u8>,
+}
+
+/// When a connection does something by itself.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    hold: Option<Instant>,
+    keepalive: Option<Instant>,
+    send: Option<Instant>,
+}
+
+/// A timer of a connection that went off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Timer {
+    Hold,
+    Keepalive,
+    Send,
+}
+
+impl Connection {
+    pub(super) fn new(
+        id: ConnectionId,
+        own: bool,
+        local: SocketAddr,
+        remote: SocketAddr,
+        now: Instant,
+    ) -> Self {
+        let timers = Timers { hold: Some(now + Config::FIRST_HOLD), ..Timers::default() };
+        let state = State::OpenSent;
+        Self { id, own, local, remote, state, agreed: None, timers, rest: Vec::new() }
+    }
+
+    /// How messages are read and written.
+    pub(super) fn dialect(&self) -> Dialect {
+        // Until the OPENs are exchanged, a long message is as illegal as ever (RFC 8654 section 4).
+        self.agreed.as_ref().map_or(Dialect::plain(), |agreed| agreed.dialect)
+    }
+
+    /// The silence that ends the session, if any does.
+    fn hold_time(&self) -> Option<Duration> {
+        let agreed = self.agreed.as_ref()?.hold_time;
+        (!agreed.is_zero()).then_some(agreed)
+    }
+
+    /// The neighbour lives.
+    pub(super) fn handle_life(&mut self, now: Instant) {
+        self.timers.hold = self.hold_time().map(|time| now + time);
+    }
+
+    /// Something was sent: the next sign of life is due a third of the hold time later, less up to a quarter of that
+    /// (RFC 4271 section 10).
+    pub(super) fn handle_sent(&mut self, config: &Config, jitter: Jitter, now: Instant) {
+        self.timers.keepalive = self.hold_time().map(|time| now + jitter.of(time / 3));
+        self.timers.send.get_or_insert(now + config.send_hold());
+    }
+
+    /// The socket took something.
+    pub(super) const fn handle_written(&mut self) {
+        self.timers.send = None;
+    }
+
+    /// The first timer that is due.
+    pub(super) fn due(&self, now: Instant) -> Option<Timer> {
+        let Timers { hold, keepalive, send } = self.timers;
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        [(hold, Timer::Hold), (send, Timer::Send), (keepalive, Timer::Keepalive)]
+            .into_iter()
+            .find_map(|(at, timer)| due(at).then_some(timer))
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let Timers { hold, keepalive, send } = self.timers;
+        [hold, keepalive, send].into_iter().flatten().min()
+    }
+
+    /// The message at `at` in `stream`, which it moves behind it; `None` if there is no whole one.
+    pub(super) fn split(
+        stream: &[u8],
+        at: &mut usize,
+        dialect: &Dialect,
+    ) -> Option<Result<Received, MessageError>> {
+        let frame = match Frame::next(stream.get(*at..)?, dialect.receive_extended) {
+            Ok(frame) => frame?,
+            Err(error) => return Some(Err(error.into())),
+        };
+        *at += frame.len();
+        Some(Received::decode(frame, dialect))
+    }
+
+    /// What is left of what came before, with these bytes behind it.
+    pub(super) fn take_with(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut stream = std::mem::take(&mut self.rest);
+        stream.extend_from_slice(bytes);
+        stream
+    }
+
+    /// Keeps what is behind `at` for the next time: less than a message.
+    pub(super) fn keep(&mut self, mut stream: Vec<u8>, at: usize) {
+        stream.drain(..at);
+        // A large read is not kept as room for a small rest.
+        if stream.capacity() > 2 * MAX_EXTENDED_LEN {
+            stream.shrink_to(MAX_EXTENDED_LEN);
+        }
+        self.rest = stream;
+    }
+
+    /// The message as bytes; `None` if it has no form on the wire, which none of those of a session is.
+    pub(super) fn encode(&self, message: &Message) -> Option<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(HEADER_LEN);
+        message.encode(&self.dialect(), &mut bytes).ok()?;
+        Some(bytes)
+    }
+}

@@ -1,0 +1,124 @@
+//! Routes on their way: from the RIB to the instances, from these back, and out to the peers.
+
+use std::time::Instant;
+
+use super::{Event, Output, Speaker};
+use crate::evpn::{Config, ConfigError, LearnedPath, LocalPort, Origination, PortError, RouteChange};
+use crate::rib::{Key, PathView, Wanted};
+use crate::session::ConnectionId;
+use crate::wire::Route;
+
+/// Changes of best paths that are handed on in one go.
+const SLICE: usize = 4096;
+
+impl Speaker {
+    /// The EVPN instances from now on.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if they contradict themselves; then everything stays as it was.
+    pub fn set_instances(&mut self, config: &Config, now: Instant) -> Result<(), ConfigError> {
+        self.instances.set_config(config, now)?;
+        self.tell_wanted();
+        self.pump(now);
+        Ok(())
+    }
+
+    /// Adds a port of this host, or changes it.
+    ///
+    /// # Errors
+    /// As [`crate::evpn::Instances::set_port`].
+    pub fn set_port(&mut self, name: &str, port: LocalPort, now: Instant) -> Result<(), PortError> {
+        self.instances.set_port(name, port, now)?;
+        self.pump(now);
+        Ok(())
+    }
+
+    /// Removes a port.
+    pub fn remove_port(&mut self, name: &str, now: Instant) {
+        self.instances.remove_port(name, now);
+        self.pump(now);
+    }
+
+    /// The prefixes of a network that are behind this host, all of them.
+    pub fn set_prefixes(
+        &mut self,
+        network: &str,
+        prefixes: impl IntoIterator<Item = ipnet::IpNet>,
+        now: Instant,
+    ) {
+        self.instances.set_prefixes(network, prefixes, now);
+        self.pump(now);
+    }
+
+    /// Appends UPDATEs for a connection to `out`, of about `budget` bytes. Whether there is more to send.
+    pub fn poll_transmit(
+        &mut self,
+        connection: ConnectionId,
+        budget: usize,
+        out: &mut Vec<u8>,
+        now: Instant,
+    ) -> bool {
+        let Some(peer) = self.peers.get_mut(&connection.peer) else { return false };
+        let standing = peer.session.established().map(|established| established.connection);
+        if standing != Some(connection) || self.restart.is_some() {
+            return false;
+        }
+        let start = out.len();
+        let more = self.rib.poll_transmit(connection.peer, budget, out);
+        if let Some(sent) = out.get(start..).filter(|sent| !sent.is_empty()) {
+            peer.session.handle_transmitted(sent, now);
+        }
+        more
+    }
+
+    /// Tells the peers which routes are of use here.
+    pub(super) fn tell_wanted(&mut self) {
+        let reflects = self.peers.values().any(|peer| peer.config.session.client);
+        let wanted = if reflects { Wanted::All } else { self.instances.route_targets() };
+        self.rib.set_wanted(&wanted);
+    }
+
+    /// Hands on what is ready, until nothing is.
+    pub(super) fn pump(&mut self, now: Instant) {
+        loop {
+            let mut moved = false;
+            while let Some(origination) = self.instances.poll_originate() {
+                self.originate(origination);
+                moved = true;
+            }
+            for _ in 0..SLICE {
+                let Some((key, best)) = self.rib.poll_change() else { break };
+                moved = true;
+                self.learn(&key, best, now);
+            }
+            if !moved {
+                break;
+            }
+        }
+        while let Some(event) = self.instances.poll_event() {
+            self.outputs.push_back(Output::Event(Event::Evpn(event)));
+        }
+    }
+
+    fn originate(&mut self, origination: Origination) {
+        match origination {
+            Origination::Announce { route, attributes, next_hop } => {
+                self.rib.originate(Route::Evpn(route), *attributes, Some(next_hop));
+            }
+            Origination::Withdraw(route) => self.rib.withdraw(&Key::split(Route::Evpn(route)).0),
+        }
+    }
+
+    /// An EVPN route has another best path. An own one is of no use to the instances: it came from them.
+    fn learn(&mut self, key: &Key, best: Vec<PathView>, now: Instant) {
+        let path = best.into_iter().next();
+        let payload = path.as_ref().map(|path| path.payload.clone()).unwrap_or_default();
+        let Route::Evpn(route) = key.route(&payload) else { return };
+        let best = path.and_then(|path| {
+            let from = path.peer?;
+            let attributes = path.shared.attributes.clone();
+            Some(LearnedPath { attributes, next_hop: path.shared.next_hop, from })
+        });
+        self.instances.handle_route(RouteChange { route, best }, now);
+    }
+}
