@@ -2,12 +2,13 @@
 //! second that a peer cannot be reached, where BGP's hold timer takes minutes.
 //!
 //! ```text
-//! Table (which session?) ── Session (state, timers) ── Packet (bytes)
+//! Driver (a thread: sockets, clock) ── Table (which session?) ── Session (state, timers) ── Packet (bytes)
 //! ```
 //!
-//! All of it is sans-I/O: whoever drives a [`Table`] has the sockets and the clock.
+//! [`Table`] and what is below it are sans-I/O; [`driver`] is the only part that knows sockets and the time.
 
 mod config;
+pub mod driver;
 mod interval;
 mod packet;
 mod peer;

@@ -32,7 +32,6 @@ use crate::bfd;
 /// A BGP speaker with EVPN instances.
 #[derive(Debug)]
 pub struct Speaker {
-    config: SpeakerConfig,
     rib: Rib,
     instances: Instances,
     /// What is configured.
@@ -120,12 +119,11 @@ pub enum Event {
 impl Speaker {
     /// Without neighbours and instances. `seed` varies its timers from those of other hosts.
     #[must_use]
-    pub fn new(config: SpeakerConfig, host: evpn::Host, seed: u64, now: Instant) -> Self {
+    pub fn new(config: &SpeakerConfig, host: evpn::Host, seed: u64, now: Instant) -> Self {
         let restart = config.deferral.map(|deferral| Restart::new(now + deferral));
         Self {
             rib: Rib::new(config.local),
             instances: Instances::new(host),
-            config,
             neighbours: Neighbours::default(),
             peers: BTreeMap::new(),
             restart,

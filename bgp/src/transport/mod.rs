@@ -3,6 +3,7 @@
 //! - The owner's task: [`Driver::wait`] for something, [`Driver::handle`] it, [`Driver::flush`]. It never waits for a
 //!   socket.
 //! - For each listening address, a task that accepts.
+//! - One for BFD, once a neighbour is to be watched.
 //! - For each connection, one that reads and one that writes. A closed one has [`LINGER`] to write what is left.
 //!
 //! Channels: inputs, bounded at [`INPUTS`]: readers wait for room, and so do the peers, by TCP. To each writer,
@@ -13,10 +14,11 @@ mod connection;
 mod listener;
 mod option;
 mod socket;
+mod watch;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -27,7 +29,9 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::debug;
+use watch::Watcher;
 
+use crate::bfd;
 use crate::session::ConnectionId;
 use crate::speaker::{Event, Neighbours, Output, Path, Speaker};
 
@@ -54,6 +58,7 @@ enum Kind {
     Received { connection: ConnectionId, bytes: Bytes },
     Written { connection: ConnectionId, bytes: usize },
     Closed { connection: ConnectionId, reason: String },
+    Bfd { remote: IpAddr, event: bfd::Event },
     Timeout,
 }
 
@@ -64,6 +69,7 @@ pub struct Driver {
     listeners: Listeners,
     connecting: HashMap<ConnectionId, JoinHandle<()>>,
     connections: HashMap<ConnectionId, Connection>,
+    watcher: Watcher,
     inputs: mpsc::Receiver<Kind>,
     sender: mpsc::Sender<Kind>,
     /// Some peer may have to be sent more than it had room for.
@@ -80,6 +86,7 @@ impl Driver {
             listeners: Listeners::default(),
             connecting: HashMap::new(),
             connections: HashMap::new(),
+            watcher: Watcher::default(),
             inputs,
             sender,
             unsent: false,
@@ -167,6 +174,7 @@ impl Driver {
                 self.connections.remove(&connection);
                 self.speaker.handle_closed(connection, reason, now);
             }
+            Kind::Bfd { remote, event } => self.speaker.handle_bfd(remote, event, now),
             Kind::Timeout => {}
         }
     }
@@ -217,7 +225,7 @@ impl Driver {
                         connection.close();
                     }
                 }
-                Output::Watch { path, config } => self.watch(path, config),
+                Output::Watch { path, config } => self.watcher.set(&path, config, &self.sender),
                 Output::Event(event) => events.push(event),
             }
         }
