@@ -29,10 +29,10 @@ use tracing::{debug, info};
 use self::receiver::Receiver;
 use self::sender::Sender;
 use super::config::Config;
-use crate::dice::Dice;
 use super::peer::{Arrival, Peer};
 use super::session::Event;
 use super::table::{Status, Table};
+use crate::dice::Dice;
 
 const COMMANDS: usize = 64;
 const EVENTS: usize = 64;

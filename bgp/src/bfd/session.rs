@@ -11,11 +11,11 @@ use std::num::{NonZeroU8, NonZeroU32};
 use std::time::{Duration, Instant};
 
 use super::config::Config;
-use crate::dice::{Dice, Jitter};
 use super::interval::Interval;
 use super::packet::Packet;
 use super::state::{Diagnostic, State, Stimulus};
 use super::timers::Timers;
+use crate::dice::{Dice, Jitter};
 
 /// What the user of a session must know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

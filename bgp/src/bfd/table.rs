@@ -6,11 +6,11 @@ use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use super::config::Config;
-use crate::dice::Dice;
 use super::packet::{PACKET_LEN, Packet, PacketError};
 use super::peer::{Arrival, Peer, Selector};
 use super::session::{Event, Session};
 use super::state::{Diagnostic, State};
+use crate::dice::Dice;
 
 /// Why a datagram changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]

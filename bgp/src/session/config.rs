@@ -128,7 +128,8 @@ impl Config {
                 families: families.collect(),
             }));
             if !restart.long_lived.is_zero() {
-                let stale_time = u32::try_from(restart.long_lived.as_secs()).unwrap_or(u32::MAX).min(0xff_ffff);
+                let stale_time =
+                    u32::try_from(restart.long_lived.as_secs()).unwrap_or(u32::MAX).min(0xff_ffff);
                 let families = self.families.iter();
                 let families =
                     families.map(|family| LongLivedFamily { family: *family, forwarding, stale_time });

@@ -8,8 +8,8 @@ use super::connection::ConnectionId;
 use crate::peer::PeerKind;
 use crate::rib::{Retain, RetainFamily};
 use crate::wire::{
-    AddPathFamilies, AddPathMode, Afi, Asn, Capability, Dialect, Family, GracefulRestart, LongLived, Notification,
-    NotificationCode, Open, Role, RouterId, open_error,
+    AddPathFamilies, AddPathMode, Afi, Asn, Capability, Dialect, Family, GracefulRestart, LongLived,
+    Notification, NotificationCode, Open, Role, RouterId, open_error,
 };
 
 /// A session that is established.
@@ -121,7 +121,8 @@ impl Established {
     pub fn forwards(&self, family: Family) -> bool {
         let short = self.restart.iter().flat_map(|restart| &restart.families);
         let long = self.long_lived.iter().flat_map(|long| &long.families);
-        short.map(|of| (of.family, of.forwarding))
+        short
+            .map(|of| (of.family, of.forwarding))
             .chain(long.map(|of| (of.family, of.forwarding)))
             .any(|of| of == (family, true))
     }
@@ -168,9 +169,10 @@ fn check_identity(config: &Config, open: &Open) -> Result<PeerKind, Refusal> {
 /// RFC 9234 section 4.2; roles are for external sessions.
 fn check_role(config: &Config, open: &Open, kind: PeerKind) -> Result<Option<Role>, Refusal> {
     let Some(own) = config.role.filter(|_| kind == PeerKind::External) else { return Ok(None) };
-    let theirs = open.capabilities.iter().find_map(|capability| {
-        if let Capability::Role(role) = capability { Some(*role) } else { None }
-    });
+    let theirs = open
+        .capabilities
+        .iter()
+        .find_map(|capability| if let Capability::Role(role) = capability { Some(*role) } else { None });
     match (own, theirs) {
         (_, None) if config.strict_role => {
             refuse(open_error::ROLE_MISMATCH, "it says no role, which is demanded")
@@ -193,15 +195,16 @@ fn common_families(config: &Config, open: &Open) -> Result<Vec<Family>, Refusal>
     let mut theirs: Vec<_> = open
         .capabilities
         .iter()
-        .filter_map(|capability| {
-            if let Capability::Multiprotocol(family) = capability { Some(*family) } else { None }
-        })
+        .filter_map(
+            |capability| {
+                if let Capability::Multiprotocol(family) = capability { Some(*family) } else { None }
+            },
+        )
         .collect();
     if theirs.is_empty() {
         theirs.push(Family::IPV4_UNICAST);
     }
-    let common: Vec<_> =
-        config.families.iter().copied().filter(|family| theirs.contains(family)).collect();
+    let common: Vec<_> = config.families.iter().copied().filter(|family| theirs.contains(family)).collect();
     if !common.is_empty() {
         return Ok(common);
     }
@@ -228,9 +231,8 @@ fn received_path_ids(config: &Config, open: &Open) -> AddPathFamilies {
         config.receive_path_ids.has(family)
             && open.capabilities.iter().any(|capability| {
                 let Capability::AddPath(all) = capability else { return false };
-                all.iter().any(|of| {
-                    of.family == family && matches!(of.mode, AddPathMode::Send | AddPathMode::Both)
-                })
+                all.iter()
+                    .any(|of| of.family == family && matches!(of.mode, AddPathMode::Send | AddPathMode::Both))
             })
     };
     AddPathFamilies {

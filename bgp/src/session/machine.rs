@@ -175,10 +175,9 @@ pub(super) const fn react(state: State, event: Event) -> Reaction {
             State::OpenSent | State::OpenConfirm | State::Established,
             Event::Stop | Event::HoldTimer | Event::SendHoldTimer | Event::Malformed | Event::Collision,
         ) => Reaction::Notify,
-        (
-            State::OpenSent | State::OpenConfirm | State::Established,
-            Event::TcpDown | Event::Notification,
-        ) => Reaction::Drop,
+        (State::OpenSent | State::OpenConfirm | State::Established, Event::TcpDown | Event::Notification) => {
+            Reaction::Drop
+        }
 
         (State::OpenSent, Event::Open) => Reaction::CheckOpen,
         (State::OpenSent, Event::KeepaliveTimer) => Reaction::Ignore,

@@ -163,7 +163,13 @@ impl Peer {
     }
 
     /// An own attempt succeeded.
-    pub fn handle_connected(&mut self, id: ConnectionId, local: SocketAddr, remote: SocketAddr, now: Instant) {
+    pub fn handle_connected(
+        &mut self,
+        id: ConnectionId,
+        local: SocketAddr,
+        remote: SocketAddr,
+        now: Instant,
+    ) {
         if self.attempt == Some(id) {
             self.attempt = None;
             self.retry = None;
@@ -181,7 +187,12 @@ impl Peer {
     }
 
     /// The neighbour connected. What the connection is called, or `None` if it is not welcome now.
-    pub fn handle_accepted(&mut self, local: SocketAddr, remote: SocketAddr, now: Instant) -> Option<ConnectionId> {
+    pub fn handle_accepted(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        now: Instant,
+    ) -> Option<ConnectionId> {
         if react(self.state(), Event::TcpUp) != Reaction::SendOpen {
             return None;
         }
@@ -418,7 +429,8 @@ impl Peer {
         self.was_up = true;
         self.actions.push_back(Action::Up(agreed));
         // Whatever else was begun is not needed.
-        let others: Vec<_> = self.connections.iter().map(|other| other.id).filter(|other| *other != id).collect();
+        let others: Vec<_> =
+            self.connections.iter().map(|other| other.id).filter(|other| *other != id).collect();
         for other in others {
             self.handle_event(other, Event::Collision, End::Collision("another one is established"), now);
         }
@@ -463,7 +475,9 @@ impl Peer {
 
     fn send(&mut self, id: ConnectionId, message: &Message, now: Instant) {
         let jitter = self.dice.jitter(JITTER);
-        let Some(connection) = self.connections.iter_mut().find(|connection| connection.id == id) else { return };
+        let Some(connection) = self.connections.iter_mut().find(|connection| connection.id == id) else {
+            return;
+        };
         if let Some(bytes) = connection.encode(message) {
             connection.handle_sent(&self.config, jitter, now);
             self.sent.count(message.kind());
@@ -495,7 +509,8 @@ impl Peer {
         if self.rest != Rest::Awake {
             return;
         }
-        let pause = self.config.retry.saturating_mul(1 << self.failures.min(16)).min(self.config.longest_retry);
+        let pause =
+            self.config.retry.saturating_mul(1 << self.failures.min(16)).min(self.config.longest_retry);
         self.failures = self.failures.saturating_add(1);
         self.retry = Some(now + self.dice.jitter(JITTER).of(pause));
     }

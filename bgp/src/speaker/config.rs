@@ -92,9 +92,10 @@ impl Neighbours {
     /// Who must sign, and with what.
     pub(crate) fn passwords(&self) -> impl Iterator<Item = (IpNet, &Password)> {
         let peers = self.peers.values().map(|peer| (IpNet::from(peer.path.remote.ip()), &peer.path));
-        let groups = self.groups.values().flat_map(|group| {
-            group.ranges.iter().map(|range| (range.trunc(), &group.template.path))
-        });
+        let groups = self
+            .groups
+            .values()
+            .flat_map(|group| group.ranges.iter().map(|range| (range.trunc(), &group.template.path)));
         peers.chain(groups).filter_map(|(from, path)| Some((from, path.password.as_ref()?)))
     }
 
@@ -105,9 +106,10 @@ impl Neighbours {
         if let Some((name, _)) = known {
             return Some(Found::Peer(name));
         }
-        let ranges = self.groups.iter().flat_map(|(name, group)| {
-            group.ranges.iter().map(move |range| (range, name, group))
-        });
+        let ranges = self
+            .groups
+            .iter()
+            .flat_map(|(name, group)| group.ranges.iter().map(move |range| (range, name, group)));
         let within = ranges.filter(|(range, ..)| range.contains(&remote));
         let (_, name, group) = within.max_by_key(|(range, ..)| range.prefix_len())?;
         Some(Found::Member { group: name, config: group })

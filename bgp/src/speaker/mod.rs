@@ -22,12 +22,12 @@ pub use neighbours::Neighbour;
 pub use path::{Distance, Password, PasswordError, Path};
 use restart::Restart;
 
+use crate::bfd;
 use crate::evpn::{self, Instances};
 use crate::peer::PeerId;
 use crate::rib::Rib;
-use crate::wire::Family;
 use crate::session::ConnectionId;
-use crate::bfd;
+use crate::wire::Family;
 
 /// A BGP speaker with EVPN instances.
 #[derive(Debug)]

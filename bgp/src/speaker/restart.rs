@@ -61,8 +61,10 @@ impl Speaker {
     /// Ends the wait if nobody is left to wait for: members of groups come when they come.
     pub(super) fn check_restart(&mut self) {
         let Some(restart) = &self.restart else { return };
-        let mut awaited =
-            self.peers.iter().filter(|(_, peer)| peer.group.is_none() && peer.config.session.shutdown.is_none());
+        let mut awaited = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.group.is_none() && peer.config.session.shutdown.is_none());
         if awaited.all(|(id, _)| restart.has_all_of(*id)) {
             self.end_restart();
         }

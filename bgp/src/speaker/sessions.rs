@@ -14,7 +14,13 @@ const MEMBERSHIP_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 impl Speaker {
     /// A connection that was asked for is there.
-    pub fn handle_connected(&mut self, id: ConnectionId, local: SocketAddr, remote: SocketAddr, now: Instant) {
+    pub fn handle_connected(
+        &mut self,
+        id: ConnectionId,
+        local: SocketAddr,
+        remote: SocketAddr,
+        now: Instant,
+    ) {
         self.with_session(id.peer, now, |session| session.handle_connected(id, local, remote, now));
         self.pump(now);
     }
@@ -137,7 +143,8 @@ impl Speaker {
     }
 
     fn refresh_one(&mut self, id: PeerId, now: Instant) -> bool {
-        let families = self.peers.get(&id).and_then(|peer| Some(peer.session.established()?.families.clone()));
+        let families =
+            self.peers.get(&id).and_then(|peer| Some(peer.session.established()?.families.clone()));
         let mut asked = false;
         for family in families.unwrap_or_default() {
             let refresh = RouteRefresh { family, kind: RouteRefreshKind::Request };
@@ -150,8 +157,7 @@ impl Speaker {
     pub(super) fn reroute(&mut self, id: PeerId, config: PeerConfig, now: Instant) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let before = std::mem::replace(&mut peer.config, config);
-        let (bfd, routing, path) =
-            (peer.config.bfd, peer.config.routing.clone(), peer.config.path.clone());
+        let (bfd, routing, path) = (peer.config.bfd, peer.config.routing.clone(), peer.config.path.clone());
         if bfd != before.bfd {
             self.outputs.push_back(Output::Watch { path, config: bfd });
         }

@@ -99,7 +99,8 @@ impl Listeners {
         for (&address, listener) in &self.open {
             for &peers in gone.iter().filter(|net| net.addr().is_ipv4() == address.is_ipv4()) {
                 let removed = socket::demand_signatures(&listener.socket, peers, None);
-                result = result.and(removed.map_err(|source| ListenError::Signature { peers, address, source }));
+                result =
+                    result.and(removed.map_err(|source| ListenError::Signature { peers, address, source }));
             }
             result = result.and(demand(listener, address, &changed));
         }

@@ -61,12 +61,7 @@ pub(super) fn set_minimum_ttl(socket: BorrowedFd<'_>, peer: IpAddr, ttl: u8) -> 
     set(socket, level, option, &libc::c_int::from(ttl))
 }
 
-fn set<T>(
-    socket: BorrowedFd<'_>,
-    level: libc::c_int,
-    option: libc::c_int,
-    value: &T,
-) -> io::Result<()> {
+fn set<T>(socket: BorrowedFd<'_>, level: libc::c_int, option: libc::c_int, value: &T) -> io::Result<()> {
     let size = libc::socklen_t::try_from(size_of::<T>()).map_err(io::Error::other)?;
     let value = std::ptr::from_ref(value).cast();
     // SAFETY: the descriptor is open while it is borrowed, and the kernel reads `size` bytes of a value of that size.

@@ -60,7 +60,10 @@ fn an_operators_words_are_told_and_it_stays_down() {
     link.act();
     link.settle();
     let told = link.ends[1].peer.last_end().unwrap().received.clone().unwrap();
-    assert_eq!((told.subcode, told.shutdown_text()), (cease::ADMINISTRATIVE_SHUTDOWN, Some("back at noon".to_owned())));
+    assert_eq!(
+        (told.subcode, told.shutdown_text()),
+        (cease::ADMINISTRATIVE_SHUTDOWN, Some("back at noon".to_owned()))
+    );
     link.pass(Duration::from_secs(600));
     assert_eq!(link.ends[0].peer.state(), State::Idle);
     let now = link.now;

@@ -7,8 +7,8 @@ use std::num::NonZeroU32;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tracing::{info, warn};
 
-use crate::dice::Dice;
 use crate::bfd::peer::Peer;
+use crate::dice::Dice;
 
 /// Source ports are from here to 65535.
 const FIRST_PORT: u16 = 49152;

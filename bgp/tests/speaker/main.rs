@@ -1,0 +1,133 @@
+//! Whole speakers: ports of one host become forwarding at another, by a reflector.
+
+mod fabric;
+
+use std::time::Duration;
+
+use weft_bgp::session::State;
+use weft_bgp::speaker::Event;
+
+use fabric::{Fabric, clients, reflector};
+
+const RR: u8 = 100;
+
+/// A reflector (100) and three hosts (1, 2, 3).
+fn fabric() -> Fabric {
+    let mut fabric = Fabric::new();
+    fabric.start(RR, clients(RR), None);
+    for host in 1..=3 {
+        fabric.start(host, reflector(host, RR), None);
+    }
+    fabric.pass(Duration::from_secs(10));
+    fabric
+}
+
+fn is_up(fabric: &Fabric) -> bool {
+    fabric.hosts.values().all(|host| {
+        !host.speaker.peers().is_empty()
+            && host.speaker.peers().values().all(|peer| peer.session().state() == State::Established)
+    })
+}
+
+#[test]
+fn ports_are_found_where_they_are() {
+    let mut fabric = fabric();
+    assert!(is_up(&fabric));
+    fabric.add_port(1, 11);
+    fabric.add_port(2, 12);
+    for (host, number, at) in
+        [(1, 12, Some(2)), (2, 11, Some(1)), (3, 11, Some(1)), (3, 12, Some(2)), (1, 11, None)]
+    {
+        assert_eq!(fabric.hosts[&host].finds(number), at, "{number} from {host}");
+    }
+    assert_eq!(fabric.hosts[&1].floods.len(), 1, "only who has a port takes part");
+    fabric.remove_port(1, 11);
+    assert_eq!(fabric.hosts[&2].finds(11), None);
+    assert_eq!(fabric.hosts[&2].floods.len(), 0);
+}
+
+#[test]
+fn a_port_that_moves_is_followed_back_and_forth() {
+    let mut fabric = fabric();
+    fabric.add_port(1, 11);
+    for round in 0..4 {
+        let (from, to) = if round % 2 == 0 { (1, 2) } else { (2, 1) };
+        fabric.add_port(to, 11);
+        assert_eq!(fabric.hosts[&3].finds(11), Some(to), "round {round}");
+        assert_eq!(fabric.hosts[&from].finds(11), Some(to), "round {round}");
+        fabric.remove_port(from, 11);
+        assert_eq!(fabric.hosts[&3].finds(11), Some(to), "round {round}");
+        fabric.pass(Duration::from_secs(200));
+    }
+}
+
+#[test]
+fn a_host_that_restarts_is_missed_by_nobody() {
+    let mut fabric = fabric();
+    fabric.add_port(1, 11);
+    fabric.add_port(2, 12);
+    fabric.kill(1);
+    assert_eq!(fabric.hosts[&2].finds(11), Some(1), "the reflector keeps its routes");
+    fabric.pass(Duration::from_secs(60));
+    assert_eq!(fabric.hosts[&2].finds(11), Some(1));
+    fabric.start(1, reflector(1, RR), Some(Duration::from_secs(30)));
+    fabric.add_port(1, 11);
+    fabric.pass(Duration::from_secs(5));
+    assert!(fabric.hosts[&1].events.iter().any(|event| matches!(event, Event::Converged)));
+    assert_eq!(fabric.hosts[&1].finds(12), Some(2));
+    assert_eq!(fabric.hosts[&2].finds(11), Some(1));
+    fabric.pass(Duration::from_secs(600));
+    assert_eq!(fabric.hosts[&2].finds(11), Some(1));
+}
+
+#[test]
+fn a_host_that_does_not_come_back_is_forgotten_after_its_time() {
+    let mut fabric = fabric();
+    fabric.add_port(1, 11);
+    fabric.kill(1);
+    fabric.pass(Duration::from_secs(119));
+    assert_eq!(fabric.hosts[&2].finds(11), Some(1));
+    fabric.pass(Duration::from_secs(2));
+    assert_eq!(fabric.hosts[&2].finds(11), None);
+    assert_eq!(fabric.hosts[&RR].speaker.peers().len(), 2, "a member of a group goes with its routes");
+}
+
+#[test]
+fn what_went_during_a_restart_is_forgotten_at_its_end() {
+    let mut fabric = fabric();
+    fabric.add_port(1, 11);
+    fabric.add_port(1, 12);
+    fabric.kill(1);
+    fabric.start(1, reflector(1, RR), Some(Duration::from_secs(30)));
+    fabric.add_port(1, 12);
+    fabric.pass(Duration::from_secs(5));
+    assert_eq!(fabric.hosts[&2].finds(11), None);
+    assert_eq!(fabric.hosts[&2].finds(12), Some(1));
+}
+
+#[test]
+fn the_reflector_restarts_and_nobody_forgets() {
+    let mut fabric = fabric();
+    fabric.add_port(1, 11);
+    fabric.kill(RR);
+    fabric.pass(Duration::from_secs(10));
+    assert_eq!(fabric.hosts[&2].finds(11), Some(1));
+    fabric.start(RR, clients(RR), Some(Duration::from_secs(10)));
+    fabric.pass(Duration::from_secs(60));
+    assert!(is_up(&fabric));
+    assert_eq!(fabric.hosts[&2].finds(11), Some(1));
+    fabric.add_port(2, 12);
+    assert_eq!(fabric.hosts[&1].finds(12), Some(2));
+}
+
+#[test]
+fn a_neighbour_that_is_taken_out_of_the_configuration_is_gone_at_once() {
+    let mut fabric = fabric();
+    fabric.add_port(1, 11);
+    let now = fabric.now;
+    fabric.speaker(1).set_neighbours(weft_bgp::speaker::Neighbours::default(), now);
+    fabric.settle();
+    fabric.pass(Duration::from_secs(1));
+    assert_eq!(fabric.hosts[&2].finds(11), None);
+    assert_eq!(fabric.hosts[&1].speaker.peers().len(), 0);
+}
