@@ -65,7 +65,9 @@ impl Single {
                         Message::Notification(told) => format!("{}/{}", told.code.0, told.subcode),
                         Message::Open(_) => "open".to_owned(),
                         Message::Keepalive => "keepalive".to_owned(),
-                        other => format!("{other:?}"),
+                        other @ (Message::Update(_) | Message::EndOfRib(_) | Message::RouteRefresh(_)) => {
+                            format!("{other:?}")
+                        }
                     });
                 }
                 Action::Close(_) => words.push("close".to_owned()),
