@@ -179,6 +179,7 @@ impl Config {
                 Hook::Tcx => weft_dataplane::Hook::Tcx,
                 Hook::Clsact => weft_dataplane::Hook::Clsact,
             }),
+            keep_routes: false,
         }
     }
 

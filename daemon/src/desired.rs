@@ -45,9 +45,10 @@ fn local(model: &Model, host: &model::Host) -> Desired {
             .map(|(name, network)| (network.vni, Network { name: name.clone() }))
             .collect(),
         ports: ports(model),
-        flood: flood(model),
+        flood: BTreeMap::new(),
         remote_hosts: BTreeMap::new(),
         remote_prefixes: BTreeMap::new(),
+        remote_macs: BTreeMap::new(),
     };
     if let Some(netns) = host.self_test_netns.as_ref().filter(|_| tests_itself(model, host)) {
         add_self_test(&mut desired, netns);
@@ -79,21 +80,6 @@ fn add_self_test(desired: &mut Desired, netns: &Path) {
     desired.ports.insert(name, port);
 }
 
-/// Where copies go of what is for a whole subnet: to each remote that has the subnet, or an address of it.
-fn flood(model: &Model) -> BTreeMap<Vni, BTreeMap<Vtep, Vni>> {
-    let mut flood: BTreeMap<Vni, BTreeMap<Vtep, Vni>> = BTreeMap::new();
-    for remote in model.remotes.values() {
-        let mut names: Vec<_> =
-            remote.subnets.iter().chain(remote.addresses.iter().map(|entry| &entry.subnet)).collect();
-        // Of many addresses, most follow one of the same subnet.
-        names.dedup();
-        for subnet in names.into_iter().filter_map(|name| model.subnets.get(name)) {
-            flood.entry(subnet.vni).or_default().insert(remote.vtep, subnet.vni);
-        }
-    }
-    flood
-}
-
 /// The routes that differ. A remote that is the same, between networks that are the same, is not looked into.
 fn delta(before: &Model, after: &Model, host: &model::Host) -> RouteDelta {
     let self_test = |model: &Model| tests_itself(model, host);
@@ -110,7 +96,12 @@ fn delta(before: &Model, after: &Model, host: &model::Host) -> RouteDelta {
     for (_, remote) in after.remotes.iter().filter(|(name, remote)| differs(name, remote, before)) {
         new.add_remote(remote, after, self_test(after));
     }
-    RouteDelta { hosts: changes(old.hosts, new.hosts), prefixes: changes(old.prefixes, new.prefixes) }
+    RouteDelta {
+        hosts: changes(old.hosts, new.hosts),
+        prefixes: changes(old.prefixes, new.prefixes),
+        flood: changes(old.flood, new.flood),
+        ..RouteDelta::default()
+    }
 }
 
 /// Routes of remotes.
@@ -118,6 +109,7 @@ fn delta(before: &Model, after: &Model, host: &model::Host) -> RouteDelta {
 struct Found {
     hosts: HashMap<(Vni, IpAddr), RemoteHost>,
     prefixes: HashMap<(Vni, IpNet), RemotePrefix>,
+    flood: HashMap<(Vni, Vtep), Vni>,
 }
 
 fn changes<K: Eq + Hash, V: PartialEq>(mut old: HashMap<K, V>, new: HashMap<K, V>) -> Vec<(K, Option<V>)> {
@@ -159,6 +151,11 @@ impl Found {
             let key = (address::NETWORK, address::address(vtep).into());
             let host = RemoteHost { vtep, router_mac, vni: address::NETWORK, neighbour: None };
             self.hosts.insert(key, host);
+        }
+        let names = remote.subnets.iter().chain(remote.addresses.iter().map(|entry| &entry.subnet));
+        // What is for a whole subnet is copied to each remote that has it, or an address of it.
+        for subnet in names.filter_map(|name| model.subnets.get(name)) {
+            self.flood.insert((subnet.vni, vtep), subnet.vni);
         }
         for entry in &remote.addresses {
             let Some(subnet) = model.subnets.get(&entry.subnet) else { continue };
@@ -215,8 +212,9 @@ mod tests {
         assert_eq!(remote.neighbour, Some(Neighbour { subnet: vni(5001), vni: vni(5001), mac }));
         let [(key, Some(behind))] = routes.prefixes.as_slice() else { panic!("{:?}", routes.prefixes) };
         assert_eq!((key.1, behind.vni), ("10.9.0.0/16".parse().unwrap(), vni(5000)));
-        let there = |vni| BTreeMap::from([("192.0.2.2".parse().unwrap(), vni)]);
-        assert_eq!(desired.flood, [5001, 5002].map(|number| (vni(number), there(vni(number)))).into());
+        let flood: BTreeMap<_, _> = routes.flood.into_iter().collect();
+        let there = |number| ((vni(number), "192.0.2.2".parse().unwrap()), Some(vni(number)));
+        assert_eq!(flood, [5001, 5002].map(there).into());
     }
 
     #[test]

@@ -166,6 +166,12 @@ impl HostRoute {
         &self.next_hop
     }
 
+    /// The subnet (L2 VNI) that the address belongs to, and its MAC there, unless it is routed only.
+    #[must_use]
+    pub const fn neighbour(&self) -> Option<(u32, [u8; 6])> {
+        if self.subnet == 0 { None } else { Some((self.subnet, self.mac)) }
+    }
+
     /// The MAC that a neighbour in `subnet` is told, if the address belongs to that subnet.
     #[must_use]
     #[inline(always)]

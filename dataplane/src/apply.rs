@@ -17,7 +17,7 @@ use crate::names::{self, GROUP, PROTOCOL};
 use crate::netlink::{Netlink, NetlinkError, NewVeth};
 use crate::netns::Netns;
 
-pub(crate) use tables::{pending, pending_routes, unread, write_vteps};
+pub(crate) use tables::{pending, pending_flood, pending_routes, unread, write_vteps};
 
 /// MTU that the vxlan device is made with; it is set when it is observed.
 const INITIAL_VXLAN_MTU: u32 = 1500;

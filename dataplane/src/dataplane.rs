@@ -47,6 +47,7 @@ enum Command {
     RefreshNextHops(oneshot::Sender<Report>),
     Update(Update, oneshot::Sender<Report>),
     Resync(oneshot::Sender<Report>),
+    Sweep(oneshot::Sender<Report>),
     Plan(Box<Desired>, oneshot::Sender<Planned>),
     Preview(Update, oneshot::Sender<Planned>),
 }
@@ -106,6 +107,11 @@ impl Dataplane {
     /// Makes the kernel as it was desired before, as [`Dataplane::reconcile`] does.
     pub fn resync(&mut self) -> impl Future<Output = Report> + Send + use<> {
         report(self.ask(Command::Resync))
+    }
+
+    /// Removes the routes that were kept from before ([`Options::keep_routes`]) and that no update has confirmed.
+    pub fn sweep(&mut self) -> impl Future<Output = Report> + Send + use<> {
+        report(self.ask(Command::Sweep))
     }
 
     /// Makes the next hops of VTEPs as the kernel's routes and neighbours now say: the part of
@@ -228,6 +234,9 @@ fn serve(mut kernel: Kernel, inbox: mpsc::Receiver<Command>) {
             }
             Command::Resync(answer) => {
                 let _ = answer.send(kernel.resync());
+            }
+            Command::Sweep(answer) => {
+                let _ = answer.send(kernel.sweep());
             }
             Command::RefreshNextHops(answer) => {
                 let _ = answer.send(kernel.refresh_next_hops());

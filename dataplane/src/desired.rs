@@ -28,6 +28,8 @@ pub struct Desired {
     pub remote_hosts: BTreeMap<(Vni, IpAddr), RemoteHost>,
     /// Prefixes behind other hosts, by network (L3 VNI) and prefix.
     pub remote_prefixes: BTreeMap<(Vni, IpNet), RemotePrefix>,
+    /// MAC addresses on other hosts, by subnet (L2 VNI) and address. Those of neighbours need not be here.
+    pub remote_macs: BTreeMap<(Vni, MacAddr), RemoteMac>,
 }
 
 /// The host and its place in the underlay.
@@ -155,6 +157,15 @@ pub struct RemotePrefix {
     pub vni: Vni,
 }
 
+/// Where a MAC address is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RemoteMac {
+    /// The host's VTEP.
+    pub vtep: Vtep,
+    /// VNI that the host wants for switched frames.
+    pub vni: Vni,
+}
+
 /// Changes of routes to other hosts. Each route is so from now on, or goes if there is `None`; the others stay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RouteDelta {
@@ -162,6 +173,10 @@ pub struct RouteDelta {
     pub hosts: Vec<((Vni, IpAddr), Option<RemoteHost>)>,
     /// Prefixes behind other hosts, as in [`Desired::remote_prefixes`].
     pub prefixes: Vec<((Vni, IpNet), Option<RemotePrefix>)>,
+    /// MAC addresses on other hosts, as in [`Desired::remote_macs`].
+    pub macs: Vec<((Vni, MacAddr), Option<RemoteMac>)>,
+    /// VTEPs that take part in a subnet (L2 VNI), each with the VNI that it wants, as in [`Desired::flood`].
+    pub flood: Vec<((Vni, Vtep), Option<Vni>)>,
 }
 
 /// A change of what this host's data plane should do.

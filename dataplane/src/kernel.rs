@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use weft_dataplane_abi::{Endpoint, FloodKey, FloodMember, HostConfig, Underlay, maps, programs};
-use weft_vxlan::Vtep;
+use weft_vxlan::{Vni, Vtep};
 
 use crate::apply::{Hands, pending};
 use crate::bpf::{KernelLog, Maps, PinFolder, Programs, Table};
@@ -37,6 +37,8 @@ pub(crate) struct Kernel {
     /// The host as it can work, and the kernel, as the last reconciliation left them.
     last: Option<(Host, Observed)>,
     turns: Turns,
+    /// Who gets copies of what is for a whole subnet, as the map was last written.
+    flood: BTreeMap<FloodKey, FloodMember>,
     /// How full the small maps were made.
     small: Vec<TableFill>,
     /// Second to last, so that the lock goes when all else has gone.
@@ -66,7 +68,7 @@ impl Kernel {
         let checked = checked.and_then(|()| folder.mark_namespace(tenure.namespace()));
         let loaded = checked.and_then(|()| Programs::load(&mut folder, options, owner));
         let (programs, maps, log) = loaded.inspect_err(|_| folder.remove_if_empty())?;
-        let kernel = Self {
+        let mut kernel = Self {
             netlink,
             programs,
             maps,
@@ -74,10 +76,14 @@ impl Kernel {
             local: None,
             last: None,
             turns: Turns::default(),
+            flood: BTreeMap::new(),
             small: Vec::new(),
             folder,
             _tenure: tenure,
         };
+        if options.keep_routes {
+            kernel.keep_routes()?;
+        }
         Ok((kernel, log))
     }
 
@@ -114,13 +120,16 @@ impl Kernel {
             self.local = Some(local);
         }
         report.tables = self.fills();
+        report.unconfirmed = self.routes.unconfirmed();
         report
     }
 
     fn update_to(&self, desired: Desired) -> Update {
         let routes = self.routes.delta_to(&desired);
         let (remote_hosts, remote_prefixes) = (BTreeMap::new(), BTreeMap::new());
-        Update { local: Some(Box::new(Desired { remote_hosts, remote_prefixes, ..desired })), routes }
+        let (remote_macs, flood) = (BTreeMap::new(), BTreeMap::new());
+        let local = Desired { remote_hosts, remote_prefixes, remote_macs, flood, ..desired };
+        Update { local: Some(Box::new(local)), routes }
     }
 
     fn run(&mut self, desired: &Desired, report: &mut Report) -> Result<(), ObserveError> {
@@ -150,14 +159,8 @@ impl Kernel {
     }
 
     fn observe_again(&mut self, desired: &Desired, known: Namespaces) -> Result<Observed, ObserveError> {
-        let vteps = self.vteps(desired);
+        let vteps = self.routes.vteps();
         Observed::observe(&mut self.netlink, &self.folder, desired, &vteps, known)
-    }
-
-    /// Every VTEP that a route leads to, or that gets copies of what is for a whole subnet.
-    fn vteps(&self, local: &Desired) -> BTreeSet<Vtep> {
-        let members = local.flood.values().flat_map(|members| members.keys().copied());
-        self.routes.vteps().into_iter().chain(members).collect()
     }
 
     /// Makes the changes of one stage. What was observed holds until something is changed.
@@ -217,7 +220,9 @@ impl Kernel {
         report: &mut Report,
     ) -> Result<(), ObserveError> {
         let held = self.held()?;
-        let (slots, wanted, unfit) = tables(desired, observed, &held, self.maps.endpoints.capacity());
+        let capacity = self.maps.endpoints.capacity();
+        let (slots, wanted, unfit) = tables(desired, observed, &self.routes.flood, &held, capacity);
+        self.routes.take_changed_floods();
         report.failures.extend(unfit);
         for slot in slots.fresh {
             // A slot beyond the map has no counters; the endpoint will not fit either.
@@ -239,6 +244,7 @@ impl Kernel {
         report.failures.extend(self.audit());
         let ports = port_names(desired, observed);
         pending(&mut self.maps, &wanted, &mut self.routes, &ports).carry_out(report);
+        self.flood = wanted.flood;
         Ok(())
     }
 
@@ -301,7 +307,8 @@ impl Kernel {
             changes.extend(preview(stage, desired, &mut observed));
         }
         let held = self.held()?;
-        let (_, wanted, _) = tables(desired, &observed, &held, self.maps.endpoints.capacity());
+        let capacity = self.maps.endpoints.capacity();
+        let (_, wanted, _) = tables(desired, &observed, &self.routes.flood, &held, capacity);
         changes.extend(self.host_change(&wanted)?);
         self.routes.set_local(&wanted);
         // What a map cannot take is told when it is tried.
@@ -352,6 +359,7 @@ fn plan(desired: &Desired, observed: &Observed) -> (Devices, Vec<Failure>) {
 fn tables(
     desired: &Desired,
     observed: &Observed,
+    flood: &BTreeMap<Vni, BTreeMap<Vtep, Vni>>,
     held: &Held,
     capacity: usize,
 ) -> (Slots, Tables, Vec<Failure>) {
@@ -367,7 +375,7 @@ fn tables(
         Some((port, LocalPort { ifindex, slot }))
     });
     let ports = ports.collect();
-    let Flood { members, failures } = Flood::plan(desired, &ports, &held.flood);
+    let Flood { members, failures } = Flood::plan(desired, flood, &ports, &held.flood);
     let vxlan = observed.vxlan().map_or(0, |link| link.index);
     let (next_hops, _) = NextHops::plan(&desired.host, observed);
     let (devices, _) = Devices::plan(desired, observed, &next_hops);

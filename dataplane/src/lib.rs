@@ -45,6 +45,9 @@ pub struct Options {
     pub sizes: Sizes,
     /// How programs are to be attached; `None`: by the best that the kernel has.
     pub hook: Option<Hook>,
+    /// Routes to other hosts that the maps hold stay until an update says otherwise, or [`Dataplane::sweep`] is called. If
+    /// not, those that the first reconciliation does not want go.
+    pub keep_routes: bool,
 }
 
 /// How programs are attached to devices. Packets notice no difference.
@@ -113,6 +116,8 @@ pub struct Report {
     pub is_unsettled: bool,
     /// How full the maps are.
     pub tables: Vec<TableFill>,
+    /// How many routes are kept from before without having been confirmed.
+    pub unconfirmed: usize,
     /// Changes made, in order. Of a map of which many entries changed, only how many.
     pub changes: Vec<Change>,
     /// Changes that failed.

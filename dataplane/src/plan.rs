@@ -12,10 +12,10 @@ mod xdp;
 
 pub(crate) use devices::{Devices, WantedPort};
 pub(crate) use entries::{Entries, Source, Work};
-pub(crate) use flood::Flood;
+pub(crate) use flood::{Flood, list as flood_list};
 pub(crate) use host::workable;
 pub(crate) use next_hop::NextHops;
-pub(crate) use routes::RouteTables;
+pub(crate) use routes::{Pinned, RouteTables};
 pub(crate) use slots::Slots;
 pub(crate) use tables::{LocalPort, Tables};
 pub(crate) use xdp::WantedXdp;

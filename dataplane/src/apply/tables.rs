@@ -6,7 +6,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
-use weft_dataplane_abi::{VtepAddr, VtepEntry};
+use weft_dataplane_abi::{FloodKey, FloodMember, VtepAddr, VtepEntry};
 
 use crate::bpf::{Maps, Table, size_key};
 use crate::diff::MapDiff;
@@ -56,6 +56,25 @@ pub(crate) fn pending_routes<'a>(maps: &'a mut Maps, routes: &'a mut RouteTables
     waiting.add(known(&mut maps.prefixes, &mut routes.prefixes, words::prefix));
     waiting.add(known(&mut maps.hosts, &mut routes.hosts, words::host));
     waiting.add(known(&mut maps.fdb, &mut routes.fdb.entries, words::mac));
+    waiting
+}
+
+/// The same of lists of who gets copies: from `held` to `wanted`, beside so many `others`.
+pub(crate) fn pending_flood<'a>(
+    maps: &'a mut Maps,
+    held: &BTreeMap<FloodKey, FloodMember>,
+    wanted: &'a BTreeMap<FloodKey, FloodMember>,
+    others: usize,
+) -> Waiting<'a> {
+    let mut waiting = Waiting::default();
+    let table = &mut maps.flood;
+    waiting.add(require_room(table, others + wanted.len()).map(|()| {
+        let MapDiff { work, peak } = MapDiff::new(held, wanted);
+        let tight = others + peak > table.capacity();
+        let update: Box<dyn Pending> =
+            Box::new(Update { table, wanted, work, tight, describe: words::member });
+        update
+    }));
     waiting
 }
 

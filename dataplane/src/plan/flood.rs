@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weft_dataplane_abi::{FloodKey, FloodMember, MOST_FLOOD_VTEPS, flood_group};
-use weft_vxlan::Vni;
+use weft_vxlan::{Vni, Vtep};
 
 use super::LocalPort;
 use crate::Failure;
-use crate::desired::Desired;
+use crate::desired::{Desired, Subnet};
 
 /// The lists of all subnets.
 #[derive(Debug)]
@@ -20,9 +20,11 @@ pub(crate) struct Flood {
 }
 
 impl Flood {
-    /// The lists for `desired`, with the ports that have a host end, if the kernel has the lists `held`.
+    /// The lists for `desired`, with the VTEPs `there` that take part in each subnet and the ports that have a host end, if
+    /// the kernel has the lists `held`.
     pub(crate) fn plan(
         desired: &Desired,
+        there: &BTreeMap<Vni, BTreeMap<Vtep, Vni>>,
         ports: &BTreeMap<&str, LocalPort>,
         held: &BTreeMap<FloodKey, FloodMember>,
     ) -> Self {
@@ -32,24 +34,46 @@ impl Flood {
             let here = here.filter_map(|(name, _)| ports.get(name.as_str()));
             let here = here.map(|port| FloodMember::port(*vni, port.ifindex, port.slot)).collect();
             flood.list(*vni, flood_group::PORTS, here, held);
-
-            let there = desired.flood.get(vni).into_iter().flatten();
-            let mut there: BTreeSet<_> =
-                there.map(|(vtep, wants)| FloodMember::vtep(*vni, *vtep, *wants)).collect();
-            if there.len() > MOST_FLOOD_VTEPS as usize {
-                let cause = format!(
-                    "{} VTEPs take part in it, and frames are copied to at most {MOST_FLOOD_VTEPS}: those that got \
-                     copies before still do, the others do not. Divide the subnet, or remove remotes from it",
-                    there.len()
-                );
-                flood.failures.push(Failure::new(format!("subnet {}", subnet.name), cause));
-                let before: BTreeSet<_> =
-                    list(held, *vni, flood_group::VTEPS).map(|(_, member)| member).collect();
-                there.retain(|member| before.contains(member));
-            }
-            flood.list(*vni, flood_group::VTEPS, there, held);
+            flood.vteps(*vni, subnet, there.get(vni), held);
         }
         flood
+    }
+
+    /// The same of the VTEPs of some subnets alone.
+    pub(crate) fn plan_vteps(
+        desired: &Desired,
+        there: &BTreeMap<Vni, BTreeMap<Vtep, Vni>>,
+        subnets: &BTreeSet<Vni>,
+        held: &BTreeMap<FloodKey, FloodMember>,
+    ) -> Self {
+        let mut flood = Self { members: BTreeMap::new(), failures: Vec::new() };
+        for (vni, subnet) in subnets.iter().filter_map(|vni| Some((vni, desired.subnets.get(vni)?))) {
+            flood.vteps(*vni, subnet, there.get(vni), held);
+        }
+        flood
+    }
+
+    fn vteps(
+        &mut self,
+        vni: Vni,
+        subnet: &Subnet,
+        there: Option<&BTreeMap<Vtep, Vni>>,
+        held: &BTreeMap<FloodKey, FloodMember>,
+    ) {
+        let there = there.into_iter().flatten();
+        let mut there: BTreeSet<_> =
+            there.map(|(vtep, wants)| FloodMember::vtep(vni, *vtep, *wants)).collect();
+        if there.len() > MOST_FLOOD_VTEPS as usize {
+            let cause = format!(
+                "{} VTEPs take part in it, and frames are copied to at most {MOST_FLOOD_VTEPS}: those that got copies \
+                 before still do, the others do not. Divide the subnet, or remove hosts from it",
+                there.len()
+            );
+            self.failures.push(Failure::new(format!("subnet {}", subnet.name), cause));
+            let before: BTreeSet<_> = list(held, vni, flood_group::VTEPS).map(|(_, member)| member).collect();
+            there.retain(|member| before.contains(member));
+        }
+        self.list(vni, flood_group::VTEPS, there, held);
     }
 
     fn list(
@@ -74,7 +98,7 @@ impl Flood {
 }
 
 /// The entries of one list.
-fn list(
+pub(crate) fn list(
     held: &BTreeMap<FloodKey, FloodMember>,
     subnet: Vni,
     group: u32,

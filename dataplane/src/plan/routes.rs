@@ -1,17 +1,22 @@
 //! The maps that grow with the routes to other hosts: each change of a route becomes the changes of entries that it
 //! brings, and nothing else is looked at. Pure.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+mod kept;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use weft_dataplane_abi::{HostRoute, IpKey, MacKey, NextHop, Scope, VtepAddr, VtepVniKey};
-use weft_vxlan::{Vni, Vtep};
+use weft_dataplane_abi::{HostRoute, IpKey, MacKey, NextHop, VtepAddr, VtepVniKey};
+use weft_vxlan::{MacAddr, Vni, Vtep};
 
 use super::Tables;
 use super::entries::{Claims, Entries, EntriesMark, Source};
 use crate::bpf::PrefixKey;
-use crate::desired::{Desired, Neighbour, RemoteHost, RemotePrefix, RouteDelta};
+use crate::desired::{Desired, Neighbour, RemoteHost, RemoteMac, RemotePrefix, RouteDelta};
+use kept::Kept;
+
+pub(crate) use kept::Pinned;
 
 /// Value of a membership: that it is there is all that it says.
 const MEMBER: u8 = 1;
@@ -23,8 +28,14 @@ pub(crate) struct RouteTables {
     pub(crate) prefixes: Entries<PrefixKey, RemotePrefix>,
     pub(crate) fdb: Claims<MacKey, NextHop>,
     pub(crate) vtep_vnis: Claims<VtepVniKey, u8>,
+    /// Who takes part in each subnet, and with which VNI.
+    pub(crate) flood: BTreeMap<Vni, BTreeMap<Vtep, Vni>>,
+    /// Subnets in which others take part than when that was last asked.
+    changed_floods: BTreeSet<Vni>,
+    macs: HashMap<MacKey, RemoteMac>,
     /// How many routes lead to each VTEP.
     vteps: BTreeMap<Vtep, usize>,
+    kept: Kept,
 }
 
 /// A state of all of them, but for the routes.
@@ -65,7 +76,11 @@ impl RouteTables {
             prefixes: Entries::new(),
             fdb: Claims::new(),
             vtep_vnis: Claims::new(),
+            flood: BTreeMap::new(),
+            changed_floods: BTreeSet::new(),
+            macs: HashMap::new(),
             vteps: BTreeMap::new(),
+            kept: Kept::default(),
         }
     }
 
@@ -82,13 +97,24 @@ impl RouteTables {
             let before = self.change_prefix(prefix_key(network, prefix), behind);
             undo.prefixes.push(((network, prefix), before));
         }
+        for ((subnet, mac), to) in delta.macs {
+            let before = self.change_mac(MacKey::new(subnet, mac), to);
+            undo.macs.push(((subnet, mac), before));
+        }
+        for ((subnet, vtep), wants) in delta.flood {
+            let before = self.change_flood(subnet, vtep, wants);
+            undo.flood.push(((subnet, vtep), before));
+        }
         // Of a route that was changed twice, the first state comes back last.
         undo.hosts.reverse();
         undo.prefixes.reverse();
+        undo.macs.reverse();
+        undo.flood.reverse();
         undo
     }
 
     fn change_host(&mut self, key: IpKey, host: Option<RemoteHost>) -> Option<RemoteHost> {
+        self.kept.hosts.remove(&key);
         let before = self.hosts.source(&key).cloned();
         if before == host {
             return before;
@@ -113,6 +139,7 @@ impl RouteTables {
     }
 
     fn change_prefix(&mut self, key: PrefixKey, behind: Option<RemotePrefix>) -> Option<RemotePrefix> {
+        self.kept.prefixes.remove(&key);
         let before = self.prefixes.source(&key).cloned();
         if before == behind {
             return before;
@@ -127,15 +154,62 @@ impl RouteTables {
         before
     }
 
-    /// One more route of the network leads to `vtep`.
-    fn join(&mut self, network: u32, vtep: Vtep) {
-        self.vtep_vnis.claim(VtepVniKey::raw(network, VtepAddr::new(vtep)), MEMBER);
+    fn change_mac(&mut self, key: MacKey, to: Option<RemoteMac>) -> Option<RemoteMac> {
+        self.kept.macs.remove(&key);
+        let before = self.macs.get(&key).copied();
+        if before == to {
+            return before;
+        }
+        if let Some(new) = to {
+            self.join(key.subnet(), new.vtep);
+            self.fdb.claim(key, new.next_hop(&key));
+        }
+        if let Some(old) = before {
+            self.fdb.release(key, old.next_hop(&key));
+            self.leave(key.subnet(), old.vtep);
+        }
+        match to {
+            Some(new) => self.macs.insert(key, new),
+            None => self.macs.remove(&key),
+        };
+        before
+    }
+
+    fn change_flood(&mut self, subnet: Vni, vtep: Vtep, wants: Option<Vni>) -> Option<Vni> {
+        self.kept.flood.remove(&(subnet, vtep));
+        let members = self.flood.entry(subnet).or_default();
+        let before = match wants {
+            Some(vni) => members.insert(vtep, vni),
+            None => members.remove(&vtep),
+        };
+        if members.is_empty() {
+            self.flood.remove(&subnet);
+        }
+        if before != wants {
+            self.changed_floods.insert(subnet);
+        }
+        match (before, wants) {
+            (None, Some(_)) => self.join(subnet.get(), vtep),
+            (Some(_), None) => self.leave(subnet.get(), vtep),
+            (None, None) | (Some(_), Some(_)) => {}
+        }
+        before
+    }
+
+    /// The subnets in which others take part than when this was last asked.
+    pub(crate) fn take_changed_floods(&mut self) -> BTreeSet<Vni> {
+        std::mem::take(&mut self.changed_floods)
+    }
+
+    /// One more route of the network or subnet leads to `vtep`.
+    fn join(&mut self, vni: u32, vtep: Vtep) {
+        self.vtep_vnis.claim(VtepVniKey::raw(vni, VtepAddr::new(vtep)), MEMBER);
         *self.vteps.entry(vtep).or_default() += 1;
     }
 
     /// One route less.
-    fn leave(&mut self, network: u32, vtep: Vtep) {
-        self.vtep_vnis.release(VtepVniKey::raw(network, VtepAddr::new(vtep)), MEMBER);
+    fn leave(&mut self, vni: u32, vtep: Vtep) {
+        self.vtep_vnis.release(VtepVniKey::raw(vni, VtepAddr::new(vtep)), MEMBER);
         match self.vteps.get_mut(&vtep) {
             Some(routes) if *routes > 1 => *routes -= 1,
             _ => drop(self.vteps.remove(&vtep)),
@@ -146,10 +220,9 @@ impl RouteTables {
     pub(crate) fn set_local(&mut self, tables: &Tables) {
         self.hosts.set_local(&tables.hosts);
         self.fdb.entries.set_local(&tables.fdb);
-        self.vtep_vnis.entries.set_local(&tables.vtep_vnis);
     }
 
-    /// A state to come back to.
+    /// A state to come back to. What is known of subnets comes back with the routes.
     pub(crate) fn mark(&self) -> Mark {
         Mark {
             hosts: self.hosts.mark(),
@@ -195,14 +268,45 @@ impl RouteTables {
         }
         let gone = self.prefixes.sources().map(|(key, _)| key).filter(|key| !kept.contains(*key));
         delta.prefixes.extend(gone.filter_map(|key| Some((prefix_of(key)?, None))));
+        self.delta_of_subnets(desired, &mut delta);
         delta
+    }
+
+    /// The same of what is known of subnets.
+    fn delta_of_subnets(&self, desired: &Desired, delta: &mut RouteDelta) {
+        for ((subnet, mac), to) in &desired.remote_macs {
+            if self.macs.get(&MacKey::new(*subnet, *mac)) != Some(to) {
+                delta.macs.push(((*subnet, *mac), Some(*to)));
+            }
+        }
+        let macs = self.macs.keys().filter_map(|key| Some((Vni::new(key.subnet()).ok()?, key.mac())));
+        let gone = macs.filter(|key| !desired.remote_macs.contains_key(key));
+        delta.macs.extend(gone.map(|key| (key, None)));
+        for (subnet, members) in &desired.flood {
+            let held = self.flood.get(subnet);
+            let new = members.iter().filter(|(vtep, vni)| held.and_then(|held| held.get(vtep)) != Some(vni));
+            delta.flood.extend(new.map(|(vtep, vni)| ((*subnet, *vtep), Some(*vni))));
+        }
+        for (subnet, members) in &self.flood {
+            let wanted = desired.flood.get(subnet);
+            let gone = members.keys().filter(|vtep| wanted.is_none_or(|wanted| !wanted.contains_key(vtep)));
+            delta.flood.extend(gone.map(|vtep| ((*subnet, *vtep), None)));
+        }
     }
 }
 
 /// What a neighbour is known by at layer 2: subnet, MAC, and the way of switched frames to it.
-fn switched(host: &RemoteHost) -> Option<(Vni, weft_vxlan::MacAddr, NextHop)> {
-    let Neighbour { subnet, vni, mac } = host.neighbour.as_ref()?;
-    Some((*subnet, *mac, NextHop::remote(Scope::of(*subnet), host.vtep, *vni, host.router_mac)))
+fn switched(host: &RemoteHost) -> Option<(Vni, MacAddr, NextHop)> {
+    let Neighbour { subnet, vni, mac } = *host.neighbour.as_ref()?;
+    let to = RemoteMac { vtep: host.vtep, vni };
+    Some((subnet, mac, to.next_hop(&MacKey::new(subnet, mac))))
+}
+
+impl RemoteMac {
+    /// The way of switched frames, which have their destination already.
+    fn next_hop(self, key: &MacKey) -> NextHop {
+        NextHop::remote(key.scope(), self.vtep, self.vni, MacAddr::new([0; 6]))
+    }
 }
 
 fn prefix_key(network: Vni, prefix: IpNet) -> PrefixKey {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use weft_dataplane_abi::{
     Endpoint, FloodKey, FloodMember, Gateways, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate,
-    Scope, Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
+    Scope, Underlay, VniEntry, VtepAddr, VtepEntry,
 };
 use weft_vxlan::Vni;
 
@@ -22,8 +22,6 @@ pub(crate) struct Tables {
     /// Ports: besides those of routes.
     pub(crate) fdb: BTreeMap<MacKey, NextHop>,
     pub(crate) vnis: BTreeMap<u32, VniEntry>,
-    /// Those that take part in a subnet without a route: besides those of routes.
-    pub(crate) vtep_vnis: BTreeMap<VtepVniKey, u8>,
     pub(crate) vteps: BTreeMap<VtepAddr, VtepEntry>,
     /// Filled in from what was observed.
     pub(crate) underlays: BTreeMap<u32, Underlay>,
@@ -55,7 +53,6 @@ impl Tables {
             hosts: BTreeMap::new(),
             fdb: BTreeMap::new(),
             vnis: BTreeMap::new(),
-            vtep_vnis: BTreeMap::new(),
             underlays: BTreeMap::new(),
             vteps: next_hops.entries().map(|(vtep, entry)| (VtepAddr::new(vtep), entry)).collect(),
             flood,
@@ -65,10 +62,6 @@ impl Tables {
         }
         for (vni, subnet) in &desired.subnets {
             tables.subnet(*vni, subnet, desired);
-        }
-        for (subnet, members) in &desired.flood {
-            let keys = members.keys().map(|vtep| (VtepVniKey::new(*subnet, *vtep), 1));
-            tables.vtep_vnis.extend(keys);
         }
         for (name, port) in &desired.ports {
             if let (Some(local), Some(subnet)) = (ports.get(name.as_str()), desired.subnets.get(&port.subnet))

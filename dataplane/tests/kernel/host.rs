@@ -52,7 +52,7 @@ where
         return;
     }
     let folder = Folder(PathBuf::from(format!("{BPF_FOLDER}/weft-test-{}-{name}", process::id())));
-    let options = Options { pin_folder: folder.0.clone(), sizes: SIZES, hook: hook() };
+    let options = Options { pin_folder: folder.0.clone(), sizes: SIZES, hook: hook(), keep_routes: false };
     let outcome = thread::spawn(move || {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -235,6 +235,7 @@ pub fn desired() -> Desired {
         flood: BTreeMap::new(),
         remote_hosts: BTreeMap::new(),
         remote_prefixes: BTreeMap::new(),
+        remote_macs: BTreeMap::new(),
     }
 }
 

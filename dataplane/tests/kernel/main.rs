@@ -15,6 +15,7 @@ mod gone;
 mod headroom;
 mod held;
 mod host;
+mod kept;
 mod layouts;
 mod next_hops;
 mod owners;

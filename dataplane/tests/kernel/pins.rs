@@ -100,7 +100,8 @@ fn whenever_it_is_killed_the_next_goes_on() {
 /// Opens, reconciles and tears down until it is killed.
 #[tokio::main(flavor = "current_thread")]
 async fn victim(pin_folder: PathBuf, netns: &Path) -> ! {
-    let options = Options { pin_folder, sizes: crate::host::SIZES, hook: crate::host::hook() };
+    let options =
+        Options { pin_folder, sizes: crate::host::SIZES, hook: crate::host::hook(), keep_routes: false };
     let mut with_port = desired();
     with_port.ports.insert("a".to_owned(), port(10, netns));
     loop {

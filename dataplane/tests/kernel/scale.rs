@@ -108,11 +108,11 @@ fn local(desired: Desired) -> Update {
 }
 
 fn addresses(hosts: impl Iterator<Item = ((Vni, IpAddr), Option<RemoteHost>)>) -> Update {
-    routes(RouteDelta { hosts: hosts.collect(), prefixes: vec![] })
+    routes(RouteDelta { hosts: hosts.collect(), ..RouteDelta::default() })
 }
 
 fn prefixes(prefixes: impl Iterator<Item = ((Vni, IpNet), Option<RemotePrefix>)>) -> Update {
-    routes(RouteDelta { hosts: vec![], prefixes: prefixes.collect() })
+    routes(RouteDelta { prefixes: prefixes.collect(), ..RouteDelta::default() })
 }
 
 #[test]

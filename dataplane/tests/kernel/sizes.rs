@@ -234,7 +234,12 @@ fn killed_at_any_moment_of_it_the_maps_are_whole() {
 async fn victim(pin_folder: PathBuf) -> ! {
     loop {
         for sizes in [SIZES, LARGER] {
-            let options = Options { pin_folder: pin_folder.clone(), sizes, hook: crate::host::hook() };
+            let options = Options {
+                pin_folder: pin_folder.clone(),
+                sizes,
+                hook: crate::host::hook(),
+                keep_routes: false,
+            };
             drop(Dataplane::open(options, owner()).await.unwrap());
         }
     }

@@ -38,7 +38,21 @@ fn desired(vteps: impl IntoIterator<Item = u16>) -> Desired {
         )]),
         remote_hosts: BTreeMap::new(),
         remote_prefixes: BTreeMap::new(),
+        remote_macs: BTreeMap::new(),
     }
+}
+
+fn plan(
+    desired: &Desired,
+    ports: &BTreeMap<&str, LocalPort>,
+    held: &BTreeMap<FloodKey, FloodMember>,
+) -> Flood {
+    let flood = Flood::plan(desired, &desired.flood, ports, held);
+    // Of the VTEPs alone, the lists are the same.
+    let vteps = Flood::plan_vteps(desired, &desired.flood, &desired.subnets.keys().copied().collect(), held);
+    let those = flood.members.iter().filter(|(key, _)| key.group() == flood_group::VTEPS);
+    assert!(vteps.members.iter().eq(those));
+    flood
 }
 
 /// The VTEPs that get copies, in the order of their places, which have no gap.
@@ -55,7 +69,7 @@ fn members(numbers: &[u16]) -> Vec<FloodMember> {
 #[test]
 fn whoever_is_in_a_list_stays_in_its_place() {
     let nobody = BTreeMap::new();
-    let mut flood = Flood::plan(&desired([2, 4, 6, 8]), &nobody, &BTreeMap::new());
+    let mut flood = plan(&desired([2, 4, 6, 8]), &nobody, &BTreeMap::new());
     assert_eq!(order(&flood), members(&[2, 4, 6, 8]));
     for (wanted, expected) in [
         // New ones come to the end.
@@ -66,7 +80,7 @@ fn whoever_is_in_a_list_stays_in_its_place() {
         (vec![8], vec![8]),
         (vec![], vec![]),
     ] {
-        flood = Flood::plan(&desired(wanted), &nobody, &flood.members);
+        flood = plan(&desired(wanted), &nobody, &flood.members);
         assert_eq!(order(&flood), members(&expected));
         assert!(flood.failures.is_empty());
     }
@@ -75,14 +89,14 @@ fn whoever_is_in_a_list_stays_in_its_place() {
 #[test]
 fn too_many_vteps_leave_the_list_as_it_was() {
     let nobody = BTreeMap::new();
-    let full = Flood::plan(&desired(1000..2024), &nobody, &BTreeMap::new());
+    let full = plan(&desired(1000..2024), &nobody, &BTreeMap::new());
     assert_eq!((full.members.len(), full.failures.len()), (1024, 0));
-    let more = Flood::plan(&desired(1000..2025), &nobody, &full.members);
+    let more = plan(&desired(1000..2025), &nobody, &full.members);
     assert_eq!(more.members, full.members);
     let [failure] = more.failures.as_slice() else { panic!("{:?}", more.failures) };
     assert!(failure.to_string().starts_with("subnet red-a: 1025 VTEPs take part in it"), "{failure}");
     // Who has gone is taken out all the same.
-    let more = Flood::plan(&desired(1001..2030), &nobody, &full.members);
+    let more = plan(&desired(1001..2030), &nobody, &full.members);
     assert_eq!((order(&more).len(), more.failures.len()), (1023, 1));
 }
 
@@ -102,7 +116,7 @@ fn ports_are_in_the_list_of_their_subnet_once_they_have_a_device() {
     }
     let ports = [("a", 30, 1), ("b", 31, 2), ("elsewhere", 32, 3)];
     let ports = ports.map(|(name, ifindex, slot)| (name, LocalPort { ifindex, slot })).into();
-    let flood = Flood::plan(&desired, &ports, &BTreeMap::new());
+    let flood = plan(&desired, &ports, &BTreeMap::new());
     let expected = [(0, FloodMember::port(vni(RED), 30, 1)), (1, FloodMember::port(vni(RED), 31, 2))];
     let expected =
         expected.map(|(index, member)| (FloodKey::new(vni(RED), flood_group::PORTS, index), member));

@@ -1,5 +1,7 @@
 use weft_vxlan::MacAddr;
 
+use weft_dataplane_abi::Scope;
+
 use super::*;
 use crate::desired::{Host, Limits};
 
@@ -33,11 +35,11 @@ fn neighbour() -> Neighbour {
 }
 
 fn host(network: u32, address: &str, host: Option<RemoteHost>) -> RouteDelta {
-    RouteDelta { hosts: vec![((vni(network), address.parse().unwrap()), host)], prefixes: vec![] }
+    RouteDelta { hosts: vec![((vni(network), address.parse().unwrap()), host)], ..RouteDelta::default() }
 }
 
 fn prefix(network: u32, prefix: &str, behind: Option<RemotePrefix>) -> RouteDelta {
-    RouteDelta { hosts: vec![], prefixes: vec![((vni(network), prefix.parse().unwrap()), behind)] }
+    RouteDelta { prefixes: vec![((vni(network), prefix.parse().unwrap()), behind)], ..RouteDelta::default() }
 }
 
 fn members(tables: &RouteTables, candidates: &[VtepVniKey]) -> Vec<bool> {
@@ -57,7 +59,7 @@ fn a_neighbour_is_switched_to_and_resolved_and_the_rest_is_routed() {
     assert_eq!(tables.hosts.get(&key(RED, "10.0.0.20")), Some(route));
     let route = HostRoute::routed(network, NextHop::remote(network, vtep(3), vni(900), mac(0xf3)));
     assert_eq!(tables.hosts.get(&key(RED, "10.0.5.5")), Some(route));
-    let switched = NextHop::remote(Scope::raw(RED_FRONT), vtep(2), vni(902), mac(0xf2));
+    let switched = NextHop::remote(Scope::raw(RED_FRONT), vtep(2), vni(902), MacAddr::new([0; 6]));
     assert_eq!(tables.fdb.entries.get(&MacKey::new(vni(RED_FRONT), mac(20))), Some(switched));
     assert_eq!(tables.fdb.entries.len(), 1);
     assert_eq!(tables.vteps(), BTreeSet::from([vtep(2), vtep(3)]));
@@ -94,7 +96,7 @@ fn a_moved_workload_is_behind_its_new_host() {
     let mut tables = RouteTables::new();
     tables.change(host(RED, "10.0.0.20", Some(remote(2, Some(neighbour())))));
     tables.change(host(RED, "10.0.0.20", Some(remote(3, Some(neighbour())))));
-    let switched = NextHop::remote(Scope::raw(RED_FRONT), vtep(3), vni(902), mac(0xf3));
+    let switched = NextHop::remote(Scope::raw(RED_FRONT), vtep(3), vni(902), MacAddr::new([0; 6]));
     assert_eq!(tables.fdb.entries.get(&MacKey::new(vni(RED_FRONT), mac(20))), Some(switched));
     let old = [VtepVniKey::new(vni(RED), vtep(2)), VtepVniKey::new(vni(RED_FRONT), vtep(2))];
     assert_eq!(members(&tables, &old), [false; 2]);
@@ -155,6 +157,7 @@ fn the_delta_to_other_routes_leads_there() {
         flood: BTreeMap::new(),
         remote_hosts: BTreeMap::new(),
         remote_prefixes: BTreeMap::new(),
+        remote_macs: BTreeMap::new(),
     };
     let address = |last: u8| (vni(RED), IpAddr::from([10, 0, 0, last]));
     let behind = RemotePrefix { vtep: vtep(5), router_mac: mac(1), vni: vni(1) };

@@ -57,6 +57,7 @@ fn desired() -> Desired {
         flood: BTreeMap::new(),
         remote_hosts: BTreeMap::new(),
         remote_prefixes: BTreeMap::new(),
+        remote_macs: BTreeMap::new(),
     }
 }
 
