@@ -253,3 +253,6 @@ fn received_path_ids(config: &Config, open: &Open) -> AddPathFamilies {
         evpn: sends(Family::EVPN),
     }
 }
+
+#[cfg(test)]
+mod tests;
