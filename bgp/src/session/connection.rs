@@ -89,9 +89,14 @@ impl Connection {
         (!agreed.is_zero()).then_some(agreed)
     }
 
-    /// The neighbour lives.
+    /// The neighbour lives. Where no hold time was agreed, that of the OPEN goes on until the session is established: a
+    /// neighbour that never confirms would hold the connection for ever.
     pub(super) fn handle_life(&mut self, now: Instant) {
-        self.timers.hold = self.hold_time().map(|time| now + time);
+        match self.hold_time() {
+            Some(time) => self.timers.hold = Some(now + time),
+            None if self.state == State::Established => self.timers.hold = None,
+            None => {}
+        }
     }
 
     /// Something was sent: the next sign of life is due a third of the hold time later, less up to a quarter of that
