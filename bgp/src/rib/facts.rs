@@ -49,7 +49,7 @@ pub struct Facts {
     pub families: Vec<Family>,
     /// Where announced routes lead to.
     pub next_hop: NextHopPolicy,
-    /// The role of the peer (RFC 9234), if roles are agreed.
+    /// The role of the peer (RFC 9234), if the own one is set.
     pub role: Option<Role>,
     /// It knows long-lived graceful restart (RFC 9494).
     pub long_lived: bool,

@@ -118,7 +118,13 @@ impl Config {
         if !add_path.is_empty() {
             all.push(Capability::AddPath(add_path));
         }
-        all.extend(self.role.map(Capability::Role));
+        // Roles are for other ASes (RFC 9234 section 4).
+        let internal = match self.expected {
+            Expected::Asn(asn) => asn == self.asn,
+            Expected::Internal => true,
+            Expected::External => false,
+        };
+        all.extend(self.role.filter(|_| !internal).map(Capability::Role));
         if let Some(restart) = self.restart {
             let families = self.families.iter().map(|family| RestartFamily { family: *family, forwarding });
             all.push(Capability::GracefulRestart(GracefulRestart {

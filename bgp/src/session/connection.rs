@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::config::Config;
 use super::established::Established;
-use super::machine::State;
+use super::machine::{Event, Reaction, State, react};
 use crate::dice::Jitter;
 use crate::peer::PeerId;
-use crate::wire::{Dialect, Frame, HEADER_LEN, MAX_EXTENDED_LEN, Message, MessageError, Received};
+use crate::wire::{
+    Dialect, Frame, HEADER_LEN, MAX_EXTENDED_LEN, Message, MessageError, MessageKind, Received,
+};
 
 /// What a connection is called, from the first attempt on. Never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +53,17 @@ pub(super) enum Timer {
     Send,
 }
 
+/// What stands next in the stream.
+#[expect(clippy::large_enum_variant, reason = "nearly every piece is a message: a box would cost each one")]
+pub(super) enum Next {
+    /// A message.
+    Message(Received),
+    /// A message that does not belong here, with the subcode that says so (RFC 6608). It is not even read.
+    Unexpected(MessageKind, u8),
+    /// What is no message.
+    Malformed(MessageError),
+}
+
 impl Connection {
     pub(super) fn new(
         id: ConnectionId,
@@ -76,9 +89,14 @@ impl Connection {
         (!agreed.is_zero()).then_some(agreed)
     }
 
-    /// The neighbour lives.
+    /// The neighbour lives. Where no hold time was agreed, that of the OPEN goes on until the session is established: a
+    /// neighbour that never confirms would hold the connection for ever.
     pub(super) fn handle_life(&mut self, now: Instant) {
-        self.timers.hold = self.hold_time().map(|time| now + time);
+        match self.hold_time() {
+            Some(time) => self.timers.hold = Some(now + time),
+            None if self.state == State::Established => self.timers.hold = None,
+            None => {}
+        }
     }
 
     /// Something was sent: the next sign of life is due a third of the hold time later, less up to a quarter of that
@@ -108,17 +126,17 @@ impl Connection {
     }
 
     /// The message at `at` in `stream`, which it moves behind it; `None` if there is no whole one.
-    pub(super) fn split(
-        stream: &[u8],
-        at: &mut usize,
-        dialect: &Dialect,
-    ) -> Option<Result<Received, MessageError>> {
+    pub(super) fn split(&self, stream: &[u8], at: &mut usize) -> Option<Next> {
+        let dialect = self.dialect();
         let frame = match Frame::next(stream.get(*at..)?, dialect.receive_extended) {
             Ok(frame) => frame?,
-            Err(error) => return Some(Err(error.into())),
+            Err(error) => return Some(Next::Malformed(error.into())),
         };
         *at += frame.len();
-        Some(Received::decode(frame, dialect))
+        if let Reaction::Unexpected(subcode) = react(self.state, Event::of(frame.kind)) {
+            return Some(Next::Unexpected(frame.kind, subcode));
+        }
+        Some(Received::decode(frame, &dialect).map_or_else(Next::Malformed, Next::Message))
     }
 
     /// What is left of what came before, with these bytes behind it.

@@ -31,7 +31,7 @@ pub struct Established {
     pub dialect: Dialect,
     /// Families that both sides announced.
     pub families: Vec<Family>,
-    /// The neighbour's role, if both have one.
+    /// The neighbour's role, if the own one is set.
     pub role: Option<Role>,
     /// Silence for so long ends the session; zero: it does not.
     pub hold_time: Duration,
@@ -62,10 +62,11 @@ impl Established {
         let families = common_families(config, open)?;
         let has = |wanted: &Capability| open.capabilities.contains(wanted);
         let both_restart = config.restart.is_some();
-        let restart = open.capabilities.iter().find_map(|capability| {
+        // Of two, the last one counts (RFC 4724 section 3).
+        let restart = open.capabilities.iter().rev().find_map(|capability| {
             if let Capability::GracefulRestart(restart) = capability { Some(restart.clone()) } else { None }
         });
-        let long_lived = open.capabilities.iter().find_map(|capability| {
+        let long_lived = open.capabilities.iter().rev().find_map(|capability| {
             if let Capability::LongLived(long_lived) = capability { Some(long_lived.clone()) } else { None }
         });
         let long = config.restart.is_some_and(|restart| !restart.long_lived.is_zero());
@@ -108,10 +109,14 @@ impl Established {
             let of = families.filter(|of| of.family == family).map(|of| of.stale_time).next();
             Duration::from_secs(of.unwrap_or(0).into()).min(own.long_lived)
         };
-        let kept = self.families.iter().filter(|family| {
-            restart.families.iter().any(|of| of.family == **family) || !long(**family).is_zero()
+        let short = |family| restart.families.iter().any(|of| of.family == family);
+        let kept = self.families.iter().filter(|family| short(**family) || !long(**family).is_zero());
+        let families = kept.map(|&family| RetainFamily {
+            family,
+            // A family of the long-lived form alone has no time before it.
+            restart: if short(family) { time } else { Duration::ZERO },
+            long_lived: long(family),
         });
-        let families = kept.map(|&family| RetainFamily { family, restart: time, long_lived: long(family) });
         Retain { families: families.collect() }
     }
 
@@ -177,7 +182,14 @@ fn check_role(config: &Config, open: &Open, kind: PeerKind) -> Result<Option<Rol
         (_, None) if config.strict_role => {
             refuse(open_error::ROLE_MISMATCH, "it says no role, which is demanded")
         }
-        (_, None) => Ok(None),
+        // It is then what the own role makes it.
+        (_, None) => Ok(Some(match own {
+            Role::Provider => Role::Customer,
+            Role::Customer => Role::Provider,
+            Role::RouteServer => Role::RouteServerClient,
+            Role::RouteServerClient => Role::RouteServer,
+            Role::Peer => Role::Peer,
+        })),
         (Role::Provider, Some(Role::Customer))
         | (Role::Customer, Some(Role::Provider))
         | (Role::RouteServer, Some(Role::RouteServerClient))
@@ -241,3 +253,6 @@ fn received_path_ids(config: &Config, open: &Open) -> AddPathFamilies {
         evpn: sends(Family::EVPN),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@
 
 use std::fmt;
 
-use crate::wire::fsm;
+use crate::wire::{MessageKind, fsm};
 
 /// How far a session has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,6 +89,19 @@ pub(super) enum Event {
     Update,
     /// A ROUTE-REFRESH (RFC 2918 section 4).
     Refresh,
+}
+
+impl Event {
+    /// That a message of this type came.
+    pub(super) const fn of(kind: MessageKind) -> Self {
+        match kind {
+            MessageKind::Open => Self::Open,
+            MessageKind::Update => Self::Update,
+            MessageKind::Notification => Self::Notification,
+            MessageKind::Keepalive => Self::Keepalive,
+            MessageKind::RouteRefresh => Self::Refresh,
+        }
+    }
 }
 
 /// What is done about it.

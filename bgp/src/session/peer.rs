@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::config::Config;
-use super::connection::{Connection, ConnectionId, Timer};
+use super::connection::{Connection, ConnectionId, Next, Timer};
 use super::end::{End, Ended, Stop};
 use super::established::Established;
 use super::machine::{Event, Reaction, State, react};
 use super::{Action, Down, Messages};
 use crate::dice::Dice;
 use crate::peer::PeerId;
-use crate::wire::{Message, Notification, NotificationCode, Open, Received, RouteRefresh};
+use crate::wire::{Family, Message, Notification, NotificationCode, Open, Received, RouteRefresh, Update};
 
 /// How long an attempt to connect may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -218,10 +218,18 @@ impl Peer {
         loop {
             // What was read may have closed it, or changed how the rest is read.
             let Some(connection) = self.connection(id) else { return };
-            match Connection::split(&stream, &mut at, &connection.dialect()) {
+            match connection.split(&stream, &mut at) {
                 None => return connection.keep(stream, at),
-                Some(Ok(received)) => self.handle_message(id, received, now),
-                Some(Err(error)) => {
+                Some(Next::Message(received)) => self.handle_message(id, received, now),
+                Some(Next::Unexpected(kind, subcode)) => {
+                    let reason = format!("{kind:?} in {}", connection.state);
+                    let mut notification = Notification::new(NotificationCode::FSM, subcode);
+                    notification.data.push(kind.code());
+                    self.received.count(kind);
+                    let end = End::Malformed(notification, reason);
+                    return self.handle_event(id, Event::Malformed, end, now);
+                }
+                Some(Next::Malformed(error)) => {
                     let end = End::Malformed(error.notification(), error.to_string());
                     return self.handle_event(id, Event::Malformed, end, now);
                 }
@@ -312,20 +320,38 @@ impl Peer {
             }
             Message::Update(update) => {
                 if self.admits(id, Event::Update, now) {
+                    let update = self.agreed_part(update);
                     self.actions.push_back(Action::Update { update, faults });
                 }
             }
             Message::EndOfRib(family) => {
-                if self.admits(id, Event::Update, now) {
+                if self.admits(id, Event::Update, now) && self.agreed(family) {
                     self.actions.push_back(Action::EndOfRib(family));
                 }
             }
             Message::RouteRefresh(refresh) => {
-                if self.admits(id, Event::Refresh, now) {
+                if self.admits(id, Event::Refresh, now) && self.agreed(refresh.family) {
                     self.actions.push_back(Action::Refresh(refresh));
                 }
             }
         }
+    }
+
+    /// Whether both sides announced the family.
+    fn agreed(&self, family: Family) -> bool {
+        self.established().is_some_and(|established| established.families.contains(&family))
+    }
+
+    /// An UPDATE without routes of families that were not agreed on (RFC 4760 section 8): nobody would ever withdraw
+    /// them, ask for them again, or count them.
+    fn agreed_part(&self, mut update: Update) -> Update {
+        if !self.agreed(Family::IPV4_UNICAST) {
+            update.withdrawn.clear();
+            update.announced.clear();
+        }
+        update.unreachable.retain(|routes| self.agreed(routes.family()));
+        update.reachable = update.reachable.filter(|reachable| self.agreed(reachable.routes.family()));
+        update
     }
 
     /// Whether a message is for the owner; if not, the session ends with it.
@@ -336,11 +362,7 @@ impl Peer {
 
     fn handle_open(&mut self, id: ConnectionId, open: &Open, now: Instant) {
         let Some(connection) = self.connection(id) else { return };
-        let (state, own, local, remote) =
-            (connection.state, connection.own, connection.local, connection.remote);
-        if react(state, Event::Open) != Reaction::CheckOpen {
-            return self.handle_event(id, Event::Open, End::Silent, now);
-        }
+        let (own, local, remote) = (connection.own, connection.local, connection.remote);
         match Established::negotiate(&self.config, open, id, local, remote) {
             Err((notification, reason)) => {
                 self.handle_event(id, Event::Malformed, End::Malformed(notification, reason), now);
@@ -401,20 +423,16 @@ impl Peer {
                 let notification = end.notification(hard);
                 self.close(id, end, notification, now);
             }
-            Reaction::Unexpected(subcode) => {
-                let state = connection.state;
-                let notification = Notification::new(NotificationCode::FSM, subcode);
-                let end = End::Malformed(notification.clone(), format!("{event:?} in {state}"));
-                self.close(id, end, Some(notification), now);
-            }
-            // What a connection that is there never meets: they are about getting one.
+            // What a connection that is there never meets: they are about getting one, or about a message that was
+            // refused before it was read.
             Reaction::Ignore
             | Reaction::Begin
             | Reaction::StayIdle
             | Reaction::Wait
             | Reaction::SendOpen
             | Reaction::Refuse
-            | Reaction::CheckOpen => {}
+            | Reaction::CheckOpen
+            | Reaction::Unexpected(_) => {}
         }
     }
 

@@ -49,7 +49,7 @@ impl MessageKind {
         }
     }
 
-    pub(super) const fn code(self) -> u8 {
+    pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Open => 1,
             Self::Update => 2,

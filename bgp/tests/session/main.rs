@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod link;
+mod network;
 mod pairs;
 mod restarts;
 mod single;

@@ -175,6 +175,25 @@ fn a_neighbour_that_takes_nothing_is_given_up() {
 }
 
 #[test]
+fn without_a_hold_time_only_an_established_session_is_silent_for_ever() {
+    for established in [false, true] {
+        let mut single = Single::new();
+        let open = Open { hold_time: 0, ..single.open() };
+        single.say(&Message::Open(open));
+        if established {
+            single.say(&Message::Keepalive);
+        }
+        single.peer.handle_written(single.id);
+        single.answers();
+        single.now += Duration::from_secs(86_400);
+        let now = single.now;
+        single.peer.handle_timeout(now);
+        let wanted: &[&str] = if established { &[] } else { &["4/0", "close"] };
+        assert_eq!(single.answers(), wanted);
+    }
+}
+
+#[test]
 fn a_neighbour_that_has_too_many_stays_away_as_long_as_it_is_told() {
     let mut single = Single::in_state(State::Established);
     let again = Some(Duration::from_secs(60));
