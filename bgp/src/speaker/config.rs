@@ -90,6 +90,7 @@ pub struct Neighbours {
 
 impl Neighbours {
     /// Who must sign, and with what.
+    #[cfg(feature = "sockets")]
     pub(crate) fn passwords(&self) -> impl Iterator<Item = (IpNet, &Password)> {
         let peers = self.peers.values().map(|peer| (IpNet::from(peer.path.remote.ip()), &peer.path));
         let groups = self
