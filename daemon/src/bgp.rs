@@ -1,0 +1,11 @@
+//! BGP as the daemon sees it: what the resources ask of a session, and of the instances of EVPN. Pure.
+//!
+//! [`session`] fills in what a peer and its group leave out, [`policy`] turns their rules into those of the RIB, and
+//! [`plan`] says what the speaker is to do for a model.
+
+pub mod plan;
+pub mod policy;
+pub mod session;
+
+/// Said to whoever wants BGP of a host that speaks none.
+pub const NO_BGP: &str = "this host speaks no BGP: weftd.toml has no [bgp] section";
