@@ -59,7 +59,19 @@ pub(crate) struct KindArg(pub(crate) Kind);
 
 impl ValueEnum for KindArg {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self(Kind::Network), Self(Kind::Subnet), Self(Kind::Port), Self(Kind::Remote)]
+        const KINDS: [KindArg; Kind::ALL.len()] = {
+            let [network, subnet, port, remote, peering, group, peer] = Kind::ALL;
+            [
+                KindArg(network),
+                KindArg(subnet),
+                KindArg(port),
+                KindArg(remote),
+                KindArg(peering),
+                KindArg(group),
+                KindArg(peer),
+            ]
+        };
+        &KINDS
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {

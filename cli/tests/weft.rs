@@ -23,7 +23,10 @@ fn answer(request: &Request) -> Vec<u8> {
     match (request.method.as_str(), request.target.as_str()) {
         ("GET", "/v1/status") => json(200, STATUS),
         ("GET", "/v1/networks") => json(200, STORED),
-        ("GET", "/v1/subnets" | "/v1/ports" | "/v1/remotes") => json(200, "[]"),
+        (
+            "GET",
+            "/v1/subnets" | "/v1/ports" | "/v1/remotes" | "/v1/peerings" | "/v1/peer-groups" | "/v1/peers",
+        ) => json(200, "[]"),
         ("GET", "/v1/networks/red") => json(200, &STORED[1..STORED.len() - 1]),
         ("POST", "/v1/apply?dry_run=true" | "/v1/delete?dry_run=true") => json(200, PLAN),
         ("POST", "/v1/ports/web/attach") => json(200, FAILED),
@@ -134,9 +137,10 @@ fn bad_input_is_never_sent() {
     let server = Server::start("bad-input", answer);
     let input = format!("{NETWORK}colour: red\n---\nkind: vpc\nname: x\n");
     let output = weft(&server.socket(), &["apply", "-f", "-"], &input);
-    let error = "error: network/red at stdin:5:1 (document 1): colour: unknown field; known here: name, tenant, vni\n\
-                 error: vpc/x at stdin:7:7 (document 2): unknown kind `vpc`; the kinds are network, subnet, port \
-                 and remote\n";
+    let error = "error: network/red at stdin:5:1 (document 1): colour: unknown field; known here: name, tenant, vni, \
+                 route_targets, route_distinguisher\n\
+                 error: vpc/x at stdin:7:7 (document 2): unknown kind `vpc`; the kinds are network, subnet, port, \
+                 remote, peering, peer-group and peer\n";
     expect(&output, 1, "", error);
     let output = weft(&server.socket(), &["apply", "-f", "-"], "");
     let error = "error: input: no resource in stdin: expected documents with `kind`, `name` and the fields of the \

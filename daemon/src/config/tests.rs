@@ -128,3 +128,25 @@ fn a_vtep_of_ipv6_makes_no_router_id() {
     let given = format!("{text}[bgp]\nasn = 65000\nrouter_id = \"10.0.0.1\"\n");
     assert!(Config::parse(Path::new("weftd.toml"), &given).unwrap().speaker().is_some());
 }
+
+/// What is commented out there is what the file takes, and the default.
+#[test]
+fn the_packaged_file_is_true() {
+    let packaged = include_str!("../../../packaging/weftd.toml");
+    let is_key = |line: &str| {
+        let key = line.split_once(" = ").map_or("", |(key, _)| key);
+        line == "[bgp]"
+            || (!key.is_empty() && key.bytes().all(|byte| byte.is_ascii_lowercase() || b"_4".contains(&byte)))
+    };
+    let uncommented: Vec<_> = packaged
+        .lines()
+        .map(|line| line.strip_prefix("# ").filter(|text| is_key(text)).unwrap_or(line))
+        .collect();
+    let file = Path::new("weftd.toml");
+    let full = Config::parse(file, &uncommented.join("\n")).unwrap();
+    let plain = Config::parse(file, packaged).unwrap();
+    let bgp = Config::parse(file, &format!("{packaged}\n[bgp]\nasn = 65000\n")).unwrap();
+    assert_eq!((full.speaker(), plain.speaker()), (bgp.speaker(), None));
+    assert_eq!(full.dataplane_options(), plain.dataplane_options());
+    assert_eq!(full.underlay.router_mac(), plain.underlay.router_mac());
+}

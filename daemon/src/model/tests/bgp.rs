@@ -1,5 +1,7 @@
 //! BGP neighbours, their groups and peerings: bad input, and what is said about it.
 
+use weft_api::document::{Source, read};
+
 use super::*;
 
 /// A host of AS 65000.
@@ -286,4 +288,25 @@ fn route_distinguishers_differ() {
             "is that of subnet/green-a",
         ),
     ]);
+}
+
+/// What people copy from the documentation is taken: a page's examples all together.
+#[test]
+fn the_examples_of_the_documentation_are_good() {
+    let page = include_str!("../../../../docs/reference/resources.md");
+    let blocks = page.split("```yaml\n").skip(1).filter_map(|block| block.split("```").next());
+    let reference: Vec<_> = blocks.map(str::to_owned).collect();
+    let example = include_str!("../../../../docs/examples/peer.yaml").to_owned();
+    for (texts, peers) in [(reference, 2), (vec![example], 2)] {
+        let sources: Vec<_> = texts
+            .into_iter()
+            .zip(1..)
+            .map(|(text, number)| Source { name: format!("example-{number}.yaml"), text })
+            .collect();
+        let documents = read(&sources).unwrap();
+        let intent: Intent = documents.into_iter().map(|located| located.value).collect();
+        let model =
+            Model::build(&intent, &speaking_host(), &[]).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        assert_eq!(model.peers.len(), peers);
+    }
 }
