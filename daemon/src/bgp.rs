@@ -1,11 +1,15 @@
-//! BGP as the daemon sees it: what the resources ask of a session, and of the instances of EVPN. Pure.
+//! BGP as the daemon sees it: what the resources ask of a session, and of the instances of EVPN.
 //!
 //! [`session`] fills in what a peer and its group leave out, [`policy`] turns their rules into those of the RIB, and
-//! [`plan`] says what the speaker is to do for a model.
+//! [`plan`] says what the speaker is to do for a model. Whoever asks about it sends a [`command`]; [`subject`] reads what
+//! is to be explained, and [`words`] says what the speaker knows as users read it.
 
+pub mod command;
 pub mod plan;
 pub mod policy;
 pub mod session;
+pub mod subject;
+pub mod words;
 
 /// Said to whoever wants BGP of a host that speaks none.
 pub const NO_BGP: &str = "this host speaks no BGP: weftd.toml has no [bgp] section";

@@ -73,7 +73,7 @@ impl Daemon {
         let listener = server::bind(&config.api).unwrap();
         let allowed = Allowed::of(&config.api, 0);
         let engine = runtime.spawn(engine.run());
-        let api = runtime.spawn(server::serve(listener, handle, Board::new(), allowed, stopping));
+        let api = runtime.spawn(server::serve(listener, handle, None, Board::new(), allowed, stopping));
         drop(guard);
         Self { state, config, runtime, stop, engine, api }
     }
