@@ -24,6 +24,7 @@ Examples:
   weft counters --watch                        packets, bytes and drops, every second
   weft drops --follow --port web-1             each packet of a port that is dropped, and why
   weft routes --network red -o json            for programs
+  weft bgp explain 10.0.0.9                    who says where an address is, and who is believed
 
 Exit status:
   0  done

@@ -43,6 +43,17 @@ fn answer(request: &Request) -> Vec<u8> {
             let line = r#"{"revision":8,"action":"delete","resource":{"kind":"network","name":"red","tenant":"acme","vni":5000}}"#;
             stream(&[line], true)
         }
+        ("GET", "/v1/bgp/rib?in=rr-1&family=evpn&network=red") => json(
+            200,
+            r#"[{"family":"evpn","route":"[2]:x","paths":[{"peer":"rr-1","next_hop":"192.0.2.2","attributes":[],"best":true,"valid":true,"stale":false}]}]"#,
+        ),
+        ("GET", "/v1/bgp/explain?address=10.9.0.0%2F16&network=red") => {
+            json(200, r#"[{"subject":"10.9.0.0/16","network":"red","candidates":[]}]"#)
+        }
+        ("GET", "/v1/bgp/summary") => {
+            json(409, r#"{"errors":[{"object":"bgp","message":"this host speaks no BGP"}]}"#)
+        }
+        ("POST", "/v1/bgp/clear") => json(200, r#"["rr-1"]"#),
         _ => json(404, r#"{"errors":[{"object":"network/blue","message":"no such network"}]}"#),
     }
 }
@@ -306,4 +317,30 @@ fn a_closed_pipe_is_no_failure() {
         .expect("weft runs");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn questions_about_bgp() {
+    let server = Server::start("bgp", answer);
+    let socket = server.socket();
+    let output = weft(&socket, &["bgp", "rib", "--in", "rr-1", "--family", "evpn", "--network", "red"], "");
+    let table = "FAMILY  ROUTE  STATUS  FROM  NEXT HOP   LABELS  ATTRIBUTES  WHY NOT BEST\n\
+                 evpn    [2]:x  best    rr-1  192.0.2.2  -       -           -\n";
+    expect(&output, 0, table, "");
+    assert_eq!(weft(&socket, &["bgp", "rib", "--in", "a", "--out", "b"], "").status.code(), Some(2));
+    let output = weft(&socket, &["bgp", "explain", "10.9.0.0/16", "--network", "red"], "");
+    expect(&output, 0, "10.9.0.0/16 in network/red: nobody has it\n", "");
+    let output = weft(&socket, &["bgp", "summary"], "");
+    expect(&output, 1, "", "error: bgp: this host speaks no BGP\n");
+}
+
+#[test]
+fn sessions_are_cleared() {
+    let server = Server::start("bgp-clear", answer);
+    let output = weft(&server.socket(), &["bgp", "clear", "rr-1", "--soft"], "");
+    expect(&output, 0, "rr-1: routes are exchanged anew\n", "");
+    assert_eq!(server.request().body, r#"{"peer":"rr-1","soft":true}"#);
+    let output = weft(&server.socket(), &["bgp", "clear", "-o", "json"], "");
+    expect(&output, 0, "[\n  \"rr-1\"\n]\n", "");
+    assert_eq!(server.request().body, r#"{"soft":false}"#);
 }
