@@ -127,3 +127,40 @@ impl From<BgpError> for Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_of_routes() {
+        let parameters = |from: Option<&str>, to: Option<&str>, family: Option<&str>| {
+            let [from, to, family] = [from, to, family].map(|text| text.map(str::to_owned));
+            wanted(RibParameters { from, to, family, network: Some("red".to_owned()) })
+        };
+        let query = |table, family| RibQuery { table, family, network: Some("red".to_owned()) };
+        for (asked, query) in [
+            (parameters(None, None, None), query(RibTable::Local, None)),
+            (
+                parameters(Some("a"), None, Some("evpn")),
+                query(RibTable::In("a".to_owned()), Some(Family::EVPN)),
+            ),
+            (
+                parameters(None, Some("a"), Some("route-targets")),
+                query(RibTable::Out("a".to_owned()), Some(Family::ROUTE_TARGETS)),
+            ),
+            (
+                parameters(None, None, Some("ipv4-unicast")),
+                query(RibTable::Local, Some(Family::IPV4_UNICAST)),
+            ),
+            (
+                parameters(None, None, Some("ipv6-unicast")),
+                query(RibTable::Local, Some(Family::IPV6_UNICAST)),
+            ),
+        ] {
+            assert_eq!(asked.unwrap(), query);
+        }
+        assert!(parameters(Some("a"), Some("b"), None).is_err());
+        assert!(parameters(None, None, Some("l2vpn-evpn")).is_err());
+    }
+}
