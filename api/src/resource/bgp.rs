@@ -112,7 +112,7 @@ peers! {
     multihop: u8,
     /// Seconds without a message after which the session ends; 0: never.
     hold_time_s: u16,
-    /// Seconds between attempts to connect.
+    /// Seconds of the longest pause between attempts to connect.
     connect_retry_s: NonZeroU16,
     /// What routes are exchanged.
     families: Vec<PeerFamily>,

@@ -22,7 +22,7 @@ pub struct Summary {
 /// A peer at a glance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerSummary {
-    /// Its name; its address if it is dynamic.
+    /// Its name; of a dynamic one its group and address, such as `leaves/192.0.2.7`.
     pub name: String,
     /// Its address.
     pub address: IpAddr,
@@ -180,7 +180,7 @@ pub struct Timers {
     /// Between KEEPALIVEs, once agreed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keepalive: Option<u64>,
-    /// Between attempts to connect.
+    /// The longest pause between attempts to connect.
     pub connect_retry: u64,
     /// Until the next attempt, if there is to be one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -13,8 +13,8 @@ use weft_api::view::bgp::Clear;
 use crate::output::Output;
 
 const AFTER_HELP: &str = "\
-Peers are resources (`weft get peers`), by their names here; one that nobody named, but connected from a
-range of its group, is called by its address.
+Peers are called as their resources are (`weft get peers`); one that no resource names, but connected
+from a range of a group, by group and address: leaves/192.0.2.7.
 
 Examples:
   weft bgp summary                             every peer, its session and how many routes

@@ -17,7 +17,7 @@ use crate::config::Speaker;
 /// TCP port of BGP (RFC 4271 section 8).
 const TCP_PORT: u16 = 179;
 const HOLD_TIME_S: u16 = 9;
-const CONNECT_RETRY_S: u16 = 10;
+const CONNECT_RETRY_S: u16 = 30;
 const WARN_PERCENT: u8 = 75;
 /// Long enough for a full table after a restart.
 const STALE_TIME_S: u16 = 360;
@@ -41,7 +41,7 @@ pub struct Session {
     pub distance: Distance,
     /// Without a message for so long the session ends; zero: never.
     pub hold_time: Duration,
-    /// Between attempts to connect.
+    /// The longest pause between attempts to connect: the first is short, and each further one twice as long.
     pub connect_retry: Duration,
     /// In the order that the user gave, route target membership behind EVPN.
     pub families: Vec<Family>,

@@ -110,6 +110,9 @@ fn address_fault(address: IpAddr, host: &Host) -> Option<String> {
             "{address} is this host's own VTEP; a peer is another host, so leave this one out here"
         ));
     }
+    if address != address.to_canonical() {
+        return Some(format!("{address} is an IPv4 address; write {}", address.to_canonical()));
+    }
     let kind = match address {
         IpAddr::V4(address) if address.is_broadcast() => "the broadcast address",
         IpAddr::V6(address) if address.is_unicast_link_local() => {
@@ -222,6 +225,11 @@ fn check_together(settings: &PeerSettings, addresses: &[IpAddr], speaker: &Speak
         && let Some(address) = addresses.iter().find(|address| address.is_ipv4() != local.is_ipv4())
     {
         let message = format!("{local} is not of the family of {address}; name an address of that family");
+        tell("local_address", message);
+    }
+    if let Some(local) = settings.local_address.filter(|local| addresses.contains(local)) {
+        let message =
+            format!("{local} is the peer's; name an address of this host, or leave local_address out");
         tell("local_address", message);
     }
     if settings.graceful_restart == Some(false) {

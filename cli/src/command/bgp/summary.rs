@@ -57,7 +57,7 @@ mod tests {
                 {"name":"rr-1","address":"192.0.2.254","dynamic":false,"asn":65000,"state":"established",
                  "since_seconds":7260,"routes":{"evpn":{"received":10,"accepted":9,"sent":3},
                  "route-targets":{"received":1,"accepted":1,"sent":2}}},
-                {"name":"192.0.2.7","address":"192.0.2.7","dynamic":true,"group":"leaf","state":"open-sent","since_seconds":4,
+                {"name":"leaf/192.0.2.7","address":"192.0.2.7","dynamic":true,"group":"leaf","state":"open-sent","since_seconds":4,
                  "routes":{},"last_error":"hold timer expired (4/0)"}]}"#,
         )
         .unwrap();
@@ -65,10 +65,10 @@ mod tests {
             render(&summary),
             "AS 65000, router id 192.0.2.1\n\
              \n\
-             PEER       ADDRESS      AS     STATE        SINCE  FAMILY         RECEIVED  ACCEPTED  SENT  LAST ERROR\n\
-             rr-1       192.0.2.254  65000  established  2h 1m  evpn           10        9         3     -\n\
-             rr-1       192.0.2.254  65000  established  2h 1m  route-targets  1         1         2     -\n\
-             192.0.2.7  192.0.2.7    -      open-sent    4s     -              -         -         -     hold timer \
+             PEER            ADDRESS      AS     STATE        SINCE  FAMILY         RECEIVED  ACCEPTED  SENT  LAST ERROR\n\
+             rr-1            192.0.2.254  65000  established  2h 1m  evpn           10        9         3     -\n\
+             rr-1            192.0.2.254  65000  established  2h 1m  route-targets  1         1         2     -\n\
+             leaf/192.0.2.7  192.0.2.7    -      open-sent    4s     -              -         -         -     hold timer \
              expired (4/0)\n"
         );
         let none = Summary { peers: vec![], ..summary };

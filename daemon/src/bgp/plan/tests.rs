@@ -43,7 +43,7 @@ fn a_peer_has_its_groups_fields_and_the_defaults() {
         password: None,
         distance: Distance::Usual,
         hold_time: Duration::from_secs(9),
-        connect_retry: Duration::from_secs(10),
+        connect_retry: Duration::from_secs(30),
         families: vec![Family::EVPN, Family::ROUTE_TARGETS],
         next_hop: NextHopPolicy::Standard,
         max_routes: None,

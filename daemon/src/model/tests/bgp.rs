@@ -82,6 +82,12 @@ fn addresses_and_groups_of_peers() {
         (peer(r#""address":"0.0.0.0""#), "address", "0.0.0.0 is no address; name a unicast address"),
         (peer(r#""address":"224.0.0.5""#), "address", "224.0.0.5 is multicast"),
         (peer(r#""address":"255.255.255.255""#), "address", "is the broadcast address"),
+        (peer(r#""address":"::ffff:192.0.2.3""#), "address", "is an IPv4 address; write 192.0.2.3"),
+        (
+            peer(r#""address":"192.0.2.3","local_address":"192.0.2.3""#),
+            "local_address",
+            "192.0.2.3 is the peer's; name an address of this host",
+        ),
         (peer(r#""address":"fe80::1""#), "address", "fe80::1 is link-local"),
         (
             peer(r#""address":"192.0.2.3","group":"spine""#),
