@@ -1,10 +1,11 @@
 //! BGP as the daemon sees it: what the resources ask of a session, and of the instances of EVPN.
 //!
-//! [`session`] fills in what a peer and its group leave out, [`policy`] turns their rules into those of the RIB, and
-//! [`plan`] says what the speaker is to do for a model. Whoever asks about it sends a [`command`]; [`subject`] reads what
-//! is to be explained, and [`words`] says what the speaker knows as users read it.
+//! [`session`] fills in what a peer and its group leave out, [`policy`] turns their rules into those of the RIB, [`plan`]
+//! says what the speaker is to do for a model, and [`neighbours`] says it in the speaker's words. Whoever asks sends a
+//! [`command`]; [`subject`] reads what is to be explained, [`words`] writes what the speaker knows as users read it.
 
 pub mod command;
+pub mod neighbours;
 pub mod plan;
 pub mod policy;
 pub mod session;

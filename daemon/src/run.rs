@@ -48,6 +48,7 @@ pub async fn run(config: &Config, take_over: bool) -> anyhow::Result<()> {
     let self_test = engine.self_test(handle.clone()).map(|(sockets, ends)| tokio::spawn(test(sockets, ends)));
     let mut engine = tokio::spawn(engine.run());
     let allowed = Allowed::of(&config.api, own_uid());
+    // No task answers yet: who asks is told that the speaker does not run.
     let bgp = config.speaker().map(|_| bgp::command::channel().0);
     let mut api = tokio::spawn(server::serve(listener, handle.clone(), bgp, board, allowed, stopping));
     notify(&[NotifyState::Ready]);
