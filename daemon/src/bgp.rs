@@ -4,6 +4,7 @@
 //! says what the speaker is to do for a model, and [`neighbours`] says it in the speaker's words. Whoever asks sends a
 //! [`command`]; [`subject`] reads what is to be explained, [`words`] writes what the speaker knows as users read it.
 
+pub mod answers;
 pub mod command;
 pub mod neighbours;
 pub mod plan;

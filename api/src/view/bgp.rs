@@ -229,8 +229,6 @@ pub struct NotificationStatus {
 pub struct BfdStatus {
     /// `down`, `init`, `up` or `admin-down`.
     pub state: String,
-    /// Seconds that it is so.
-    pub since_seconds: u64,
     /// Milliseconds between packets that are sent.
     pub transmit_ms: u64,
     /// Milliseconds without a packet after which it is down; 0 while it is.
