@@ -2,7 +2,8 @@
 //!
 //! [`session`] fills in what a peer and its group leave out, [`policy`] turns their rules into those of the RIB, [`plan`]
 //! says what the speaker is to do for a model, and [`neighbours`] says it in the speaker's words. Whoever asks sends a
-//! [`command`]; [`subject`] reads what is to be explained, [`words`] writes what the speaker knows as users read it.
+//! [`command`], which [`answers`] answers; [`subject`] reads what is to be explained, [`words`] writes what the speaker knows
+//! as users read it.
 
 pub mod answers;
 pub mod command;

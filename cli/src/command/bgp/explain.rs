@@ -6,7 +6,7 @@ use crate::output::table::{Table, joined};
 
 pub(super) fn render(explanations: &[Explanation]) -> String {
     if explanations.is_empty() {
-        return "no network or subnet of this host could have it\n".to_owned();
+        return "nobody has it\n".to_owned();
     }
     explanations.iter().map(one).collect::<Vec<_>>().join("\n")
 }
@@ -54,6 +54,6 @@ mod tests {
              not-usable  this host        -          no\n\
              lost        [2]:… from rr-1  192.0.2.2  it moved\n"
         );
-        assert_eq!(render(&[]), "no network or subnet of this host could have it\n");
+        assert_eq!(render(&[]), "nobody has it\n");
     }
 }

@@ -17,11 +17,8 @@ pub(super) fn render(neighbor: &Neighbor) -> String {
     text.push_str(&timers(neighbor));
     text.extend(neighbor.bfd.as_ref().map(|bfd| {
         let why = bfd.diagnostic.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
-        let (since, send, detect) = (duration(bfd.since_seconds), bfd.transmit_ms, bfd.detect_ms);
-        format!(
-            "BFD           {} for {since}{why}; sends each {send} ms, detects in {detect} ms\n",
-            bfd.state
-        )
+        let (state, send, detect) = (&bfd.state, bfd.transmit_ms, bfd.detect_ms);
+        format!("BFD           {state}{why}; sends each {send} ms, detects in {detect} ms\n")
     }));
     text.extend(neighbor.restart.as_ref().map(|restart| {
         let phase = match restart.phase {
@@ -141,7 +138,7 @@ mod tests {
         "messages":{"received":{"open":2,"update":10,"notification":0,"keepalive":40,"route_refresh":1},
         "sent":{"open":3,"update":5,"notification":1,"keepalive":41,"route_refresh":0}},
         "notification_sent":{"code":4,"subcode":0,"text":"hold timer expired (4/0)","seconds_ago":90},
-        "bfd":{"state":"up","since_seconds":60,"transmit_ms":300,"detect_ms":900},
+        "bfd":{"state":"up","transmit_ms":300,"detect_ms":900},
         "restart":{"phase":"returning","stale":{"evpn":4},"remaining_seconds":300}}"#;
 
     #[test]
@@ -155,7 +152,7 @@ mod tests {
              router id     192.0.2.254\n\
              connection    192.0.2.1:40000 to 192.0.2.254:179, this host connected, signed (TCP-MD5)\n\
              timers        hold 9s, agreed 9s, keepalive 3s, connect retry 10s\n\
-             BFD           up for 1m 0s; sends each 300 ms, detects in 900 ms\n\
+             BFD           up; sends each 300 ms, detects in 900 ms\n\
              restart       back, and not yet done: evpn 4; for 5m 0s more\n\
              last sent     hold timer expired (4/0) 1m 30s ago\n\
              last error    hold timer expired (4/0)\n\
