@@ -3,6 +3,7 @@
 //! One connection a request: the daemon is on this host, and a client that lives for one command gains nothing from a
 //! pool.
 
+mod bgp;
 mod error;
 mod transport;
 mod watch;
@@ -20,6 +21,7 @@ use ureq::{Agent, AsSendBody, Body};
 use crate::kind::{Kind, Reference};
 use crate::resource::{Attachment, Resource};
 use crate::view::{Counters, DropLine, ErrorBody, Outcome, Route, Status, Stored};
+pub use bgp::{Rib, RibTable};
 pub use error::ClientError;
 pub use watch::Watch;
 

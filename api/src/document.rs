@@ -16,7 +16,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::kind::{Kind, Reference};
+use crate::kind::{KINDS, Kind, Reference};
 use crate::resource::Resource;
 use crate::view::Problem;
 use de::{Flaw, Flaws};
@@ -210,7 +210,7 @@ fn kind(node: &Node) -> Result<Kind, Flaws> {
         ));
     };
     let Some(word) = node.get("kind") else {
-        return Err(flaw(node.at, "`kind` is missing: network, subnet, port or remote".to_owned()));
+        return Err(flaw(node.at, format!("`kind` is missing; the kinds are {KINDS}")));
     };
     let text = word.text().unwrap_or_default();
     text.parse().map_err(|error: crate::kind::UnknownKind| flaw(word.at, error.to_string()))
@@ -235,6 +235,9 @@ fn resource(kind: Kind, node: &Node) -> Result<Resource, Flaws> {
         Kind::Subnet => Deserialize::deserialize(node).map(Resource::Subnet),
         Kind::Port => Deserialize::deserialize(node).map(Resource::Port),
         Kind::Remote => Deserialize::deserialize(node).map(Resource::Remote),
+        Kind::Peering => Deserialize::deserialize(node).map(Resource::Peering),
+        Kind::PeerGroup => Deserialize::deserialize(node).map(Resource::PeerGroup),
+        Kind::Peer => Deserialize::deserialize(node).map(Resource::Peer),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::resource::Resource;
 
 /// A kind of resource. The order is that in which resources depend on each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// [`crate::resource::Network`]
     Network,
@@ -19,16 +19,26 @@ pub enum Kind {
     Port,
     /// [`crate::resource::Remote`]
     Remote,
+    /// [`crate::resource::Peering`]
+    Peering,
+    /// [`crate::resource::PeerGroup`]
+    PeerGroup,
+    /// [`crate::resource::Peer`]
+    Peer,
 }
 
 /// A text that names no kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown kind `{0}`; the kinds are network, subnet, port and remote")]
+#[error("unknown kind `{0}`; the kinds are {KINDS}")]
 pub struct UnknownKind(pub String);
+
+/// All kinds, in words.
+pub(crate) const KINDS: &str = "network, subnet, port, remote, peering, peer-group and peer";
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Network, Self::Subnet, Self::Port, Self::Remote];
+    pub const ALL: [Self; 7] =
+        [Self::Network, Self::Subnet, Self::Port, Self::Remote, Self::Peering, Self::PeerGroup, Self::Peer];
 
     /// The word in documents and in `kind/name`.
     #[must_use]
@@ -38,6 +48,9 @@ impl Kind {
             Self::Subnet => "subnet",
             Self::Port => "port",
             Self::Remote => "remote",
+            Self::Peering => "peering",
+            Self::PeerGroup => "peer-group",
+            Self::Peer => "peer",
         }
     }
 
@@ -49,6 +62,9 @@ impl Kind {
             Self::Subnet => "subnets",
             Self::Port => "ports",
             Self::Remote => "remotes",
+            Self::Peering => "peerings",
+            Self::PeerGroup => "peer-groups",
+            Self::Peer => "peers",
         }
     }
 
@@ -60,6 +76,9 @@ impl Kind {
             Self::Subnet => "sub",
             Self::Port => "po",
             Self::Remote => "rem",
+            Self::Peering => "prg",
+            Self::PeerGroup => "pg",
+            Self::Peer => "pe",
         }
     }
 }
@@ -104,6 +123,9 @@ impl Resource {
             Self::Subnet(_) => Kind::Subnet,
             Self::Port(_) => Kind::Port,
             Self::Remote(_) => Kind::Remote,
+            Self::Peering(_) => Kind::Peering,
+            Self::PeerGroup(_) => Kind::PeerGroup,
+            Self::Peer(_) => Kind::Peer,
         }
     }
 
@@ -115,6 +137,9 @@ impl Resource {
             Self::Subnet(subnet) => &subnet.name,
             Self::Port(port) => &port.name,
             Self::Remote(remote) => &remote.name,
+            Self::Peering(peering) => &peering.name,
+            Self::PeerGroup(group) => &group.name,
+            Self::Peer(peer) => &peer.name,
         }
     }
 

@@ -3,16 +3,26 @@
 //! A document has a `kind`, a `name` (unique within its kind), and the fields of that kind. Unknown fields are
 //! refused. What weft fills in (MAC, addresses, gateway) is optional on the way in and always there on the way out.
 
+pub mod bgp;
+pub mod policy;
+mod secret;
+mod words;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
+use weft_bgp::wire::RouteDistinguisher;
 use weft_vxlan::{MacAddr, Vni, Vtep};
+
+pub use bgp::{Peer, PeerGroup, Peering, RouteTargets};
+pub use secret::Secret;
+pub use words::{Bfd, BfdTimers, ExportTargets, ImportTargets, Med, PeerAs};
 
 /// Any resource, tagged by its kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Resource {
     /// A routing domain.
     Network(Network),
@@ -22,6 +32,32 @@ pub enum Resource {
     Port(Port),
     /// Another host's addresses and prefixes, given by hand.
     Remote(Remote),
+    /// Two networks that see each other's routes.
+    Peering(Peering),
+    /// Defaults of BGP neighbours.
+    PeerGroup(Box<PeerGroup>),
+    /// A BGP neighbour.
+    Peer(Box<Peer>),
+}
+
+impl Resource {
+    /// The same for people and programs that read it: without secrets.
+    #[must_use]
+    pub fn masked(mut self) -> Self {
+        if let Some(password) = self.password_mut() {
+            *password = Secret::masked();
+        }
+        self
+    }
+
+    /// Its secret, if it has one.
+    pub fn password_mut(&mut self) -> Option<&mut Secret> {
+        match self {
+            Self::Peer(peer) => peer.password.as_mut(),
+            Self::PeerGroup(group) => group.password.as_mut(),
+            Self::Network(_) | Self::Subnet(_) | Self::Port(_) | Self::Remote(_) | Self::Peering(_) => None,
+        }
+    }
 }
 
 /// A tenant's routing domain (IP-VRF). Addresses of two networks may overlap.
@@ -34,6 +70,12 @@ pub struct Network {
     pub tenant: String,
     /// L3 VNI: routed packets carry it between hosts.
     pub vni: Vni,
+    /// What its routes carry and which it takes; AS:VNI unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route_targets: Option<RouteTargets>,
+    /// What tells its routes from those of other networks and hosts; made of the router id and a number unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route_distinguisher: Option<RouteDistinguisher>,
 }
 
 /// A broadcast domain of a network (MAC-VRF) with an IPv4 and/or IPv6 prefix and an anycast gateway.
@@ -58,6 +100,12 @@ pub struct Subnet {
     /// IPv6 gateway; the first address after the prefix's own unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway6: Option<Ipv6Addr>,
+    /// What its routes carry and which it takes; AS:VNI unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route_targets: Option<RouteTargets>,
+    /// What tells its routes from those of other subnets and hosts; made of the router id and a number unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route_distinguisher: Option<RouteDistinguisher>,
 }
 
 /// One NIC of a workload.

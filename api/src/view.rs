@@ -1,5 +1,6 @@
 //! What the daemon tells: status, routes, counters, plans, changes and errors.
 
+pub mod bgp;
 mod checksums;
 
 use std::collections::BTreeMap;

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use weft_api::document::{Source, read};
 use weft_api::kind::Kind;
+use weft_api::view::bgp::{Explanation, Neighbor, RibRoute, Summary};
 use weft_api::view::{Counters, DropLine, ErrorBody, Event, Outcome, Route, Status};
 
 fn page(name: &str) -> String {
@@ -55,7 +56,7 @@ fn resources_can_be_applied() {
 fn answers_are_those_of_the_api() {
     let page = page("api.md");
     let blocks = blocks(&page, "json");
-    assert_eq!(blocks.len(), 7);
+    assert_eq!(blocks.len(), 11);
     for (label, text) in blocks {
         match label {
             "Outcome" => check::<Outcome>(text),
@@ -65,6 +66,10 @@ fn answers_are_those_of_the_api() {
             "Counters" => check::<Vec<Counters>>(text),
             "Drops" => check::<Vec<DropLine>>(text),
             "Event" => check::<Event>(text),
+            "BgpSummary" => check::<Summary>(text),
+            "BgpNeighbor" => check::<Neighbor>(text),
+            "BgpRib" => check::<Vec<RibRoute>>(text),
+            "BgpExplanations" => check::<Vec<Explanation>>(text),
             label => panic!("what is {label:?}?"),
         }
     }

@@ -3,7 +3,7 @@
 //! [`wire`] turns bytes into messages and messages into bytes. [`session`] speaks with a neighbour. [`rib`] keeps routes,
 //! chooses among them and says what to announce. [`evpn`] makes routes of ports, and forwarding of routes. [`bfd`] tells
 //! fast that a peer is gone. [`speaker`] puts them together; none of these opens a socket or reads a clock.
-//! [`transport`] does, for a speaker.
+//! `transport` does, for a speaker; it needs the feature `sockets`.
 
 pub mod bfd;
 mod dice;
@@ -12,5 +12,6 @@ pub mod peer;
 pub mod rib;
 pub mod session;
 pub mod speaker;
+#[cfg(feature = "sockets")]
 pub mod transport;
 pub mod wire;

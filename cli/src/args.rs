@@ -24,6 +24,7 @@ Examples:
   weft counters --watch                        packets, bytes and drops, every second
   weft drops --follow --port web-1             each packet of a port that is dropped, and why
   weft routes --network red -o json            for programs
+  weft bgp explain 10.0.0.9                    who says where an address is, and who is believed
 
 Exit status:
   0  done
@@ -59,7 +60,19 @@ pub(crate) struct KindArg(pub(crate) Kind);
 
 impl ValueEnum for KindArg {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self(Kind::Network), Self(Kind::Subnet), Self(Kind::Port), Self(Kind::Remote)]
+        const KINDS: [KindArg; Kind::ALL.len()] = {
+            let [network, subnet, port, remote, peering, group, peer] = Kind::ALL;
+            [
+                KindArg(network),
+                KindArg(subnet),
+                KindArg(port),
+                KindArg(remote),
+                KindArg(peering),
+                KindArg(group),
+                KindArg(peer),
+            ]
+        };
+        &KINDS
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {

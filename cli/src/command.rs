@@ -1,6 +1,7 @@
 //! The commands, each in its file.
 
 mod apply;
+mod bgp;
 mod completion;
 mod counters;
 mod delete;
@@ -29,6 +30,7 @@ pub(crate) enum Command {
     Delete(delete::Delete),
     Port(port::Port),
     Routes(routes::Routes),
+    Bgp(bgp::Bgp),
     Counters(counters::Counters),
     Drops(drops::Drops),
     Watch(watch::Watch),
@@ -49,6 +51,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Command::Delete(command) => command.run(&client, &mut output),
         Command::Port(command) => command.run(&client, &mut output),
         Command::Routes(command) => command.run(&client, &mut output),
+        Command::Bgp(command) => command.run(&client, &mut output),
         Command::Counters(command) => command.run(&client, &mut output),
         Command::Drops(command) => command.run(&client, &mut output),
         Command::Watch(command) => command.run(&client, &mut output),

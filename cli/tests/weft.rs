@@ -23,7 +23,10 @@ fn answer(request: &Request) -> Vec<u8> {
     match (request.method.as_str(), request.target.as_str()) {
         ("GET", "/v1/status") => json(200, STATUS),
         ("GET", "/v1/networks") => json(200, STORED),
-        ("GET", "/v1/subnets" | "/v1/ports" | "/v1/remotes") => json(200, "[]"),
+        (
+            "GET",
+            "/v1/subnets" | "/v1/ports" | "/v1/remotes" | "/v1/peerings" | "/v1/peer-groups" | "/v1/peers",
+        ) => json(200, "[]"),
         ("GET", "/v1/networks/red") => json(200, &STORED[1..STORED.len() - 1]),
         ("POST", "/v1/apply?dry_run=true" | "/v1/delete?dry_run=true") => json(200, PLAN),
         ("POST", "/v1/ports/web/attach") => json(200, FAILED),
@@ -40,6 +43,17 @@ fn answer(request: &Request) -> Vec<u8> {
             let line = r#"{"revision":8,"action":"delete","resource":{"kind":"network","name":"red","tenant":"acme","vni":5000}}"#;
             stream(&[line], true)
         }
+        ("GET", "/v1/bgp/rib?in=rr-1&family=evpn&network=red") => json(
+            200,
+            r#"[{"family":"evpn","route":"[2]:x","paths":[{"peer":"rr-1","next_hop":"192.0.2.2","attributes":[],"best":true,"valid":true,"stale":false}]}]"#,
+        ),
+        ("GET", "/v1/bgp/explain?address=10.9.0.0%2F16&network=red") => {
+            json(200, r#"[{"subject":"10.9.0.0/16","network":"red","candidates":[]}]"#)
+        }
+        ("GET", "/v1/bgp/summary") => {
+            json(409, r#"{"errors":[{"object":"bgp","message":"this host speaks no BGP"}]}"#)
+        }
+        ("POST", "/v1/bgp/clear") => json(200, r#"["rr-1"]"#),
         _ => json(404, r#"{"errors":[{"object":"network/blue","message":"no such network"}]}"#),
     }
 }
@@ -134,9 +148,10 @@ fn bad_input_is_never_sent() {
     let server = Server::start("bad-input", answer);
     let input = format!("{NETWORK}colour: red\n---\nkind: vpc\nname: x\n");
     let output = weft(&server.socket(), &["apply", "-f", "-"], &input);
-    let error = "error: network/red at stdin:5:1 (document 1): colour: unknown field; known here: name, tenant, vni\n\
-                 error: vpc/x at stdin:7:7 (document 2): unknown kind `vpc`; the kinds are network, subnet, port \
-                 and remote\n";
+    let error = "error: network/red at stdin:5:1 (document 1): colour: unknown field; known here: name, tenant, vni, \
+                 route_targets, route_distinguisher\n\
+                 error: vpc/x at stdin:7:7 (document 2): unknown kind `vpc`; the kinds are network, subnet, port, \
+                 remote, peering, peer-group and peer\n";
     expect(&output, 1, "", error);
     let output = weft(&server.socket(), &["apply", "-f", "-"], "");
     let error = "error: input: no resource in stdin: expected documents with `kind`, `name` and the fields of the \
@@ -302,4 +317,30 @@ fn a_closed_pipe_is_no_failure() {
         .expect("weft runs");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn questions_about_bgp() {
+    let server = Server::start("bgp", answer);
+    let socket = server.socket();
+    let output = weft(&socket, &["bgp", "rib", "--in", "rr-1", "--family", "evpn", "--network", "red"], "");
+    let table = "FAMILY  ROUTE  STATUS  FROM  NEXT HOP   LABELS  ATTRIBUTES  WHY NOT BEST\n\
+                 evpn    [2]:x  best    rr-1  192.0.2.2  -       -           -\n";
+    expect(&output, 0, table, "");
+    assert_eq!(weft(&socket, &["bgp", "rib", "--in", "a", "--out", "b"], "").status.code(), Some(2));
+    let output = weft(&socket, &["bgp", "explain", "10.9.0.0/16", "--network", "red"], "");
+    expect(&output, 0, "10.9.0.0/16 in network/red: nobody has it\n", "");
+    let output = weft(&socket, &["bgp", "summary"], "");
+    expect(&output, 1, "", "error: bgp: this host speaks no BGP\n");
+}
+
+#[test]
+fn sessions_are_cleared() {
+    let server = Server::start("bgp-clear", answer);
+    let output = weft(&server.socket(), &["bgp", "clear", "rr-1", "--soft"], "");
+    expect(&output, 0, "rr-1: routes are exchanged anew\n", "");
+    assert_eq!(server.request().body, r#"{"peer":"rr-1","soft":true}"#);
+    let output = weft(&server.socket(), &["bgp", "clear", "-o", "json"], "");
+    expect(&output, 0, "[\n  \"rr-1\"\n]\n", "");
+    assert_eq!(server.request().body, r#"{"soft":false}"#);
 }

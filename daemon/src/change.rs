@@ -84,6 +84,7 @@ impl Candidate {
         }
         for change in changes {
             change.carry_over(current, &mut intent);
+            change.keep_secret(current, &mut intent);
         }
         check_orphans(&intent, &ids)?;
         let model = Model::build(&intent, host, &ids).map_err(Refused::Invalid)?;
@@ -159,6 +160,23 @@ impl Change {
             if !port.addresses.iter().any(|new| new.is_ipv4() == old.is_ipv4()) {
                 port.addresses.push(*old);
             }
+        }
+    }
+}
+
+impl Change {
+    /// A mask in the place of a password, as weft shows it, means the one that is stored.
+    fn keep_secret(&self, current: &Intent, intent: &mut Intent) {
+        let id = self.id();
+        if !matches!(id.kind, Kind::Peer | Kind::PeerGroup) {
+            return;
+        }
+        let (Some(mut before), Some(mut after)) = (current.get(&id), intent.get(&id)) else { return };
+        if let (Some(stored), Some(given)) = (before.password_mut(), after.password_mut())
+            && given.is_mask()
+        {
+            given.clone_from(stored);
+            intent.insert(after);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Whatever is wrong is said with file, line and column. That is why the rules sit in the types of
 //! [`value`]: the TOML reader knows where the text of a value is only while it reads it.
 
+mod bgp;
 mod error;
 mod value;
 
@@ -15,6 +16,7 @@ use weft_api::view::Xdp;
 use weft_dataplane::desired;
 use weft_vxlan::{MacAddr, UDP_PORT, Vtep};
 
+pub use bgp::{Bgp, Speaker, asn_fault};
 pub use error::ConfigError;
 pub use value::{AbsolutePath, DeviceName, HostName, UnicastMac};
 
@@ -42,6 +44,8 @@ pub struct Config {
     /// `[limits]`
     #[serde(default)]
     pub limits: Limits,
+    /// `[bgp]`
+    bgp: Option<Spanned<Bgp>>,
 }
 
 /// Who the host is.
@@ -157,6 +161,13 @@ impl Config {
                            same on all hosts";
             return Err(ConfigError::invalid(file, text, Some(router_mac.span()), message));
         }
+        if let Some(bgp) = &config.bgp
+            && config.speaker().is_none()
+        {
+            let message = "bgp.router_id is missing: the VTEP is no IPv4 address that it could be made of; give one in \
+                           the form of an IPv4 address that no other host has";
+            return Err(ConfigError::invalid(file, text, Some(bgp.span()), message));
+        }
         Ok(config)
     }
 
@@ -181,6 +192,12 @@ impl Config {
             }),
             keep_routes: false,
         }
+    }
+
+    /// What this host is to its BGP neighbours; `None`: it speaks no BGP.
+    #[must_use]
+    pub fn speaker(&self) -> Option<Speaker> {
+        self.bgp.as_ref().and_then(|bgp| bgp.get_ref().speaker(self.underlay.vtep))
     }
 
     /// The database's file.

@@ -348,7 +348,7 @@ impl Engine {
                 Action::Delete => self.revisions.remove(&id),
                 Action::Create | Action::Replace | Action::Unchanged => self.revisions.insert(id, revision),
             };
-            Some(Event { revision, action, resource })
+            Some(Event { revision, action, resource: resource.masked() })
         });
         self.history.handle_commit(revision, events);
         Ok(candidate.changes)
@@ -445,7 +445,7 @@ impl Engine {
     fn get(&self, id: Reference) -> Result<Stored, EngineError> {
         let revision = self.revisions.get(&id).copied().unwrap_or(self.revision);
         let resource = self.intent.get(&id).ok_or(EngineError::Missing(id))?;
-        Ok(Stored { resource, revision })
+        Ok(Stored { resource: resource.masked(), revision })
     }
 }
 

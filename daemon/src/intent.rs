@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use weft_api::kind::{Kind, Reference};
-use weft_api::resource::{Network, Port, Remote, Resource, Subnet};
+use weft_api::resource::{Network, Peer, PeerGroup, Peering, Port, Remote, Resource, Subnet};
 
 /// What a resource of this kind and name is called.
 #[must_use]
@@ -22,6 +22,12 @@ pub struct Intent {
     pub ports: BTreeMap<String, Port>,
     /// Remotes.
     pub remotes: BTreeMap<String, Remote>,
+    /// Peerings.
+    pub peerings: BTreeMap<String, Peering>,
+    /// Peer groups.
+    pub peer_groups: BTreeMap<String, PeerGroup>,
+    /// Peers.
+    pub peers: BTreeMap<String, Peer>,
 }
 
 impl Intent {
@@ -32,6 +38,9 @@ impl Intent {
             Resource::Subnet(subnet) => drop(self.subnets.insert(subnet.name.clone(), subnet)),
             Resource::Port(port) => drop(self.ports.insert(port.name.clone(), port)),
             Resource::Remote(remote) => drop(self.remotes.insert(remote.name.clone(), remote)),
+            Resource::Peering(peering) => drop(self.peerings.insert(peering.name.clone(), peering)),
+            Resource::PeerGroup(group) => drop(self.peer_groups.insert(group.name.clone(), *group)),
+            Resource::Peer(peer) => drop(self.peers.insert(peer.name.clone(), *peer)),
         }
     }
 
@@ -42,6 +51,9 @@ impl Intent {
             Kind::Subnet => drop(self.subnets.remove(&id.name)),
             Kind::Port => drop(self.ports.remove(&id.name)),
             Kind::Remote => drop(self.remotes.remove(&id.name)),
+            Kind::Peering => drop(self.peerings.remove(&id.name)),
+            Kind::PeerGroup => drop(self.peer_groups.remove(&id.name)),
+            Kind::Peer => drop(self.peers.remove(&id.name)),
         }
     }
 
@@ -53,6 +65,11 @@ impl Intent {
             Kind::Subnet => self.subnets.get(&id.name).cloned().map(Resource::Subnet),
             Kind::Port => self.ports.get(&id.name).cloned().map(Resource::Port),
             Kind::Remote => self.remotes.get(&id.name).cloned().map(Resource::Remote),
+            Kind::Peering => self.peerings.get(&id.name).cloned().map(Resource::Peering),
+            Kind::PeerGroup => {
+                self.peer_groups.get(&id.name).cloned().map(|group| Resource::PeerGroup(Box::new(group)))
+            }
+            Kind::Peer => self.peers.get(&id.name).cloned().map(|peer| Resource::Peer(Box::new(peer))),
         }
     }
 
@@ -64,6 +81,9 @@ impl Intent {
             Kind::Subnet => self.subnets.get(&id.name) == other.subnets.get(&id.name),
             Kind::Port => self.ports.get(&id.name) == other.ports.get(&id.name),
             Kind::Remote => self.remotes.get(&id.name) == other.remotes.get(&id.name),
+            Kind::Peering => self.peerings.get(&id.name) == other.peerings.get(&id.name),
+            Kind::PeerGroup => self.peer_groups.get(&id.name) == other.peer_groups.get(&id.name),
+            Kind::Peer => self.peers.get(&id.name) == other.peers.get(&id.name),
         }
     }
 
@@ -75,6 +95,9 @@ impl Intent {
             Kind::Subnet => self.subnets.contains_key(&id.name),
             Kind::Port => self.ports.contains_key(&id.name),
             Kind::Remote => self.remotes.contains_key(&id.name),
+            Kind::Peering => self.peerings.contains_key(&id.name),
+            Kind::PeerGroup => self.peer_groups.contains_key(&id.name),
+            Kind::Peer => self.peers.contains_key(&id.name),
         }
     }
 
@@ -84,7 +107,10 @@ impl Intent {
         let subnets = self.subnets.keys().map(|name| reference(Kind::Subnet, name));
         let ports = self.ports.keys().map(|name| reference(Kind::Port, name));
         let remotes = self.remotes.keys().map(|name| reference(Kind::Remote, name));
-        networks.chain(subnets).chain(ports).chain(remotes)
+        let peerings = self.peerings.keys().map(|name| reference(Kind::Peering, name));
+        let groups = self.peer_groups.keys().map(|name| reference(Kind::PeerGroup, name));
+        let peers = self.peers.keys().map(|name| reference(Kind::Peer, name));
+        networks.chain(subnets).chain(ports).chain(remotes).chain(peerings).chain(groups).chain(peers)
     }
 
     /// The resources that refer to `id`.
@@ -100,6 +126,7 @@ impl Intent {
                 subnets
                     .map(|subnet| reference(Kind::Subnet, &subnet.name))
                     .chain(remotes(&|remote| remote.prefixes.iter().any(|prefix| prefix.network == id.name)))
+                    .chain(self.peerings_of(&id.name))
                     .collect()
             }
             Kind::Subnet => {
@@ -112,8 +139,17 @@ impl Intent {
                     }))
                     .collect()
             }
-            Kind::Port | Kind::Remote => Vec::new(),
+            Kind::PeerGroup => {
+                let peers = self.peers.values().filter(|peer| peer.group.as_ref() == Some(&id.name));
+                peers.map(|peer| reference(Kind::Peer, &peer.name)).collect()
+            }
+            Kind::Port | Kind::Remote | Kind::Peering | Kind::Peer => Vec::new(),
         }
+    }
+
+    fn peerings_of(&self, network: &String) -> impl Iterator<Item = Reference> {
+        let peerings = self.peerings.values().filter(move |peering| peering.networks.contains(network));
+        peerings.map(|peering| reference(Kind::Peering, &peering.name))
     }
 }
 

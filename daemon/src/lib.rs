@@ -4,6 +4,7 @@
 //! as a whole, [`store`] keeps it, [`desired`] turns it into what the kernel should do, and the data plane does it.
 //! [`engine`] is where these meet; all before it is pure.
 
+pub mod bgp;
 pub mod change;
 pub mod config;
 pub mod desired;

@@ -8,6 +8,8 @@ mod attachments;
 mod flood;
 mod macs;
 pub(crate) mod names;
+mod peerings;
+mod peers;
 mod prefixes;
 mod remotes;
 mod sizes;
@@ -19,11 +21,13 @@ use std::path::PathBuf;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use weft_api::kind::{Kind, Reference};
-use weft_api::resource::{self, Attachment, RemoteAddress, RemotePrefix};
+use weft_api::resource::{self, Attachment, RemoteAddress, RemotePrefix, RouteTargets};
 use weft_api::view::Problem;
+use weft_bgp::wire::RouteDistinguisher;
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
-use crate::config::Config;
+use crate::bgp::session::Session;
+use crate::config::{Config, Speaker};
 use crate::intent::{Intent, reference};
 
 /// What the rules must know of this host.
@@ -51,6 +55,8 @@ pub struct Host {
     pub self_test_netns: Option<PathBuf>,
     /// VTEPs that packets go to with checksums that this host computed.
     pub software_checksums: BTreeSet<Vtep>,
+    /// Who it is to its BGP neighbours; `None`: it speaks no BGP.
+    pub speaker: Option<Speaker>,
 }
 
 /// Consistent resources, by name, with everything filled in.
@@ -64,6 +70,12 @@ pub struct Model {
     pub ports: BTreeMap<String, Port>,
     /// Remotes; their subnets and networks exist.
     pub remotes: BTreeMap<String, Remote>,
+    /// Peerings; their networks exist.
+    pub peerings: BTreeMap<String, resource::Peering>,
+    /// Groups of BGP neighbours.
+    pub peer_groups: BTreeMap<String, PeerGroup>,
+    /// BGP neighbours; their groups exist.
+    pub peers: BTreeMap<String, Peer>,
     /// Of `[sizes]`, the first key that leaves no room for the self-test, which takes only what tenants leave.
     pub no_self_test_for: Option<&'static str>,
 }
@@ -79,6 +91,10 @@ pub struct Subnet {
     pub ipv4: Option<(Ipv4Net, Ipv4Addr)>,
     /// IPv6 prefix and gateway.
     pub ipv6: Option<(Ipv6Net, Ipv6Addr)>,
+    /// What its routes carry and which it takes.
+    pub route_targets: Option<RouteTargets>,
+    /// What tells its routes from those of others.
+    pub route_distinguisher: Option<RouteDistinguisher>,
 }
 
 /// A port with its MAC and addresses.
@@ -109,6 +125,24 @@ pub struct Remote {
     pub addresses: Vec<RemoteAddress>,
     /// Prefixes behind it.
     pub prefixes: Vec<RemotePrefix>,
+}
+
+/// A group of BGP neighbours. What it does not say is not filled in, for its peers may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerGroup {
+    /// The group itself.
+    pub given: resource::PeerGroup,
+    /// What the sessions are like with those who connect from its ranges, if it has any.
+    pub session: Option<Session>,
+}
+
+/// A BGP neighbour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// The peer itself, without what its group says.
+    pub given: resource::Peer,
+    /// What its session is like, with everything filled in.
+    pub session: Session,
 }
 
 /// The resources to check, and in which order: unchanged ones first, so that the changed ones are blamed.
@@ -143,10 +177,14 @@ impl Model {
         let ports = addressing::resolve(all, &subnets, host, &mut faults);
         attachments::check(all, &mut faults);
         flood::check(all, &mut faults);
+        let (peer_groups, peers) = peers::resolve(all, host, &mut faults);
+        peerings::check(all, &subnets, &mut faults);
+        peerings::check_distinguishers(all, &mut faults);
         sizes::check(intent, host, &mut faults);
         if faults.0.is_empty() {
             let no_self_test_for = sizes::no_self_test_for(intent, host);
-            Ok(Self { networks: intent.networks.clone(), subnets, ports, remotes, no_self_test_for })
+            let (networks, peerings) = (intent.networks.clone(), intent.peerings.clone());
+            Ok(Self { networks, subnets, ports, remotes, peerings, peer_groups, peers, no_self_test_for })
         } else {
             Err(faults.0)
         }
@@ -158,11 +196,16 @@ impl Model {
         let subnets = self.subnets.iter().map(|(name, subnet)| (name.clone(), subnet.to_resource(name)));
         let ports = self.ports.iter().map(|(name, port)| (name.clone(), port.to_resource(name)));
         let remotes = self.remotes.iter().map(|(name, remote)| (name.clone(), remote.to_resource(name)));
+        let groups = self.peer_groups.iter().map(|(name, group)| (name.clone(), group.given.clone()));
+        let peers = self.peers.iter().map(|(name, peer)| (name.clone(), peer.given.clone()));
         Intent {
             networks: self.networks.clone(),
             subnets: subnets.collect(),
             ports: ports.collect(),
             remotes: remotes.collect(),
+            peerings: self.peerings.clone(),
+            peer_groups: groups.collect(),
+            peers: peers.collect(),
         }
     }
 
@@ -190,6 +233,7 @@ impl Host {
             self_test: underlay.self_test,
             self_test_netns: None,
             software_checksums: BTreeSet::new(),
+            speaker: config.speaker(),
         }
     }
 }
@@ -221,6 +265,8 @@ impl Subnet {
             gateway4: self.ipv4.map(|(_, gateway)| gateway),
             ipv6: self.ipv6.map(|(prefix, _)| prefix),
             gateway6: self.ipv6.map(|(_, gateway)| gateway),
+            route_targets: self.route_targets.clone(),
+            route_distinguisher: self.route_distinguisher,
         }
     }
 }
@@ -238,6 +284,15 @@ impl Remote {
     }
 }
 
+impl PeerGroup {
+    /// How many peers that nobody named there may be at a time.
+    #[must_use]
+    pub fn max_peers(&self) -> u32 {
+        const UNLESS_GIVEN: u32 = 100;
+        self.given.max_peers.map_or(UNLESS_GIVEN, std::num::NonZeroU32::get)
+    }
+}
+
 impl<'a> Ordered<'a> {
     fn subnets(self) -> impl Iterator<Item = &'a resource::Subnet> {
         self.of(Kind::Subnet).filter_map(move |name| self.intent.subnets.get(name))
@@ -249,6 +304,18 @@ impl<'a> Ordered<'a> {
 
     fn remotes(self) -> impl Iterator<Item = &'a resource::Remote> {
         self.of(Kind::Remote).filter_map(move |name| self.intent.remotes.get(name))
+    }
+
+    fn peerings(self) -> impl Iterator<Item = &'a resource::Peering> {
+        self.of(Kind::Peering).filter_map(move |name| self.intent.peerings.get(name))
+    }
+
+    fn peer_groups(self) -> impl Iterator<Item = &'a resource::PeerGroup> {
+        self.of(Kind::PeerGroup).filter_map(move |name| self.intent.peer_groups.get(name))
+    }
+
+    fn peers(self) -> impl Iterator<Item = &'a resource::Peer> {
+        self.of(Kind::Peer).filter_map(move |name| self.intent.peers.get(name))
     }
 
     fn of(self, kind: Kind) -> impl Iterator<Item = &'a String> {

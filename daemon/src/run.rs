@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 use weft_dataplane::Dataplane;
 
+use crate::bgp;
 use crate::config::Config;
 use crate::drops::{self, Board};
 use crate::engine::{Ended, Engine, Handle};
@@ -47,7 +48,9 @@ pub async fn run(config: &Config, take_over: bool) -> anyhow::Result<()> {
     let self_test = engine.self_test(handle.clone()).map(|(sockets, ends)| tokio::spawn(test(sockets, ends)));
     let mut engine = tokio::spawn(engine.run());
     let allowed = Allowed::of(&config.api, own_uid());
-    let mut api = tokio::spawn(server::serve(listener, handle.clone(), board, allowed, stopping));
+    // No task answers yet: who asks is told that the speaker does not run.
+    let bgp = config.speaker().map(|_| bgp::command::channel().0);
+    let mut api = tokio::spawn(server::serve(listener, handle.clone(), bgp, board, allowed, stopping));
     notify(&[NotifyState::Ready]);
     info!(host = config.host_name(), vtep = %config.underlay.vtep, socket = %socket.display(), "ready");
     let watchdog = tokio::spawn(watchdog(handle));

@@ -4,6 +4,7 @@
 //! credentials ([`peer`]), not by the socket's mode alone. [`serve`] ends when it is told to stop: open requests get
 //! their answers, watches end.
 
+mod bgp;
 mod body;
 mod drops;
 mod error;
@@ -20,6 +21,7 @@ use axum::routing::{get, post};
 use tokio::net::UnixListener;
 use tokio::sync::watch as signal;
 
+use crate::bgp::command::Handle as Speaker;
 use crate::drops::Board;
 use crate::engine::Handle;
 pub use peer::Allowed;
@@ -33,23 +35,26 @@ const LARGEST_BODY: usize = 256 << 20;
 #[derive(Debug, Clone)]
 struct Context {
     engine: Handle,
+    /// `None`: this host speaks no BGP.
+    bgp: Option<Speaker>,
     drops: Board,
     stop: signal::Receiver<bool>,
 }
 
-/// Answers requests until `stop` is true and the last request has its answer.
+/// Answers requests until `stop` is true and the last request has its answer. A host that speaks no BGP has no `bgp`.
 ///
 /// # Errors
 /// If the socket fails.
 pub async fn serve(
     listener: UnixListener,
     engine: Handle,
+    bgp: Option<Speaker>,
     drops: Board,
     allowed: Allowed,
     stop: signal::Receiver<bool>,
 ) -> io::Result<()> {
     let mut stopping = stop.clone();
-    axum::serve(Door::new(listener, allowed), router(Context { engine, drops, stop }))
+    axum::serve(Door::new(listener, allowed), router(Context { engine, bgp, drops, stop }))
         .with_graceful_shutdown(async move {
             // An error says that nobody can tell us any more: the same as being told.
             let _ = stopping.wait_for(|stop| *stop).await;
@@ -69,6 +74,12 @@ fn router(context: Context) -> Router {
         .route("/v1/teardown", post(handlers::teardown))
         .route("/v1/ports/{name}/attach", post(handlers::attach))
         .route("/v1/ports/{name}/detach", post(handlers::detach))
+        .route("/v1/bgp/summary", get(bgp::summary))
+        .route("/v1/bgp/neighbors", get(bgp::neighbors))
+        .route("/v1/bgp/neighbors/{name}", get(bgp::neighbor))
+        .route("/v1/bgp/rib", get(bgp::rib))
+        .route("/v1/bgp/explain", get(bgp::explain))
+        .route("/v1/bgp/clear", post(bgp::clear))
         .route("/v1/{kind}", get(handlers::list).post(handlers::create))
         .route("/v1/{kind}/{name}", get(handlers::read).put(handlers::replace).delete(handlers::delete))
         .fallback(handlers::no_such_path)

@@ -85,7 +85,7 @@ pub enum StoreError {
     },
     /// It is not a database of ours, or is damaged.
     #[error(
-        "store {}: it is damaged or no weft database: {cause}. What it held (networks, subnets, ports, remotes) is lost \
+        "store {}: it is damaged or no weft database: {cause}. What it held (networks, subnets, ports, remotes, peers) is lost \
          here; the kernel goes on forwarding as it is. Restore a copy of the file, or move it away, start once with \
          `weftd --take-over`, which removes the ports, apply your files again and attach the workloads again",
         file.display()

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 
+use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error, Expected, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
@@ -70,7 +71,13 @@ impl Error for Flaws {
 fn mismatch(found: Unexpected<'_>, expected: &dyn Expected) -> Flaws {
     let expected = expected.to_string();
     let expected = match expected.as_str() {
+        "u8" => "a whole number up to 255",
+        "u16" => "a whole number up to 65535",
+        "u32" => "a whole number up to 4294967295",
         "u64" => "a positive whole number",
+        "a nonzero u16" => "a whole number from 1 to 65535",
+        "a nonzero u32" => "a whole number from 1 to 4294967295",
+        "a boolean" => "true or false",
         "a sequence" => "a list",
         words if words.starts_with("struct ") => "a map",
         words => words,
@@ -122,6 +129,21 @@ impl<'de> Deserializer<'de> for &'de Node {
         }
     }
 
+    /// A word of a closed set.
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        words: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Flaws> {
+        let known = words.join(", ");
+        match self.text() {
+            Some(word) if words.contains(&word) => visitor.visit_enum(StrDeserializer::<Flaws>::new(word)),
+            Some(word) => Err(Flaws::custom(format_args!("{word:?} is not known here; known here: {known}"))),
+            None => Err(Flaws::custom(format_args!("expected one of {known}"))),
+        }
+    }
+
     /// Says of every field at once whether it is known and given once, then reads the values.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
@@ -157,7 +179,7 @@ impl<'de> Deserializer<'de> for &'de Node {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct newtype_struct seq
-        tuple tuple_struct map enum identifier ignored_any
+        tuple tuple_struct map identifier ignored_any
     }
 }
 
@@ -225,7 +247,7 @@ impl<'de, I: Iterator<Item = &'de Entry>> MapAccess<'de> for Entries<'de, I> {
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Flaws> {
         self.value = self.entries.next();
         let Some(entry) = self.value else { return Ok(None) };
-        let key = serde::de::value::StrDeserializer::<Flaws>::new(&entry.key);
+        let key = StrDeserializer::<Flaws>::new(&entry.key);
         seed.deserialize(key).map(Some).map_err(|flaws| flaws.within(entry.at, &entry.key))
     }
 

@@ -111,10 +111,10 @@ fn all_problems_at_once() {
     let text = format!("{NETWORK}vnii: 3\nowner: me\n---\nkind: vpc\nname: x\n---\n{SUBNET}---\nname: y\n");
     assert_eq!(
         refusal("a.yaml", &text),
-        "a.yaml:5:1 (document 1): network/red: vnii: unknown field; known here: name, tenant, vni\n\
-         a.yaml:6:1 (document 1): network/red: owner: unknown field; known here: name, tenant, vni\n\
-         a.yaml:8:7 (document 2): vpc/x: unknown kind `vpc`; the kinds are network, subnet, port and remote\n\
-         a.yaml:18:1 (document 4): ?/y: `kind` is missing: network, subnet, port or remote"
+        "a.yaml:5:1 (document 1): network/red: vnii: unknown field; known here: name, tenant, vni, route_targets, route_distinguisher\n\
+         a.yaml:6:1 (document 1): network/red: owner: unknown field; known here: name, tenant, vni, route_targets, route_distinguisher\n\
+         a.yaml:8:7 (document 2): vpc/x: unknown kind `vpc`; the kinds are network, subnet, port, remote, peering, peer-group and peer\n\
+         a.yaml:18:1 (document 4): ?/y: `kind` is missing; the kinds are network, subnet, port, remote, peering, peer-group and peer"
     );
 }
 
@@ -234,7 +234,7 @@ fn json_values_are_typed() {
     );
     assert_eq!(
         error,
-        "a.json:2:29 (document 1): network: a: unknown field; known here: name, tenant, vni\n\
+        "a.json:2:29 (document 1): network: a: unknown field; known here: name, tenant, vni, route_targets, route_distinguisher\n\
          a.json:1:29 (document 1): network: name: expected a string, found integer `5`"
     );
 }
@@ -305,5 +305,73 @@ fn damaged_files_never_panic() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn words_lists_and_numbers_of_a_peer() {
+    let text = "kind: peer\nname: tor-1\naddress: 192.0.2.254\nasn: 65001\nfamilies: [evpn, ipv4-unicast]\nbfd: true\n\
+                next_hop: self\npassword: 12345\nmax_routes: {limit: 1000}\nimport:\n  - match:\n      communities: \
+                [65000:1]\n      prefix: {within: 10.0.0.0/8, most: 24}\n    set: {med: none, local_pref: 200}\n    \
+                action: accept\n---\nkind: network\nname: red\ntenant: acme\nvni: 5000\nroute_targets: {import: any-as, \
+                export: [65000:5000, 192.0.2.1:7]}\nroute_distinguisher: 192.0.2.1:5000\n";
+    let documents = yaml(text).unwrap();
+    let json = r#"{"kind":"peer","name":"tor-1","address":"192.0.2.254","asn":65001,"families":["evpn","ipv4-unicast"],
+        "bfd":{"interval_ms":300,"multiplier":3},"next_hop":"self","password":"12345","max_routes":{"limit":1000},
+        "import":[{"match":{"communities":["65000:1"],"prefix":{"within":"10.0.0.0/8","most":24}},
+            "set":{"med":"none","local_pref":200},"action":"accept"}]}"#;
+    assert_eq!(documents[0].value, serde_json::from_str(json).unwrap());
+    let json = r#"{"kind":"network","name":"red","tenant":"acme","vni":5000,"route_distinguisher":"192.0.2.1:5000",
+        "route_targets":{"import":"any-as","export":["65000:5000","192.0.2.1:7"]}}"#;
+    assert_eq!(documents[1].value, serde_json::from_str(json).unwrap());
+}
+
+#[test]
+fn bad_values_of_a_peer_have_places() {
+    let text = "kind: peer\nname: tor-1\naddress: 192.0.2.254\n";
+    for (line, expected) in [
+        (
+            "asn: inside",
+            "4:6 (document 1): peer/tor-1: asn: expected the number of an AS, `internal` or `external`, found string \"inside\"",
+        ),
+        (
+            "families: [evpn, vpls]",
+            "4:18 (document 1): peer/tor-1: families[1]: \"vpls\" is not known here; known here: evpn, ipv4-unicast, ipv6-unicast",
+        ),
+        ("families: evpn", "4:11 (document 1): peer/tor-1: families: expected a list, found string \"evpn\""),
+        (
+            "port: 0",
+            "4:7 (document 1): peer/tor-1: port: expected a whole number from 1 to 65535, found integer `0`",
+        ),
+        (
+            "hold_time_s: 70000",
+            "4:14 (document 1): peer/tor-1: hold_time_s: expected a whole number up to 65535, found integer `70000`",
+        ),
+        (
+            "bfd: {interval: 3}",
+            "4:7 (document 1): peer/tor-1: bfd.interval: unknown field `interval`, expected `interval_ms` or `multiplier`",
+        ),
+        (
+            "bfd: {multiplier: x}",
+            "4:19 (document 1): peer/tor-1: bfd.multiplier: expected a whole number up to 255, found string \"x\"",
+        ),
+        (
+            "import: [{action: drop}]",
+            "4:19 (document 1): peer/tor-1: import[0].action: \"drop\" is not known here; known here: accept, reject, next",
+        ),
+        (
+            "import: [{match: {communities: [x]}, action: next}]",
+            "4:33 (document 1): peer/tor-1: import[0].match.communities[0]: \"x\" is not AS:VALUE with both",
+        ),
+        (
+            "ranges: [10.0.0.0/8]",
+            "4:1 (document 1): peer/tor-1: ranges: unknown field; known here: name, address, group, description, asn, port",
+        ),
+    ] {
+        let error = refusal("a.yaml", &format!("{text}{line}\n"));
+        assert!(
+            error.starts_with(&format!("a.yaml:{expected}")),
+            "{line}:\n{error}\nexpected\na.yaml:{expected}"
+        );
     }
 }

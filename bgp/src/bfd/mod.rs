@@ -5,9 +5,11 @@
 //! Driver (a thread: sockets, clock) ── Table (which session?) ── Session (state, timers) ── Packet (bytes)
 //! ```
 //!
-//! [`Table`] and what is below it are sans-I/O; [`driver`] is the only part that knows sockets and the time.
+//! [`Table`] and what is below it are sans-I/O; `driver`, with the feature `sockets`, is the only part that knows sockets
+//! and the time.
 
 mod config;
+#[cfg(feature = "sockets")]
 pub mod driver;
 mod interval;
 mod packet;

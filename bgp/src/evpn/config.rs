@@ -183,7 +183,9 @@ pub enum ConfigError {
 }
 
 impl Targets {
-    pub(super) fn resolve(&self, asn: Asn, vni: Vni) -> BTreeSet<RouteTarget> {
+    /// What they are for an instance with `vni` of a host of `asn`.
+    #[must_use]
+    pub fn resolve(&self, asn: Asn, vni: Vni) -> BTreeSet<RouteTarget> {
         let [.., a, b] = asn.get().to_be_bytes();
         let of = |number| RouteTarget(Administered::As2 { asn: u16::from_be_bytes([a, b]), number });
         match self {
@@ -200,7 +202,8 @@ const fn derived(vni: Vni) -> u32 {
 }
 
 /// The number that a target of any AS ends in, for [`Network::import_any_as`].
-pub(super) fn any_as_number(target: RouteTarget) -> Option<Vni> {
+#[must_use]
+pub fn any_as_number(target: RouteTarget) -> Option<Vni> {
     let number = match target.0 {
         Administered::As2 { number, .. } => number,
         Administered::As4 { number, .. } => number.into(),

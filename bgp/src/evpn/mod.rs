@@ -33,6 +33,7 @@ use weft_vxlan::{MacAddr, Vni, Vtep};
 pub use choose::Lost;
 pub use config::{
     Config, ConfigError, DuplicateDetection, Host, Network, Overlapping, Peering, Subnet, Targets,
+    any_as_number,
 };
 use diff::Diff;
 pub use explain::{Explained, Source, Verdict};

@@ -39,7 +39,7 @@ use log::{Cursor, Log};
 pub use membership::Wanted;
 use neighbour::Neighbour;
 pub use policy::{Change, Match, Policy, Rule, Verdict};
-pub use query::{Explained, PathView};
+pub use query::{Explained, Kept, PathView, Tally};
 pub use receive::Outcome;
 use stale::Sweep;
 use table::{Entry, Path, Paths, SharedRef, Table};

@@ -1,6 +1,8 @@
 //! What stands in the RIB, for operators and tests.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::attributes::Shared;
 use super::families::{ALL, index};
@@ -48,7 +50,62 @@ pub struct Explained {
     pub lost: Option<best::Step>,
 }
 
+/// How many routes of a family a peer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// That it announced.
+    pub received: usize,
+    /// Of these, those that are no loop or leak, and not rejected by its import policy.
+    pub accepted: usize,
+    /// Of these that it announced, those that are stale.
+    pub stale: usize,
+    /// That it was told.
+    pub told: usize,
+}
+
+/// How long the stale routes of a peer stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// Until then at the latest.
+    pub until: Instant,
+    /// As long-lived stale ones (RFC 9494), when that time has begun.
+    pub long_lived: bool,
+}
+
 impl Rib {
+    /// How many routes of each family each peer has. Looks at all of the table.
+    #[must_use]
+    pub fn tally(&self) -> BTreeMap<PeerId, BTreeMap<Family, Tally>> {
+        let mut all: BTreeMap<PeerId, BTreeMap<Family, Tally>> = BTreeMap::new();
+        let mut add = |peer: PeerId, family: Family, add: &dyn Fn(&mut Tally)| {
+            add(all.entry(peer).or_default().entry(family).or_default());
+        };
+        let told: Vec<_> =
+            self.neighbours.iter().filter_map(|(peer, of)| Some((*peer, of.out.as_ref()?))).collect();
+        for slot in 0..self.table.slots() {
+            let Some(entry) = self.table.get(slot) else { continue };
+            let family = entry.key.family();
+            for path in entry.paths.as_slice().iter().filter(|path| path.peer != OWN) {
+                add(path.peer, family, &|tally| {
+                    tally.received += 1;
+                    tally.accepted += usize::from(!path.flags.rejected);
+                    tally.stale += usize::from(path.flags.stale);
+                });
+            }
+            for (peer, _) in told.iter().filter(|(_, out)| out.announced.get(slot)) {
+                add(*peer, family, &|tally| tally.told += 1);
+            }
+        }
+        all
+    }
+
+    /// How long the stale routes of a peer stay, if it has any that may.
+    #[must_use]
+    pub fn kept(&self, peer: PeerId) -> Option<Kept> {
+        let timers = self.neighbours.get(&peer)?.timers.iter().map(super::stale::Timer::kept);
+        timers.max_by_key(|kept| kept.until)
+    }
+
     /// The paths of a route, the best first, and why the others are not.
     #[must_use]
     pub fn explain(&self, key: &Key) -> Vec<Explained> {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::facts::Retain;
 use super::families::{self, Families};
+use super::query::Kept;
 use super::{PeerId, Rib, settle};
 use crate::wire::{Community, Family};
 
@@ -43,6 +44,10 @@ pub(super) struct Timer {
 }
 
 impl Timer {
+    pub(super) const fn kept(&self) -> Kept {
+        Kept { until: self.at, long_lived: self.late }
+    }
+
     /// The peer is back: it gets the time once more to announce its routes.
     pub(super) fn restarted(&mut self, now: Instant) {
         if !self.late {

@@ -100,7 +100,8 @@ impl Config {
     }
 
     /// What the own OPEN says. `forwarding`: routes that the neighbour has of an earlier session are still good.
-    pub(super) fn capabilities(&self, forwarding: bool) -> Vec<Capability> {
+    #[must_use]
+    pub fn capabilities(&self, forwarding: bool) -> Vec<Capability> {
         use crate::wire::{
             AddPath, AddPathMode, Afi, ExtendedNextHop, GracefulRestart, LongLived, LongLivedFamily,
             RestartFamily,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::path::{Password, Path};
+use super::path::Path;
 use crate::bfd;
 use crate::rib::{Local, NextHopPolicy, Policy};
 use crate::session;
@@ -90,7 +90,8 @@ pub struct Neighbours {
 
 impl Neighbours {
     /// Who must sign, and with what.
-    pub(crate) fn passwords(&self) -> impl Iterator<Item = (IpNet, &Password)> {
+    #[cfg(feature = "sockets")]
+    pub(crate) fn passwords(&self) -> impl Iterator<Item = (IpNet, &super::path::Password)> {
         let peers = self.peers.values().map(|peer| (IpNet::from(peer.path.remote.ip()), &peer.path));
         let groups = self
             .groups

@@ -55,6 +55,7 @@ impl Password {
         Ok(Self(bytes.into()))
     }
 
+    #[cfg(feature = "sockets")]
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }

@@ -26,7 +26,7 @@ pub use as_path::{AsPath, Segment, SegmentKind};
 pub(super) use as4::TwoOctet;
 pub use code::{AttributeCode, PartialBits};
 pub(super) use code::{EXTENDED, PARTIAL, encode_attribute};
-pub use community::{Community, LargeCommunity};
+pub use community::{Community, LargeCommunity, ParseCommunityError};
 pub(super) use decode::decode_value;
 pub use pmsi::{PmsiTunnel, TunnelId};
 

@@ -27,14 +27,16 @@ mod prefix;
 mod reader;
 mod route_refresh;
 mod routes;
+#[cfg(feature = "serde")]
+mod serde_text;
 mod update;
 mod writer;
 
 pub use administered::{Administered, ParseAdministeredError, RouteDistinguisher, RouteOrigin, RouteTarget};
 pub use asn::{Asn, RouterId, RouterIdError};
 pub use attribute::{
-    Aggregator, AsPath, AttributeCode, Attributes, Community, LargeCommunity, Origin, PartialBits,
-    PmsiTunnel, Segment, SegmentKind, TunnelId, UnknownAttribute,
+    Aggregator, AsPath, AttributeCode, Attributes, Community, LargeCommunity, Origin, ParseCommunityError,
+    PartialBits, PmsiTunnel, Segment, SegmentKind, TunnelId, UnknownAttribute,
 };
 pub use batch::{Batch, Route};
 pub use capability::{

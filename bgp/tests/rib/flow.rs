@@ -10,7 +10,7 @@
 use std::time::{Duration, Instant};
 
 use weft_bgp::peer::PeerKind::{Client, External, Internal};
-use weft_bgp::rib::{Match, Policy, Retain, RetainFamily, Rule, Step, Verdict};
+use weft_bgp::rib::{Kept, Match, Policy, Retain, RetainFamily, Rule, Step, Tally, Verdict};
 use weft_bgp::wire::{
     AsPath, Asn, Community, ExtendedCommunity, Family, NextHop, RouteRefresh, RouteRefreshKind,
 };
@@ -203,4 +203,31 @@ fn a_new_export_policy_takes_back_what_it_rejects() {
     rib.handle_update(one, announce(0..2, attributes(&[]), 1));
     assert!(told.hear(&mut rib, two).evpn.is_empty());
     assert_eq!(rib.handle_update(one, announce(0..2, attributes(&[]), 1)).rejected, 2, "the policy stays");
+}
+
+#[test]
+fn routes_are_counted_by_peer_and_family() {
+    let (mut rib, now) = (rib(), Instant::now());
+    let reject =
+        Rule { matches: vec![Match::OriginAs(Asn::new(9))], changes: vec![], verdict: Verdict::Reject };
+    let (one, two) = (up(&mut rib, Client, 1, now), up(&mut rib, Client, 2, now));
+    rib.set_import(one, Policy { rules: vec![reject] });
+    rib.handle_update(one, announce(0..3, attributes(&[]), 1));
+    rib.handle_update(one, announce(3..5, attributes(&[9]), 1));
+    Told::default().hear(&mut rib, two);
+    let evpn =
+        |received, accepted, stale, told| [(Family::EVPN, Tally { received, accepted, stale, told })].into();
+    assert_eq!(rib.tally(), [(one, evpn(5, 3, 0, 0)), (two, evpn(0, 0, 0, 3))].into());
+    assert_eq!(rib.kept(one), None);
+    // The peer is away, then for long.
+    let (restart, long_lived) = (Duration::from_secs(9), Duration::from_secs(90));
+    let families = vec![RetainFamily { family: Family::EVPN, restart, long_lived }];
+    rib.handle_down(one, &Retain { families }, now);
+    while rib.next_deadline().is_some_and(|at| at <= now) {
+        rib.handle_timeout(now);
+    }
+    assert_eq!(rib.tally()[&one], evpn(5, 3, 5, 0));
+    assert_eq!(rib.kept(one), Some(Kept { until: now + restart, long_lived: false }));
+    rib.handle_timeout(now + restart);
+    assert_eq!(rib.kept(one), Some(Kept { until: now + restart + long_lived, long_lived: true }));
 }

@@ -1,5 +1,7 @@
 //! `weft get`: resources as they are stored.
 
+mod bgp;
+
 use anyhow::Result;
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
@@ -14,7 +16,8 @@ use crate::output::Output;
 use crate::output::table::{Table, joined, or_dash};
 
 const AFTER_HELP: &str = "\
-Kinds: networks (network, net), subnets (subnet, sub), ports (port, po), remotes (remote, rem), all.
+Kinds: networks (network, net), subnets (subnet, sub), ports (port, po), remotes (remote, rem),
+peerings (peering, prg), peer-groups (peer-group, pg), peers (peer, pe), all.
 
 Examples:
   weft get networks
@@ -43,14 +46,17 @@ enum Wanted {
 
 impl ValueEnum for Wanted {
     fn value_variants<'a>() -> &'a [Self] {
-        const KINDS: [Wanted; 5] = {
-            let [network, subnet, port, remote] = Kind::ALL;
+        const KINDS: [Wanted; 1 + Kind::ALL.len()] = {
+            let [network, subnet, port, remote, peering, group, peer] = Kind::ALL;
             [
                 Wanted::All,
                 Wanted::Kind(KindArg(network)),
                 Wanted::Kind(KindArg(subnet)),
                 Wanted::Kind(KindArg(port)),
                 Wanted::Kind(KindArg(remote)),
+                Wanted::Kind(KindArg(peering)),
+                Wanted::Kind(KindArg(group)),
+                Wanted::Kind(KindArg(peer)),
             ]
         };
         &KINDS
@@ -115,6 +121,9 @@ fn table(kind: Kind, stored: &[Stored]) -> String {
         Kind::Subnet => subnets(stored).to_string(),
         Kind::Port => ports(stored).to_string(),
         Kind::Remote => remotes(stored).to_string(),
+        Kind::Peering => bgp::peerings(stored).to_string(),
+        Kind::PeerGroup => bgp::groups(stored).to_string(),
+        Kind::Peer => bgp::peers(stored).to_string(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What changes to a good intent come to.
 
 use super::*;
+use crate::model::tests::bgp::{good, speaking_host};
 use crate::model::tests::{GOOD, host, intent, resource};
 
 fn stored() -> Intent {
@@ -133,4 +134,60 @@ fn attaching_and_detaching() {
     assert_eq!(candidate.new_attachments(&current).count(), 0);
     assert_eq!(candidate.intent.ports["red-1"].attachment, None);
     assert_eq!(candidate.changes[0].action, Action::Replace);
+}
+
+const GROUP: &str = r#"{"kind":"peer-group","name":"rr","asn":"internal","password":"of-group"}"#;
+const PEER: &str =
+    r#"{"kind":"peer","name":"rr-1","address":"192.0.2.254","group":"rr","password":"of-peer"}"#;
+
+#[test]
+fn a_masked_password_is_the_stored_one() {
+    let host = speaking_host();
+    let stored = Model::build(&intent(&[GROUP, PEER]), &host, &[]).unwrap().to_intent();
+    let apply = |document: &str| Change::Apply(resource(document));
+    let shown: Vec<_> = stored.ids().filter_map(|id| stored.get(&id)).map(Resource::masked).collect();
+    assert!(!serde_json::to_string(&shown).unwrap().contains("of-"));
+    let again: Vec<_> = shown.into_iter().map(Change::Apply).collect();
+    let candidate = Candidate::build(&stored, &host, &again).unwrap();
+    assert_eq!((candidate.writes.as_slice(), &candidate.intent), ([].as_slice(), &stored));
+    // Other fields change beside it, and another password is another password.
+    let changed =
+        [PEER.replace("of-peer", "********").replace("254", "253"), GROUP.replace("of-group", "new")];
+    let candidate = Candidate::build(&stored, &host, &changed.each_ref().map(|text| apply(text))).unwrap();
+    let peer = &candidate.intent.peers["rr-1"];
+    assert_eq!(peer.address, "192.0.2.253".parse::<IpAddr>().unwrap());
+    assert_eq!(peer.password.as_ref().unwrap().reveal(), "of-peer");
+    assert_eq!(candidate.intent.peer_groups["rr"].password.as_ref().unwrap().reveal(), "new");
+    // Without a stored one the mask is no password; left out, it goes.
+    let fresh = apply(&PEER.replace("of-peer", "********").replace("rr-1", "rr-2").replace("254", "253"));
+    let refused = messages(Candidate::build(&stored, &host, &[fresh]).unwrap_err());
+    assert!(
+        refused[0].starts_with("peer/rr-2: this is what weft shows in place of a password"),
+        "{refused:?}"
+    );
+    let without = apply(&PEER.replace(r#","password":"of-peer""#, ""));
+    let candidate = Candidate::build(&stored, &host, &[without]).unwrap();
+    assert_eq!(candidate.intent.peers["rr-1"].password, None);
+}
+
+#[test]
+fn what_bgp_needs_is_not_deleted() {
+    let host = speaking_host();
+    let stored = Model::build(&good(), &host, &[]).unwrap().to_intent();
+    let refused = |ids: &[&str]| messages(Candidate::build(&stored, &host, &delete(ids)).unwrap_err());
+    assert_eq!(
+        refused(&["peer-group/rr"]),
+        ["peer-group/rr: peer/rr-1 would be left without it; delete them first, or together"]
+    );
+    assert_eq!(
+        refused(&["network/green"]),
+        [
+            "network/green: subnet/green-a, peering/red-green would be left without it; delete them first, or together"
+        ]
+    );
+    for ids in
+        [&["peer/rr-1", "peer-group/rr"][..], &["peering/red-green", "subnet/green-a", "network/green"]]
+    {
+        assert!(Candidate::build(&stored, &host, &delete(ids)).is_ok(), "{ids:?}");
+    }
 }

@@ -1,5 +1,7 @@
 //! Every rule of the config file, and where a broken one is shown.
 
+use weft_bgp::wire::{Asn, RouterId};
+
 use super::*;
 
 const GOOD: &str = r#"
@@ -60,6 +62,16 @@ fn errors_name_file_line_and_column() {
         ),
         ("[underlay]", "[underlay]\nspeed = 10", ":5:1: ", "unknown field `speed`"),
         ("[host]", "[hots]", ":2:2: ", "unknown field `hots`"),
+        ("[host]", "[bgp]\nasn = 0\n[host]", ":3:7: ", "AS 0 is nobody's"),
+        ("[host]", "[bgp]\nasn = 23456\n[host]", ":3:7: ", "AS 23456 stands for those"),
+        ("[host]", "[bgp]\nasn = 4294967296\n[host]", ":3:7: ", "4294967296"),
+        ("[host]", "[bgp]\n[host]", ":2:1: ", "missing field `asn`"),
+        ("[host]", "[bgp]\nasn = 1\nrouter_id = \"0.0.0.0\"\n[host]", ":4:13: ", "0.0.0.0 is not legal"),
+        ("[host]", "[bgp]\nasn = 1\nlisten = [\"::\", \"::\"]\n[host]", ":4:10: ", ":: is there twice"),
+        ("[host]", "[bgp]\nasn = 1\nlisten = [\"224.0.0.1\"]\n[host]", ":4:10: ", "224.0.0.1 is multicast"),
+        ("[host]", "[bgp]\nasn = 1\nport = 0\n[host]", ":4:8: ", "nonzero"),
+        ("[host]", "[bgp]\nasn = 1\nrestart_time_s = 4096\n[host]", ":4:18: ", "name 0 to 4095"),
+        ("[host]", "[bgp]\nasn = 1\npeers = 3\n[host]", ":4:1: ", "unknown field `peers`"),
         ("name = ", "name ", ":3:6: ", "expected"),
     ];
     for (from, to, place, message) in table {
@@ -81,4 +93,60 @@ fn the_line_is_shown() {
 fn a_missing_file_is_named() {
     let text = Config::read(Path::new("/nonexistent/weftd.toml")).unwrap_err().to_string();
     assert!(text.starts_with("config file /nonexistent/weftd.toml: "), "{text}");
+}
+
+#[test]
+fn a_speaker_is_filled_in() {
+    let parse = |text: &str| Config::parse(Path::new("weftd.toml"), text).unwrap().speaker();
+    assert_eq!(parse(GOOD), None);
+    let speaker = Speaker {
+        asn: Asn::new(65000),
+        router_id: RouterId::new([192, 0, 2, 1].into()).unwrap(),
+        listen: vec!["0.0.0.0".parse().unwrap(), "::".parse().unwrap()],
+        port: 179,
+        cluster_id: [192, 0, 2, 1].into(),
+        restart_time_s: 120,
+    };
+    assert_eq!(parse(&format!("{GOOD}[bgp]\nasn = 65000\n")).as_ref(), Some(&speaker));
+    let given = "[bgp]\nasn = 65000\nrouter_id = \"10.0.0.1\"\ncluster_id = \"0.0.0.9\"\nlisten = []\nport = 1179\n\
+                 restart_time_s = 0\n";
+    let router_id = RouterId::new([10, 0, 0, 1].into()).unwrap();
+    let cluster_id = [0, 0, 0, 9].into();
+    let given_speaker =
+        Speaker { router_id, cluster_id, listen: vec![], port: 1179, restart_time_s: 0, ..speaker.clone() };
+    assert_eq!(parse(&format!("{GOOD}{given}")), Some(given_speaker));
+    let given = format!("{GOOD}[bgp]\nasn = 65000\nrouter_id = \"10.0.0.1\"\n");
+    let speaker = Speaker { router_id, cluster_id: router_id.get(), ..speaker };
+    assert_eq!(parse(&given), Some(speaker));
+}
+
+#[test]
+fn a_vtep_of_ipv6_makes_no_router_id() {
+    let text = GOOD.replace("192.0.2.1", "2001:db8::1");
+    let message = error(&format!("{text}[bgp]\nasn = 65000\n"));
+    assert!(message.starts_with("weftd.toml:7:1: bgp.router_id is missing"), "{message}");
+    let given = format!("{text}[bgp]\nasn = 65000\nrouter_id = \"10.0.0.1\"\n");
+    assert!(Config::parse(Path::new("weftd.toml"), &given).unwrap().speaker().is_some());
+}
+
+/// What is commented out there is what the file takes, and the default.
+#[test]
+fn the_packaged_file_is_true() {
+    let packaged = include_str!("../../../packaging/weftd.toml");
+    let is_key = |line: &str| {
+        let key = line.split_once(" = ").map_or("", |(key, _)| key);
+        line == "[bgp]"
+            || (!key.is_empty() && key.bytes().all(|byte| byte.is_ascii_lowercase() || b"_4".contains(&byte)))
+    };
+    let uncommented: Vec<_> = packaged
+        .lines()
+        .map(|line| line.strip_prefix("# ").filter(|text| is_key(text)).unwrap_or(line))
+        .collect();
+    let file = Path::new("weftd.toml");
+    let full = Config::parse(file, &uncommented.join("\n")).unwrap();
+    let plain = Config::parse(file, packaged).unwrap();
+    let bgp = Config::parse(file, &format!("{packaged}\n[bgp]\nasn = 65000\n")).unwrap();
+    assert_eq!((full.speaker(), plain.speaker()), (bgp.speaker(), None));
+    assert_eq!(full.dataplane_options(), plain.dataplane_options());
+    assert_eq!(full.underlay.router_mac(), plain.underlay.router_mac());
 }

@@ -105,6 +105,9 @@ impl Engine {
             (Kind::Subnet, self.intent.subnets.len()),
             (Kind::Port, self.intent.ports.len()),
             (Kind::Remote, self.intent.remotes.len()),
+            (Kind::Peering, self.intent.peerings.len()),
+            (Kind::PeerGroup, self.intent.peer_groups.len()),
+            (Kind::Peer, self.intent.peers.len()),
         ];
         let checksums = self.checksums();
         Status {

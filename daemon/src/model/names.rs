@@ -24,11 +24,10 @@ pub(super) fn check(all: Ordered<'_>, faults: &mut Faults) {
         }
     }
     check_references(all, faults);
+    check_bgp_references(all, faults);
 }
 
 fn check_references(all: Ordered<'_>, faults: &mut Faults) {
-    let missing =
-        |kind: Kind, name: &str| format!("its {kind} {name:?} does not exist; create {kind}/{name} first");
     for subnet in all.subnets() {
         if !all.intent.networks.contains_key(&subnet.network) {
             faults.add_at(Kind::Subnet, &subnet.name, "network", missing(Kind::Network, &subnet.network));
@@ -66,6 +65,27 @@ fn check_references(all: Ordered<'_>, faults: &mut Faults) {
             }
         }
     }
+}
+
+fn check_bgp_references(all: Ordered<'_>, faults: &mut Faults) {
+    for peering in all.peerings() {
+        for (index, network) in peering.networks.iter().enumerate() {
+            if !all.intent.networks.contains_key(network) {
+                let field = format!("networks[{index}]");
+                faults.add_at(Kind::Peering, &peering.name, field, missing(Kind::Network, network));
+            }
+        }
+    }
+    for peer in all.peers() {
+        if let Some(group) = peer.group.as_ref().filter(|group| !all.intent.peer_groups.contains_key(*group))
+        {
+            faults.add_at(Kind::Peer, &peer.name, "group", missing(Kind::PeerGroup, group));
+        }
+    }
+}
+
+fn missing(kind: Kind, name: &str) -> String {
+    format!("its {kind} {name:?} does not exist; create {kind}/{name} first")
 }
 
 /// What is wrong with a name, if anything; continues a sentence about it.

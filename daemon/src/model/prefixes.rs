@@ -49,6 +49,8 @@ pub(super) fn resolve_subnets(all: Ordered<'_>, faults: &mut Faults) -> BTreeMap
                 IpAddr::V4(_) => None,
                 IpAddr::V6(gateway) => Some(gateway),
             })),
+            route_targets: subnet.route_targets.clone(),
+            route_distinguisher: subnet.route_distinguisher,
         };
         subnets.insert(subnet.name.clone(), resolved);
     }
@@ -101,7 +103,7 @@ pub(super) fn check_overlaps(all: Ordered<'_>, subnets: &BTreeMap<String, Subnet
 
 impl Subnet {
     /// Its prefixes.
-    pub(super) fn prefixes(&self) -> impl Iterator<Item = IpNet> + use<> {
+    pub(crate) fn prefixes(&self) -> impl Iterator<Item = IpNet> + use<> {
         let ipv4 = self.ipv4.map(|(prefix, _)| IpNet::V4(prefix));
         ipv4.into_iter().chain(self.ipv6.map(|(prefix, _)| IpNet::V6(prefix)))
     }
@@ -143,7 +145,7 @@ fn resolve_family(prefix: IpNet, gateway: Option<IpAddr>) -> Result<IpAddr, (&'s
     }
 }
 
-const fn prefix_field(prefix: IpNet) -> &'static str {
+pub(super) const fn prefix_field(prefix: IpNet) -> &'static str {
     match prefix {
         IpNet::V4(_) => "ipv4",
         IpNet::V6(_) => "ipv6",
@@ -176,10 +178,10 @@ fn length_fault(prefix: IpNet) -> Option<String> {
 /// The subnets' prefixes by network, family and first address. They do not overlap, so the only one that can contain
 /// an address is the last that begins at or before it.
 #[derive(Debug, Default)]
-struct Spans<'a>(BTreeMap<(&'a str, IpAddr), (IpNet, Reference)>);
+pub(super) struct Spans<'a>(BTreeMap<(&'a str, IpAddr), (IpNet, Reference)>);
 
 impl<'a> Spans<'a> {
-    fn insert(&mut self, network: &'a str, prefix: IpNet, holder: Reference) {
+    pub(super) fn insert(&mut self, network: &'a str, prefix: IpNet, holder: Reference) {
         self.0.insert((network, prefix.network()), (prefix, holder));
     }
 
@@ -190,7 +192,7 @@ impl<'a> Spans<'a> {
     }
 
     /// A prefix that shares an address with `prefix`.
-    fn overlapping(&self, network: &'a str, prefix: IpNet) -> Option<&(IpNet, Reference)> {
+    pub(super) fn overlapping(&self, network: &'a str, prefix: IpNet) -> Option<&(IpNet, Reference)> {
         let inside = || self.0.range((network, prefix.network())..=(network, prefix.broadcast())).next();
         self.containing(network, prefix).or_else(|| inside().map(|(_, found)| found))
     }

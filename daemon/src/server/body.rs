@@ -82,6 +82,9 @@ fn of_kind(kind: Kind, fields: Map<String, Value>) -> Result<Resource, Problem> 
         Kind::Subnet => typed(fields).map(Resource::Subnet),
         Kind::Port => typed(fields).map(Resource::Port),
         Kind::Remote => typed(fields).map(Resource::Remote),
+        Kind::Peering => typed(fields).map(Resource::Peering),
+        Kind::PeerGroup => typed(fields).map(Resource::PeerGroup),
+        Kind::Peer => typed(fields).map(Resource::Peer),
     };
     resource.map_err(|message| Problem::new(object, message))
 }

@@ -145,7 +145,8 @@ pub(super) async fn teardown(State(context): State<Context>) -> Answer<Vec<Strin
 
 pub(super) async fn no_such_path(uri: Uri) -> Refusal {
     let message = "there is no such path; /v1/status, /v1/routes, /v1/counters, /v1/drops, /v1/watch, /v1/apply, \
-                   /v1/delete, /v1/teardown and /v1/KINDS/NAME are";
+                   /v1/delete, /v1/teardown, /v1/bgp/summary, /v1/bgp/neighbors, /v1/bgp/rib, /v1/bgp/explain, \
+                   /v1/bgp/clear and /v1/KINDS/NAME are";
     Refusal::one(StatusCode::NOT_FOUND, uri.path(), message)
 }
 
@@ -169,7 +170,8 @@ fn named(segments: Segments<(String, String)>) -> Result<Reference, Refusal> {
 
 fn kind(plural: &str) -> Result<Kind, Refusal> {
     Kind::ALL.into_iter().find(|kind| kind.plural() == plural).ok_or_else(|| {
-        let message = "there is no such kind of resource; there are networks, subnets, ports and remotes";
+        let message = "there is no such kind of resource; there are networks, subnets, ports, remotes, peerings, \
+                       peer-groups and peers";
         Refusal::one(StatusCode::NOT_FOUND, plural, message)
     })
 }
@@ -180,12 +182,12 @@ pub(super) fn query<T>(parameters: Parameters<T>) -> Result<T, Refusal> {
     Ok(parameters)
 }
 
-fn path<T>(segments: Segments<T>) -> Result<T, Refusal> {
+pub(super) fn path<T>(segments: Segments<T>) -> Result<T, Refusal> {
     let Path(segments) =
         segments.map_err(|error| Refusal::one(StatusCode::BAD_REQUEST, "path", error.body_text()))?;
     Ok(segments)
 }
 
-fn bytes(body: Body) -> Result<Bytes, Refusal> {
+pub(super) fn bytes(body: Body) -> Result<Bytes, Refusal> {
     body.map_err(|error| Refusal::one(error.status(), "body", error.body_text()))
 }

@@ -6,7 +6,13 @@ use weft_api::resource::Network;
 use super::*;
 
 fn network(name: &str, vni: u32) -> Resource {
-    Resource::Network(Network { name: name.into(), tenant: "red".into(), vni: vni.try_into().unwrap() })
+    Resource::Network(Network {
+        name: name.into(),
+        tenant: "red".into(),
+        vni: vni.try_into().unwrap(),
+        route_targets: None,
+        route_distinguisher: None,
+    })
 }
 
 #[test]

@@ -19,11 +19,11 @@ const NETWORK: &str = r#"{"kind":"network","name":"red","tenant":"red","vni":500
 const SUBNET: &str = r#"{"kind":"subnet","name":"red-a","network":"red","vni":5001,"ipv4":"10.0.0.0/24"}"#;
 const PORT: &str = r#"{"kind":"port","name":"red-1","subnet":"red-a"}"#;
 
-fn resource(document: &str) -> Resource {
+pub(crate) fn resource(document: &str) -> Resource {
     serde_json::from_str(document).unwrap()
 }
 
-fn reference(kind: Kind, name: &str) -> Reference {
+pub(crate) fn reference(kind: Kind, name: &str) -> Reference {
     Reference { kind, name: name.to_owned() }
 }
 
@@ -31,14 +31,14 @@ fn actions(outcome: &Outcome) -> Vec<(Action, &str)> {
     outcome.resources.iter().map(|change| (change.action, change.resource.as_str())).collect()
 }
 
-fn refusal<T: std::fmt::Debug>(result: Result<T, ClientError>) -> (u16, Vec<Problem>) {
+pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T, ClientError>) -> (u16, Vec<Problem>) {
     let error = result.unwrap_err();
     let ClientError::Refused { status, problems } = error else { panic!("{error:?}") };
     (status, problems)
 }
 
 /// One request in bytes that no client would send; status and problems.
-fn raw(client: &Client, method: &str, path: &str, body: &str) -> (u16, Vec<Problem>) {
+pub(crate) fn raw(client: &Client, method: &str, path: &str, body: &str) -> (u16, Vec<Problem>) {
     let mut stream = UnixStream::connect(client.socket()).unwrap();
     let length = body.len();
     write!(

@@ -3,13 +3,14 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use weft_api::client::Client;
+use weft_daemon::bgp::command::channel;
 use weft_daemon::config::Config;
 use weft_daemon::drops::Board;
 use weft_daemon::engine::{Ended, Engine};
@@ -32,6 +33,8 @@ pub(crate) struct State {
     folder: TempDir,
     /// More lines of the config file's section `[api]`.
     api: &'static str,
+    /// More sections of it.
+    sections: &'static str,
     options: Options,
 }
 
@@ -52,17 +55,27 @@ impl Daemon {
     /// The same with more lines in the config file's section `[api]`. Its socket's folder is everybody's to enter, as
     /// on a host.
     pub(crate) fn start_with(api: &'static str) -> Option<Self> {
+        Self::start_as(api, "")
+    }
+
+    /// The same on a host of AS 65000.
+    pub(crate) fn start_speaking() -> Option<Self> {
+        Self::start_as("", "[bgp]\nasn = 65000\n")
+    }
+
+    fn start_as(api: &'static str, sections: &'static str) -> Option<Self> {
         if !in_namespace() {
             return None;
         }
         let folder = TempDir::new().unwrap();
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let options = config(folder.path()).dataplane_options();
-        Some(Self::start_on(State { folder, api, options }))
+        Some(Self::start_on(State { folder, api, sections, options }))
     }
 
     fn start_on(state: State) -> Self {
         let text = config_text(state.folder.path()).replace("[api]\n", &format!("[api]\n{}\n", state.api));
+        let text = text + state.sections;
         let config = Config::parse(Path::new("test.toml"), &text).unwrap();
         // The runtime's threads inherit the namespace of this one.
         let runtime =
@@ -73,7 +86,9 @@ impl Daemon {
         let listener = server::bind(&config.api).unwrap();
         let allowed = Allowed::of(&config.api, 0);
         let engine = runtime.spawn(engine.run());
-        let api = runtime.spawn(server::serve(listener, handle, Board::new(), allowed, stopping));
+        // Nobody answers: what the speaker says is not what is tested here.
+        let bgp = config.speaker().map(|_| channel().0);
+        let api = runtime.spawn(server::serve(listener, handle, bgp, Board::new(), allowed, stopping));
         drop(guard);
         Self { state, config, runtime, stop, engine, api }
     }
@@ -81,6 +96,11 @@ impl Daemon {
     /// A client of its socket.
     pub(crate) fn client(&self) -> Client {
         Client::new(self.config.api.socket.as_path())
+    }
+
+    /// Where it keeps its store.
+    pub(crate) fn state_folder(&self) -> PathBuf {
+        self.config.state.folder.as_path().to_owned()
     }
 
     /// Stops it as SIGTERM would; the kernel stays as it is.

@@ -13,7 +13,13 @@ use weft_daemon::store::{Store, StoreError, Write};
 fn network(number: u32) -> Write {
     let name = format!("network-{number}");
     let vni = number.try_into().unwrap();
-    Write::Put(Resource::Network(Network { name, tenant: "t".repeat(200), vni }))
+    Write::Put(Resource::Network(Network {
+        name,
+        tenant: "t".repeat(200),
+        vni,
+        route_targets: None,
+        route_distinguisher: None,
+    }))
 }
 
 /// Puts this thread into a mount namespace of its own, with a small disk at `folder` that goes with it.

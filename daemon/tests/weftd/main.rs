@@ -11,6 +11,7 @@
 
 mod api;
 mod attach;
+mod bgp;
 mod caller;
 mod command;
 mod daemon;

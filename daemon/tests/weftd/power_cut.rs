@@ -102,7 +102,13 @@ impl Image {
 }
 
 fn network(name: String, vni: u32) -> Resource {
-    Resource::Network(Network { name, tenant: "t".repeat(100), vni: vni.try_into().unwrap() })
+    Resource::Network(Network {
+        name,
+        tenant: "t".repeat(100),
+        vni: vni.try_into().unwrap(),
+        route_targets: None,
+        route_distinguisher: None,
+    })
 }
 
 /// Changes of many sizes, one after the other, with weftd stopped and started in between; what was stored at each

@@ -63,7 +63,13 @@ impl Intent {
     /// `vni` is not legal.
     pub fn network(mut self, name: &str, vni: u32) -> Result<Self> {
         let vni = Vni::new(vni)?;
-        self.networks.push(Network { name: name.to_owned(), tenant: name.to_owned(), vni });
+        self.networks.push(Network {
+            name: name.to_owned(),
+            tenant: name.to_owned(),
+            vni,
+            route_targets: None,
+            route_distinguisher: None,
+        });
         Ok(self)
     }
 
@@ -80,6 +86,8 @@ impl Intent {
             gateway4: None,
             ipv6: Some(v6.parse().context(v6.to_owned())?),
             gateway6: None,
+            route_targets: None,
+            route_distinguisher: None,
         });
         Ok(self)
     }

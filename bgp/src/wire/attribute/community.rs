@@ -6,6 +6,7 @@
 //! ```
 
 use std::fmt;
+use std::str::FromStr;
 
 /// A community.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +42,36 @@ impl fmt::Display for Community {
 impl fmt::Debug for Community {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why a text is no community.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseCommunityError {
+    /// Of four bytes.
+    #[error(
+        "{0:?} is not AS:VALUE with both up to 65535 (such as 65000:100), no-export, no-advertise or graceful-shutdown"
+    )]
+    Community(String),
+    /// Of twelve.
+    #[error("{0:?} is not AS:VALUE:VALUE with each up to 4294967295 (such as 65000:1:2)")]
+    Large(String),
+}
+
+impl FromStr for Community {
+    type Err = ParseCommunityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let numbers = || {
+            let (asn, value) = text.split_once(':')?;
+            Some(Self(u32::from(asn.parse::<u16>().ok()?) << 16 | u32::from(value.parse::<u16>().ok()?)))
+        };
+        match text {
+            "no-export" => Ok(Self::NO_EXPORT),
+            "no-advertise" => Ok(Self::NO_ADVERTISE),
+            "graceful-shutdown" => Ok(Self::GRACEFUL_SHUTDOWN),
+            _ => numbers().ok_or_else(|| ParseCommunityError::Community(text.to_owned())),
+        }
     }
 }
 
@@ -84,9 +115,40 @@ impl fmt::Debug for LargeCommunity {
     }
 }
 
+impl FromStr for LargeCommunity {
+    type Err = ParseCommunityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.splitn(3, ':').map(|part| part.parse().ok());
+        let mut next = || parts.next().flatten();
+        let numbers = next().zip(next()).zip(next());
+        let ((administrator, first), second) =
+            numbers.ok_or_else(|| ParseCommunityError::Large(text.to_owned()))?;
+        Ok(Self { administrator, first, second })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_and_values() {
+        assert_eq!("65000:100".parse(), Ok(Community(0xfde8_0064)));
+        assert_eq!("no-export".parse(), Ok(Community::NO_EXPORT));
+        assert_eq!("no-advertise".parse(), Ok(Community::NO_ADVERTISE));
+        assert_eq!("graceful-shutdown".parse(), Ok(Community::GRACEFUL_SHUTDOWN));
+        let large = LargeCommunity { administrator: 4_200_000_001, first: 2, second: 3 };
+        assert_eq!("4200000001:2:3".parse(), Ok(large));
+        for bad in ["", "1", "1:65536", "65536:1", "1:2:3", "-1:2", "No-Export"] {
+            let error = bad.parse::<Community>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{bad:?} is not AS:VALUE with")), "{error}");
+        }
+        for bad in ["", "1:2", "1:2:3:4", "1:2:4294967296", "a:2:3"] {
+            let error = bad.parse::<LargeCommunity>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{bad:?} is not AS:VALUE:VALUE")), "{error}");
+        }
+    }
 
     #[test]
     fn bytes_and_values() {
