@@ -7,11 +7,13 @@
 
 pub mod answers;
 pub mod command;
+pub mod learned;
 pub mod neighbours;
 pub mod plan;
 pub mod policy;
 pub mod session;
 pub mod subject;
+pub mod task;
 pub mod words;
 
 /// Said to whoever wants BGP of a host that speaks none.

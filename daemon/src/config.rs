@@ -190,7 +190,7 @@ impl Config {
                 Hook::Tcx => weft_dataplane::Hook::Tcx,
                 Hook::Clsact => weft_dataplane::Hook::Clsact,
             }),
-            keep_routes: false,
+            keep_routes: self.bgp.is_some(),
         }
     }
 

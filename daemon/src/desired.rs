@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use ipnet::IpNet;
+use weft_bgp::evpn::Subject;
 use weft_dataplane::desired::{
     Desired, Host, Neighbour, Network, Port, RemoteHost, RemotePrefix, RouteDelta, Subnet, Update,
 };
@@ -104,6 +105,36 @@ fn delta(before: &Model, after: &Model, host: &model::Host) -> RouteDelta {
     }
 }
 
+/// Learned routes, without those that are given by hand: these come first.
+#[must_use]
+pub fn without_static(mut routes: RouteDelta, model: &Model, host: &model::Host) -> RouteDelta {
+    if model.remotes.is_empty() {
+        return routes;
+    }
+    let given = Found::all(model, tests_itself(model, host));
+    routes.hosts.retain(|(key, _)| !given.hosts.contains_key(key));
+    routes.prefixes.retain(|(key, _)| !given.prefixes.contains_key(key));
+    routes.flood.retain(|(key, _)| !given.flood.contains_key(key));
+    routes
+}
+
+/// What was given by hand before and is not any more: if it was learned too, that counts now.
+#[must_use]
+pub fn no_longer_static(before: &Model, after: &Model) -> Vec<Subject> {
+    if before.remotes == after.remotes {
+        return Vec::new();
+    }
+    let (old, new) = (Found::all(before, false), Found::all(after, false));
+    let hosts = old.hosts.keys().filter(|key| !new.hosts.contains_key(key));
+    let prefixes = old.prefixes.keys().filter(|key| !new.prefixes.contains_key(key));
+    let flood = old.flood.keys().filter(|key| !new.flood.contains_key(key));
+    hosts
+        .map(|(network, address)| Subject::Host(*network, *address))
+        .chain(prefixes.map(|(network, prefix)| Subject::Prefix(*network, *prefix)))
+        .chain(flood.map(|(subnet, vtep)| Subject::Flood(*subnet, *vtep)))
+        .collect()
+}
+
 /// Routes of remotes.
 #[derive(Default)]
 struct Found {
@@ -144,6 +175,12 @@ fn ports(model: &Model) -> BTreeMap<String, Port> {
 }
 
 impl Found {
+    fn all(model: &Model, self_test: bool) -> Self {
+        let mut found = Self::default();
+        model.remotes.values().for_each(|remote| found.add_remote(remote, model, self_test));
+        found
+    }
+
     /// A static remote speaks weft's own numbers: the network's VNI for routed packets, the subnet's for switched ones.
     fn add_remote(&mut self, remote: &model::Remote, model: &Model, self_test: bool) {
         let (vtep, router_mac) = (remote.vtep, remote.router_mac);

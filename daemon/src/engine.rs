@@ -63,6 +63,7 @@ pub struct Engine {
     history: History,
     schedule: Schedule,
     names: watch::Sender<Arc<Names>>,
+    models: watch::Sender<Arc<Model>>,
     self_test: SelfTest,
     started: Instant,
     commands: mpsc::Receiver<Command>,
@@ -144,6 +145,7 @@ impl Engine {
             history: History::new(revision),
             schedule: Schedule::default(),
             names: watch::Sender::default(),
+            models: watch::Sender::default(),
             self_test,
             started,
             commands,
@@ -151,6 +153,7 @@ impl Engine {
         };
         let all = desired::update(&Model::default(), &engine.model, &engine.host);
         engine.make(all).await;
+        engine.publish();
         info!(revision, resources = engine.revisions.len(), elapsed = ?started.elapsed(), "engine started");
         Ok((engine, Handle(sender)))
     }
@@ -167,6 +170,28 @@ impl Engine {
     #[must_use]
     pub fn names(&self) -> watch::Receiver<Arc<Names>> {
         self.names.subscribe()
+    }
+
+    /// What is intended, now and after each change, once the kernel is so.
+    #[must_use]
+    pub fn models(&self) -> watch::Receiver<Arc<Model>> {
+        self.models.subscribe()
+    }
+
+    /// Who this host is.
+    #[must_use]
+    pub fn host(&self) -> Host {
+        self.host.clone()
+    }
+
+    /// Whether packets were forwarded before weftd started, and went on being forwarded.
+    #[must_use]
+    pub fn adopted(&self) -> bool {
+        self.dataplane.adopted()
+    }
+
+    fn publish(&self) {
+        self.models.send_replace(Arc::clone(&self.model));
     }
 
     /// Works until it is released or torn down.
@@ -208,6 +233,17 @@ impl Engine {
             Some(Command::Attach { port, attachment, may_move, reply }) => {
                 let _ = reply.send(self.attach(port, attachment, may_move).await);
             }
+            Some(Command::Learn { routes, reply }) => {
+                let routes = desired::without_static(routes, &self.model, &self.host);
+                self.make(Update { local: None, routes }).await;
+                let _ = reply.send(Ok(()));
+            }
+            Some(Command::Sweep { reply }) => {
+                let sweep = self.dataplane.sweep();
+                let report = self.attend(sweep).await;
+                self.observe(&report, Duration::ZERO);
+                let _ = reply.send(Ok(()));
+            }
             Some(Command::ComputeChecksums { vteps, reply }) => {
                 self.compute_checksums(vteps).await;
                 let _ = reply.send(Ok(()));
@@ -232,6 +268,8 @@ impl Engine {
             Command::Change { .. }
             | Command::Attach { .. }
             | Command::ComputeChecksums { .. }
+            | Command::Learn { .. }
+            | Command::Sweep { .. }
             | Command::Teardown { .. } => return Some(command),
         }
         None
@@ -260,6 +298,7 @@ impl Engine {
         }
         let resources = self.commit(candidate).await?;
         let report = self.make(update).await;
+        self.publish();
         Ok(self.outcome(resources, &report))
     }
 
@@ -292,6 +331,7 @@ impl Engine {
             }
         };
         self.observe(&report, took);
+        self.publish();
         Ok(self.outcome(resources, &report))
     }
 

@@ -1,7 +1,7 @@
 //! weftd's life: config, store, data plane, kernel as stored, API, "ready"; then until a signal or a teardown.
 //!
-//! Tasks: the engine; the server, told to stop through a watch channel; the watchdog's, the drops' and the self-test's,
-//! which are aborted: they only ask and tell.
+//! Tasks: the engine; the server, told to stop through a watch channel; the watchdog's, the drops', the self-test's and the
+//! speaker's, which are aborted: they only ask and tell, and peers keep the routes of a speaker that is gone.
 //! Stopping leaves the kernel as it is: its programs go on forwarding, and the next weftd adopts them.
 
 use std::path::Path;
@@ -46,10 +46,15 @@ pub async fn run(config: &Config, take_over: bool) -> anyhow::Result<()> {
     let board = Board::new();
     let drops = tokio::spawn(drops::run(engine.drops()?, board.clone(), engine.names()));
     let self_test = engine.self_test(handle.clone()).map(|(sockets, ends)| tokio::spawn(test(sockets, ends)));
+    let speaker = config.speaker().map(|_| {
+        let (handle_of_speaker, commands) = bgp::command::channel();
+        let (models, adopted) = (engine.models(), engine.adopted());
+        let ends = bgp::task::Ends { commands, models, engine: handle.clone(), adopted };
+        (handle_of_speaker, tokio::spawn(bgp::task::run(engine.host(), ends)))
+    });
+    let (bgp, speaker) = speaker.unzip();
     let mut engine = tokio::spawn(engine.run());
     let allowed = Allowed::of(&config.api, own_uid());
-    // No task answers yet: who asks is told that the speaker does not run.
-    let bgp = config.speaker().map(|_| bgp::command::channel().0);
     let mut api = tokio::spawn(server::serve(listener, handle.clone(), bgp, board, allowed, stopping));
     notify(&[NotifyState::Ready]);
     info!(host = config.host_name(), vtep = %config.underlay.vtep, socket = %socket.display(), "ready");
@@ -78,6 +83,9 @@ pub async fn run(config: &Config, take_over: bool) -> anyhow::Result<()> {
     watchdog.abort();
     if let Some(self_test) = self_test {
         self_test.abort();
+    }
+    if let Some(speaker) = speaker {
+        speaker.abort();
     }
     drops.abort();
     // The socket goes first: whoever calls now finds nobody rather than somebody who leaves.

@@ -36,6 +36,7 @@ pub struct Dataplane {
     watch: Watch,
     path_mtu: PathMtuWatch,
     hook: Hook,
+    adopted: bool,
     log: Task<()>,
 }
 
@@ -69,7 +70,7 @@ impl Dataplane {
             .spawn(move || match Kernel::open(&options, &owner) {
                 Ok((kernel, log)) => {
                     // Whoever opened may have gone; then the inbox is closed too.
-                    let _ = opened.send(Ok((kernel.hook(), log)));
+                    let _ = opened.send(Ok((kernel.hook(), kernel.adopted(), log)));
                     serve(kernel, inbox);
                 }
                 Err(error) => {
@@ -77,18 +78,24 @@ impl Dataplane {
                 }
             })
             .map_err(socket)?;
-        let (hook, log) = answer.await.map_err(|_| OpenError::from(ObserveError::Gone))??;
+        let (hook, adopted, log) = answer.await.map_err(|_| OpenError::from(ObserveError::Gone))??;
         let counters = CounterReader::open(&folder)?;
         let path_mtu = PathMtuWatch::open(&folder)?;
         let log = tokio::spawn(pass_on(log));
         let (commands, thread) = (Some(commands), Some(thread));
-        Ok(Self { commands, thread, pin_folder: folder, counters, watch, path_mtu, hook, log })
+        Ok(Self { commands, thread, pin_folder: folder, counters, watch, path_mtu, hook, adopted, log })
     }
 
     /// How programs are attached.
     #[must_use]
     pub fn hook(&self) -> Hook {
         self.hook
+    }
+
+    /// Whether packets were forwarded before it opened, and went on being forwarded.
+    #[must_use]
+    pub fn adopted(&self) -> bool {
+        self.adopted
     }
 
     /// Makes the kernel as `desired`. Goes on past failures and reports them all; doing it again repairs. Runs to

@@ -32,6 +32,8 @@ pub(crate) struct Kernel {
     maps: Maps,
     /// What the maps should hold that grow with the routes.
     routes: RouteTables,
+    /// Whether there were maps already.
+    adopts: bool,
     /// What else is desired, without routes; `None` until it was told.
     local: Option<Desired>,
     /// The host as it can work, and the kernel, as the last reconciliation left them.
@@ -66,6 +68,7 @@ impl Kernel {
         });
         // The mark comes before the first link.
         let checked = checked.and_then(|()| folder.mark_namespace(tenure.namespace()));
+        let adopts = folder.is_complete();
         let loaded = checked.and_then(|()| Programs::load(&mut folder, options, owner));
         let (programs, maps, log) = loaded.inspect_err(|_| folder.remove_if_empty())?;
         let mut kernel = Self {
@@ -73,6 +76,7 @@ impl Kernel {
             programs,
             maps,
             routes: RouteTables::new(),
+            adopts,
             local: None,
             last: None,
             turns: Turns::default(),
@@ -90,6 +94,11 @@ impl Kernel {
     /// How programs are attached.
     pub(crate) fn hook(&self) -> Hook {
         self.programs.hook()
+    }
+
+    /// As [`Dataplane::adopted`](crate::Dataplane::adopted).
+    pub(crate) fn adopted(&self) -> bool {
+        self.adopts
     }
 
     /// As [`Dataplane::reconcile`](crate::Dataplane::reconcile).

@@ -31,6 +31,8 @@ pub struct Settings {
     pub self_test: bool,
     /// `sizes.addresses`.
     pub addresses: u32,
+    /// `bgp.asn`; without it weftd speaks no BGP.
+    pub asn: Option<u32>,
     /// Folder of configuration, state, socket and log.
     pub folder: PathBuf,
     /// Folder of the pins.
@@ -49,6 +51,7 @@ impl Settings {
             xdp: Xdp::default(),
             self_test: true,
             addresses: 4096,
+            asn: None,
             folder: lab.folder().join(name),
             pin_folder: lab.pin_folder(name),
         }
@@ -62,6 +65,7 @@ impl Settings {
             Ok(hook) => format!("hook = \"{hook}\"\n"),
             Err(_) => String::new(),
         };
+        let bgp = self.asn.map(|asn| format!("\n[bgp]\nasn = {asn}\n")).unwrap_or_default();
         format!(
             "[host]\nname = \"{}\"\n\n\
              [underlay]\ndevice = \"{}\"\nvtep = \"{}\"\nudp_port = {}\nxdp = \"{}\"\n\
@@ -69,7 +73,7 @@ impl Settings {
              [state]\nfolder = \"{}\"\n\n\
              [api]\nsocket = \"{}\"\n\n\
              [bpf]\npin_folder = \"{}\"\n{}\n\
-             [sizes]\nports = 64\nvnis = 256\nvteps = 64\naddresses = {}\nprefixes = 1024\n",
+             [sizes]\nports = 64\nvnis = 256\nvteps = 64\naddresses = {}\nprefixes = 1024\n{}",
             self.name,
             self.device,
             self.vtep,
@@ -81,6 +85,7 @@ impl Settings {
             self.pin_folder.display(),
             hook,
             self.addresses,
+            bgp,
         )
     }
 

@@ -161,6 +161,12 @@ impl Instances {
         Some(Forwarding::new(subject, target))
     }
 
+    /// Where packets to `subject` go now.
+    #[must_use]
+    pub fn forwarding(&self, subject: Subject) -> Forwarding {
+        Forwarding::new(subject, self.forwarding.get(&subject).cloned())
+    }
+
     /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()

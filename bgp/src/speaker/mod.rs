@@ -120,7 +120,7 @@ impl Speaker {
     /// Without neighbours and instances. `seed` varies its timers from those of other hosts.
     #[must_use]
     pub fn new(config: &SpeakerConfig, host: evpn::Host, seed: u64, now: Instant) -> Self {
-        let restart = config.deferral.map(|deferral| Restart::new(now + deferral));
+        let restart = config.deferral.map(|longest| Restart::new(now, longest));
         Self {
             rib: Rib::new(config.local),
             instances: Instances::new(host),
@@ -141,6 +141,12 @@ impl Speaker {
     /// The next change of where packets go.
     pub fn poll_forwarding(&mut self) -> Option<evpn::Forwarding> {
         self.instances.poll_forwarding()
+    }
+
+    /// Where packets to `subject` go now: what [`Speaker::poll_forwarding`] told of it last, or tells next.
+    #[must_use]
+    pub fn forwarding(&self, subject: evpn::Subject) -> evpn::Forwarding {
+        self.instances.forwarding(subject)
     }
 
     /// Its routes, to be looked at.
@@ -168,7 +174,7 @@ impl Speaker {
         let others = [
             self.rib.next_deadline(),
             self.instances.next_deadline(),
-            self.restart.as_ref().map(Restart::deadline),
+            self.restart.as_ref().map(Restart::next_deadline),
         ];
         sessions.chain(others.into_iter().flatten()).min()
     }
@@ -190,8 +196,8 @@ impl Speaker {
         if self.instances.next_deadline().is_some_and(|at| at <= now) {
             self.instances.handle_timeout(now);
         }
-        if self.restart.as_ref().is_some_and(|restart| restart.deadline() <= now) {
-            self.end_restart();
+        if self.restart.as_ref().is_some_and(|restart| restart.next_deadline() <= now) {
+            self.check_restart(now);
         }
         self.forget_members();
         self.pump(now);

@@ -1,30 +1,47 @@
 //! The own restart (RFC 4724 section 4.1): peers kept the routes that the speaker announced, and the data plane those
-//! that it learned. Until each peer has told all that it has, or had the time to, the speaker announces nothing.
+//! that it learned.
+//!
+//! The speaker announces nothing until each peer that is there has told all that it has; a peer that is not there is
+//! waited for no longer than [`GRACE`], for what the others are to be told waits too. What was kept of routes is good until
+//! every peer has told, or had the whole time to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Event, Speaker};
 use crate::peer::PeerId;
 use crate::session::Established;
 use crate::wire::Family;
 
+/// How long it is waited for peers with which there is no session yet.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// Whom a restarting speaker waits for.
 #[derive(Debug)]
 pub(super) struct Restart {
+    /// Until then, it is silent for the sake of peers that are not there.
+    grace: Option<Instant>,
+    /// When it has waited long enough for anything.
     deadline: Instant,
     /// The families that a peer whose session is established has still to tell.
     missing: BTreeMap<PeerId, BTreeSet<Family>>,
+    silent: bool,
 }
 
 impl Restart {
-    pub(super) const fn new(deadline: Instant) -> Self {
-        Self { deadline, missing: BTreeMap::new() }
+    pub(super) fn new(now: Instant, longest: Duration) -> Self {
+        let grace = Some(now + GRACE.min(longest));
+        Self { grace, deadline: now + longest, missing: BTreeMap::new(), silent: true }
     }
 
-    /// When it has waited long enough.
-    pub(super) const fn deadline(&self) -> Instant {
-        self.deadline
+    /// When it has waited long enough for something.
+    pub(super) fn next_deadline(&self) -> Instant {
+        self.grace.unwrap_or(self.deadline)
+    }
+
+    /// Whether nothing is to be announced yet.
+    pub(super) const fn is_silent(&self) -> bool {
+        self.silent
     }
 
     /// A session is established. Nothing is waited for of a peer that says no End-of-RIB, or that waits itself.
@@ -46,8 +63,13 @@ impl Restart {
         self.missing.remove(&peer);
     }
 
-    fn has_all_of(&self, peer: PeerId) -> bool {
-        self.missing.get(&peer).is_some_and(BTreeSet::is_empty)
+    /// Whether `peers` and all that came by themselves have told all that they have.
+    fn is_complete(&mut self, peers: &BTreeSet<PeerId>, now: Instant) -> bool {
+        self.grace = self.grace.filter(|at| *at > now);
+        let told = self.missing.values().all(BTreeSet::is_empty);
+        let all = peers.iter().all(|peer| self.missing.contains_key(peer));
+        self.silent &= !(told && (all || self.grace.is_none())) && now < self.deadline;
+        (told && all) || now >= self.deadline
     }
 }
 
@@ -59,19 +81,15 @@ impl Speaker {
     }
 
     /// Ends the wait if nobody is left to wait for: members of groups come when they come.
-    pub(super) fn check_restart(&mut self) {
-        let Some(restart) = &self.restart else { return };
-        let mut awaited = self
+    pub(super) fn check_restart(&mut self, now: Instant) {
+        let awaited = self
             .peers
             .iter()
             .filter(|(_, peer)| peer.group.is_none() && peer.config.session.shutdown.is_none());
-        if awaited.all(|(id, _)| restart.has_all_of(*id)) {
-            self.end_restart();
+        let awaited = awaited.map(|(id, _)| *id).collect();
+        if self.restart.as_mut().is_some_and(|restart| restart.is_complete(&awaited, now)) {
+            self.restart = None;
+            self.tell(Event::Converged);
         }
-    }
-
-    pub(super) fn end_restart(&mut self) {
-        self.restart = None;
-        self.tell(Event::Converged);
     }
 }

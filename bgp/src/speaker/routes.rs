@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::restart::Restart;
 use super::{Event, Output, Speaker};
 use crate::evpn::{Config, ConfigError, LearnedPath, LocalPort, Origination, PortError, RouteChange};
 use crate::rib::{Key, PathView, Wanted};
@@ -60,7 +61,7 @@ impl Speaker {
     ) -> bool {
         let Some(peer) = self.peers.get_mut(&connection.peer) else { return false };
         let standing = peer.session.established().map(|established| established.connection);
-        if standing != Some(connection) || self.restart.is_some() {
+        if standing != Some(connection) || self.restart.as_ref().is_some_and(Restart::is_silent) {
             return false;
         }
         let start = out.len();

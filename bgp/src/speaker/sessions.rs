@@ -65,7 +65,7 @@ impl Speaker {
                 Action::Close(connection) => self.outputs.push_back(Output::Close(connection)),
                 Action::Up(established) => self.up(id, &established, now),
                 Action::Update { update, faults } => self.update(id, update, faults, now),
-                Action::EndOfRib(family) => self.end_of_rib(id, family),
+                Action::EndOfRib(family) => self.end_of_rib(id, family, now),
                 Action::Refresh(refresh) => self.rib.handle_refresh(id, refresh),
                 Action::Down(down) => self.down(id, down, now),
             }
@@ -84,7 +84,7 @@ impl Speaker {
             restart.handle_up(id, established);
         }
         self.tell(Event::Up { peer: name });
-        self.check_restart();
+        self.check_restart(now);
     }
 
     fn update(&mut self, id: PeerId, mut update: Update, faults: Vec<Fault>, now: Instant) {
@@ -117,12 +117,12 @@ impl Speaker {
         events.into_iter().for_each(|event| self.tell(event));
     }
 
-    fn end_of_rib(&mut self, id: PeerId, family: Family) {
+    fn end_of_rib(&mut self, id: PeerId, family: Family, now: Instant) {
         self.rib.handle_end_of_rib(id, family);
         if let Some(restart) = &mut self.restart {
             restart.handle_end_of_rib(id, family);
         }
-        self.check_restart();
+        self.check_restart(now);
     }
 
     fn down(&mut self, id: PeerId, down: Down, now: Instant) {

@@ -104,6 +104,12 @@ impl Driver {
         &mut self.speaker
     }
 
+    /// What commands BFD, if a neighbour is watched.
+    #[must_use]
+    pub fn bfd(&self) -> Option<bfd::driver::Handle> {
+        self.watcher.handle()
+    }
+
     /// Listens on these addresses, and no others.
     ///
     /// # Errors

@@ -17,25 +17,46 @@ type Wish = (Peer, Option<bfd::Config>);
 /// Who is watched.
 #[derive(Debug, Default)]
 pub(super) struct Watcher {
-    started: Option<(mpsc::UnboundedSender<Wish>, AbortHandle)>,
+    started: Option<Started>,
+}
+
+#[derive(Debug)]
+struct Started {
+    wishes: mpsc::UnboundedSender<Wish>,
+    handle: driver::Handle,
+    task: AbortHandle,
 }
 
 impl Watcher {
     /// Watches a neighbour, or no more.
     pub(super) fn set(&mut self, path: &Path, config: Option<bfd::Config>, inputs: &mpsc::Sender<Kind>) {
-        let (wishes, _) = self.started.get_or_insert_with(|| {
+        if self.started.is_none() {
+            let (handle, events) = match driver::start() {
+                Ok(started) => started,
+                Err(error) => {
+                    return error!(%error, "BFD cannot start; neighbours are watched by hold timers alone");
+                }
+            };
             let (wishes, queue) = mpsc::unbounded_channel();
-            (wishes, tokio::spawn(run(queue, inputs.clone())).abort_handle())
-        });
-        // A task that could not start its driver has said so.
-        let _ = wishes.send((peer(path), config));
+            let task = tokio::spawn(run(queue, handle.clone(), events, inputs.clone())).abort_handle();
+            self.started = Some(Started { wishes, handle, task });
+        }
+        if let Some(started) = &self.started {
+            // The task reads until it is aborted.
+            let _ = started.wishes.send((peer(path), config));
+        }
+    }
+
+    /// What commands the driver, if there is one.
+    pub(super) fn handle(&self) -> Option<driver::Handle> {
+        self.started.as_ref().map(|started| started.handle.clone())
     }
 }
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        if let Some((_, task)) = &self.started {
-            task.abort();
+        if let Some(started) = &self.started {
+            started.task.abort();
         }
     }
 }
@@ -51,11 +72,12 @@ fn peer(path: &Path) -> Peer {
     Peer { remote: path.remote.ip(), local: path.local, interface: None, hops }
 }
 
-async fn run(mut wishes: mpsc::UnboundedReceiver<Wish>, inputs: mpsc::Sender<Kind>) {
-    let (handle, mut events) = match driver::start() {
-        Ok(started) => started,
-        Err(error) => return error!(%error, "BFD cannot start; neighbours are watched by hold timers alone"),
-    };
+async fn run(
+    mut wishes: mpsc::UnboundedReceiver<Wish>,
+    handle: driver::Handle,
+    mut events: mpsc::Receiver<(Peer, bfd::Event)>,
+    inputs: mpsc::Sender<Kind>,
+) {
     loop {
         tokio::select! {
             wish = wishes.recv() => match wish {

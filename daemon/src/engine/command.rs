@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 use weft_api::kind::{Kind, Reference};
 use weft_api::resource::Attachment;
 use weft_api::view::{Counters, Outcome, Problem, Route, Status, Stored};
+use weft_dataplane::desired::RouteDelta;
 use weft_vxlan::Vtep;
 
 use super::history::{Gone, Subscription};
@@ -59,6 +60,15 @@ pub(super) enum Command {
     /// From the self-test.
     ComputeChecksums {
         vteps: BTreeSet<Vtep>,
+        reply: Reply<()>,
+    },
+    /// From the speaker.
+    Learn {
+        routes: RouteDelta,
+        reply: Reply<()>,
+    },
+    /// From the speaker.
+    Sweep {
         reply: Reply<()>,
     },
     Teardown {
@@ -192,6 +202,22 @@ impl Handle {
     /// [`EngineError::Stopped`]; what the kernel refuses is tried again as all else is.
     pub async fn compute_checksums(&self, vteps: BTreeSet<Vtep>) -> Result<(), EngineError> {
         self.ask(|reply| Command::ComputeChecksums { vteps, reply }).await
+    }
+
+    /// Brings learned routes into the kernel. What is given by hand comes first.
+    ///
+    /// # Errors
+    /// [`EngineError::Stopped`]; what the kernel refuses is tried again as all else is.
+    pub async fn learn(&self, routes: RouteDelta) -> Result<(), EngineError> {
+        self.ask(|reply| Command::Learn { routes, reply }).await
+    }
+
+    /// Removes routes from before weftd's start that nobody has confirmed.
+    ///
+    /// # Errors
+    /// [`EngineError::Stopped`]; what the kernel refuses is tried again as all else is.
+    pub async fn sweep(&self) -> Result<(), EngineError> {
+        self.ask(|reply| Command::Sweep { reply }).await
     }
 
     /// Removes everything that weft made in the kernel; the engine then ends.

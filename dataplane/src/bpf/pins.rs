@@ -185,7 +185,7 @@ impl PinFolder {
     }
 
     /// Whether all maps are pinned: their ABI is the last.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.map(maps::ABI).exists()
     }
 

@@ -1,5 +1,6 @@
 //! A whole cloud on an [`Underlay`]: a weftd on every host, networks, and pods that are attached to them.
 
+mod fabric;
 mod holdings;
 mod intent;
 mod pod;
@@ -12,9 +13,12 @@ use std::fs;
 use anyhow::{Context as _, Result};
 use weft_api::view::{ChecksumState, PortPhase, VtepStatus};
 
+use weft_vxlan::Vtep;
+
 use crate::underlay::{Machine, Underlay};
 use crate::{Lab, PATIENCE, Settings, Weftd, wait_for};
 
+pub use fabric::{ASN, Fabric};
 pub use holdings::Holdings;
 pub use intent::Intent;
 pub use pod::{POD_DEVICE, Pod, SECOND_DEVICE};
@@ -33,6 +37,8 @@ pub struct Cloud<'lab> {
     pub underlay: Underlay,
     daemons: Vec<Weftd>,
     pods: BTreeMap<String, Pod>,
+    /// How hosts learn of each other; `None`: they are told.
+    fabric: Option<Fabric>,
 }
 
 impl<'lab> Cloud<'lab> {
@@ -49,16 +55,44 @@ impl<'lab> Cloud<'lab> {
     /// # Errors
     /// As [`Cloud::start`].
     pub fn start_with(lab: &'lab Lab, underlay: Underlay, adapt: impl Fn(&mut Settings)) -> Result<Self> {
+        Self::start_all(lab, underlay, None, adapt)
+    }
+
+    /// Hosts that learn of each other by BGP-EVPN. The fabric is made for their VTEPs.
+    ///
+    /// # Errors
+    /// As [`Cloud::start`], or a weftd refuses its peers.
+    pub fn start_evpn(
+        lab: &'lab Lab,
+        underlay: Underlay,
+        fabric: impl FnOnce(&[Vtep]) -> Fabric,
+    ) -> Result<Self> {
+        let vteps: Vec<_> = underlay.machines.iter().map(|machine| machine.vtep).collect();
+        let cloud = Self::start_all(lab, underlay, Some(fabric(&vteps)), |_| {})?;
+        let fabric = cloud.fabric.iter().flat_map(|fabric| &fabric.documents);
+        for (daemon, documents) in cloud.daemons.iter().zip(fabric) {
+            apply(daemon, "fabric.yaml", &documents.join("\n---\n"))?;
+        }
+        Ok(cloud)
+    }
+
+    fn start_all(
+        lab: &'lab Lab,
+        underlay: Underlay,
+        fabric: Option<Fabric>,
+        adapt: impl Fn(&mut Settings),
+    ) -> Result<Self> {
         let mut daemons = Vec::new();
-        for machine in &underlay.machines {
+        for (host, machine) in underlay.machines.iter().enumerate() {
             let mut settings = Settings::new(lab, &machine.name, crate::underlay::UPLINK, machine.vtep);
+            settings.asn = fabric.as_ref().and_then(|fabric| fabric.asns.get(host).copied());
             adapt(&mut settings);
             let mut daemon = Weftd::new(lab, settings, &machine.namespace)?;
             daemon.launch()?;
             daemons.push(daemon);
         }
         daemons.iter_mut().try_for_each(Weftd::wait_until_ready)?;
-        Ok(Self { lab, underlay, daemons, pods: BTreeMap::new() })
+        Ok(Self { lab, underlay, daemons, pods: BTreeMap::new(), fabric })
     }
 
     /// Tells every host its part of `intent`, makes the pods that are new and attaches them.
@@ -68,14 +102,12 @@ impl<'lab> Cloud<'lab> {
     pub fn deploy(&mut self, intent: &Intent) -> Result<()> {
         let vteps: Vec<_> = self.underlay.machines.iter().map(|machine| machine.vtep).collect();
         for (host, daemon) in self.daemons.iter().enumerate() {
-            let documents = intent.documents(host, &vteps)?;
+            let others = if self.fabric.is_some() { &[][..] } else { vteps.as_slice() };
+            let documents = intent.documents(host, others)?;
             if documents.is_empty() {
                 continue;
             }
-            let file = daemon.settings().folder.join("intent.yaml");
-            fs::write(&file, documents)?;
-            let file = file.to_str().context("the temporary folder's name is not UTF-8")?;
-            daemon.weft().must(&["apply", "-f", file]).with_context(|| daemon.settings().name.clone())?;
+            apply(daemon, "intent.yaml", &documents)?;
         }
         for planned in intent.pods() {
             if !self.pods.contains_key(&planned.name) {
@@ -188,4 +220,12 @@ impl<'lab> Cloud<'lab> {
     pub fn pods(&self) -> impl Iterator<Item = &Pod> {
         self.pods.values()
     }
+}
+
+/// Has a weftd take over `documents`, by way of a file of that name.
+fn apply(daemon: &Weftd, file: &str, documents: &str) -> Result<()> {
+    let file = daemon.settings().folder.join(file);
+    fs::write(&file, documents)?;
+    let file = file.to_str().context("the temporary folder's name is not UTF-8")?;
+    daemon.weft().must(&["apply", "-f", file]).with_context(|| daemon.settings().name.clone()).map(drop)
 }

@@ -4,6 +4,7 @@ mod around;
 mod bad_input;
 mod drops;
 mod ecmp;
+mod evpn;
 mod flooding;
 mod foreign;
 mod forged;

@@ -1,0 +1,331 @@
+//! The task that owns the speaker and its sockets.
+//!
+//! It waits for a socket or a timer ([`Driver::wait`]), for a question (a channel of the API server's), for another model
+//! (a watch of the engine's: of several changes only the last one counts), and for the engine to have brought into the
+//! kernel what was handed to it. That is one batch of changes at a time: while the engine works, further changes of the
+//! same address replace each other in the speaker. The task is aborted at the end of weftd: connections break without a
+//! word, and peers that know graceful restart keep this host's routes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tracing::{debug, error, info, warn};
+use weft_bgp::bfd;
+use weft_bgp::evpn::{self, Forwarding, LocalPort, Subject};
+use weft_bgp::session::Stop;
+use weft_bgp::speaker::{Event, Speaker, SpeakerConfig};
+use weft_bgp::transport::Driver;
+use weft_dataplane::desired::RouteDelta;
+
+use super::answers::Answers;
+use super::command::{BgpError, Command};
+use super::learned;
+use super::neighbours::neighbours;
+use super::plan::{Plan, plan};
+use crate::desired;
+use crate::engine::Handle;
+use crate::model::{Host, Model};
+
+/// Changes that the engine is handed at once.
+const BATCH: usize = 16_384;
+
+/// What the task has to do with the rest of weftd.
+#[derive(Debug)]
+pub struct Ends {
+    /// What the speaker is asked.
+    pub commands: mpsc::Receiver<Command>,
+    /// What is intended.
+    pub models: watch::Receiver<Arc<Model>>,
+    /// Brings routes into the kernel.
+    pub engine: Handle,
+    /// Whether packets were forwarded before weftd started, by routes that are still in the kernel.
+    pub adopted: bool,
+}
+
+/// The task at work.
+struct Task {
+    driver: Driver,
+    host: Host,
+    plan: Plan,
+    model: Arc<Model>,
+    /// Ports as the speaker knows them.
+    ports: BTreeMap<String, LocalPort>,
+    forwarding: bool,
+    /// How often a session was established with each peer.
+    established: BTreeMap<String, u64>,
+    /// What is handed to the engine, until it is done.
+    handed: Option<JoinHandle<()>>,
+    /// What the engine is to be told again, because what it was told by hand instead is gone.
+    again: Vec<Subject>,
+    /// What was kept and nobody told is to go, once all else was handed over.
+    sweep: bool,
+    engine: Handle,
+}
+
+/// Speaks, until it is aborted or weftd ends. Without `[bgp]` there is nothing to do.
+pub async fn run(host: Host, mut ends: Ends) {
+    let model = Arc::clone(&ends.models.borrow_and_update());
+    let Some(plan) = plan(&model, &host) else { return };
+    let mut task = Task::start(host, plan, model, &ends);
+    loop {
+        task.flush();
+        tokio::select! {
+            input = task.driver.wait() => task.driver.handle(input, Instant::now()),
+            command = ends.commands.recv() => match command {
+                Some(command) => task.answer(command).await,
+                None => return,
+            },
+            changed = ends.models.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let model = Arc::clone(&ends.models.borrow_and_update());
+                task.set_model(model);
+            }
+            () = done(&mut task.handed) => task.handed = None,
+        }
+    }
+}
+
+/// Waits for the engine, if it has something to do.
+async fn done(handed: &mut Option<JoinHandle<()>>) {
+    match handed {
+        // One that panicked has told so.
+        Some(handed) => drop(handed.await),
+        None => std::future::pending().await,
+    }
+}
+
+impl Task {
+    fn start(host: Host, plan: Plan, model: Arc<Model>, ends: &Ends) -> Self {
+        let now = Instant::now();
+        let local = weft_bgp::rib::Local {
+            asn: plan.speaker.asn,
+            router_id: plan.speaker.router_id,
+            cluster_id: plan.speaker.cluster_id,
+        };
+        let longest = Duration::from_secs(plan.speaker.restart_time_s.into());
+        let config = SpeakerConfig { local, deferral: ends.adopted.then_some(longest) };
+        let seed = u64::from(u32::from(plan.speaker.router_id.get())) << 32 | u64::from(std::process::id());
+        let mut driver = Driver::new(Speaker::new(&config, plan.host.clone(), seed, now));
+        let port = plan.speaker.port;
+        let listen: Vec<_> =
+            plan.speaker.listen.iter().map(|address| SocketAddr::new(*address, port)).collect();
+        if let Err(error) = driver.listen(&listen) {
+            error!(%error, "peers cannot connect as they should; weftd connects to them");
+        }
+        let mut task = Self {
+            driver,
+            host,
+            plan,
+            model: Arc::default(),
+            ports: BTreeMap::new(),
+            forwarding: ends.adopted,
+            established: BTreeMap::new(),
+            handed: None,
+            again: Vec::new(),
+            sweep: false,
+            engine: ends.engine.clone(),
+        };
+        task.set_model(model);
+        task
+    }
+
+    /// Makes the speaker as is intended now.
+    fn set_model(&mut self, model: Arc<Model>) {
+        let now = Instant::now();
+        let Some(plan) = plan(&model, &self.host) else { return };
+        let before = std::mem::replace(&mut self.model, model);
+        self.again.extend(desired::no_longer_static(&before, &self.model));
+        let speaker = self.driver.speaker_mut();
+        // Ports of a subnet that goes leave it first, and those of one that comes wait for it.
+        let ports = local_ports(&self.model);
+        for gone in self.ports.keys().filter(|name| !ports.contains_key(*name)) {
+            speaker.remove_port(gone, now);
+        }
+        if let Err(error) = speaker.set_instances(&plan.instances, now) {
+            error!(%error, "networks and subnets are announced as they were before");
+        }
+        for (name, port) in ports.iter().filter(|(name, port)| self.ports.get(*name) != Some(*port)) {
+            if let Err(error) = speaker.set_port(name, port.clone(), now) {
+                error!(port = name, %error, "a port is not announced");
+            }
+        }
+        for (network, prefixes) in own_prefixes(&self.model) {
+            speaker.set_prefixes(&network, prefixes, now);
+        }
+        self.ports = ports;
+        if let Err(error) = self.driver.set_neighbours(neighbours(&plan, self.forwarding), now) {
+            error!(%error, "a peer's connections are not signed");
+        }
+        self.plan = plan;
+    }
+
+    /// Does what the speaker wants done.
+    fn flush(&mut self) {
+        let now = Instant::now();
+        for event in self.driver.flush(now) {
+            self.note(event);
+        }
+        if self.handed.is_some() {
+            return;
+        }
+        let speaker = self.driver.speaker_mut();
+        let again = std::mem::take(&mut self.again);
+        let mut changes: Vec<Forwarding> =
+            again.into_iter().map(|subject| speaker.forwarding(subject)).collect();
+        while changes.len() < BATCH
+            && let Some(change) = speaker.poll_forwarding()
+        {
+            changes.push(change);
+        }
+        if !changes.is_empty() {
+            self.hand_over(learned::delta(changes));
+        } else if std::mem::take(&mut self.sweep) {
+            let engine = self.engine.clone();
+            self.handed = Some(tokio::spawn(async move {
+                if let Err(error) = engine.sweep().await {
+                    warn!(%error, "routes from before the start stay");
+                }
+            }));
+        }
+    }
+
+    fn hand_over(&mut self, routes: RouteDelta) {
+        let engine = self.engine.clone();
+        self.handed = Some(tokio::spawn(async move {
+            // An engine that has ended has no kernel to bring routes into.
+            if let Err(error) = engine.learn(routes).await {
+                warn!(%error, "learned routes are not in the kernel");
+            }
+        }));
+    }
+
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::Up { peer } => {
+                info!(peer, "BGP session established");
+                *self.established.entry(peer).or_default() += 1;
+            }
+            Event::Down { peer, reason, kept } => {
+                let kept: Vec<_> = kept.iter().map(ToString::to_string).collect();
+                warn!(peer, reason, kept = kept.join(" "), "BGP session ended");
+            }
+            Event::Faults { peer, faults } => warn!(peer, ?faults, "an UPDATE had faults"),
+            Event::ManyRoutes { peer, family, held, limit } => {
+                warn!(peer, %family, held, limit, "a peer has nearly as many routes as it may have");
+            }
+            Event::Converged => {
+                info!("all peers have told their routes since the start");
+                self.sweep = true;
+            }
+            Event::Evpn(event) => note_evpn(&event),
+        }
+    }
+
+    async fn answer(&mut self, command: Command) {
+        let bfd = match (&command, self.driver.bfd()) {
+            (Command::Neighbors { .. } | Command::Neighbor { .. }, Some(handle)) => {
+                handle.report().await.map(|report| report.sessions).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        };
+        let answers = self.answers(&bfd);
+        // A caller that does not wait any more is no error.
+        match command {
+            Command::Summary { reply } => drop(reply.send(Ok(answers.summary()))),
+            Command::Neighbors { reply } => drop(reply.send(Ok(answers.neighbors()))),
+            Command::Neighbor { name, reply } => drop(reply.send(answers.neighbor(&name))),
+            Command::Rib { wanted, reply } => drop(reply.send(answers.rib(&wanted))),
+            Command::Explain { subject, network, reply } => {
+                drop(reply.send(answers.explain(subject, network.as_deref())));
+            }
+            Command::Clear { peer, soft, reply } => drop(reply.send(self.clear(peer.as_deref(), soft))),
+        }
+    }
+
+    fn answers<'a>(&'a self, bfd: &'a [bfd::Status]) -> Answers<'a> {
+        Answers {
+            speaker: self.driver.speaker(),
+            plan: &self.plan,
+            model: &self.model,
+            established: &self.established,
+            bfd,
+            now: Instant::now(),
+        }
+    }
+
+    fn clear(&mut self, peer: Option<&str>, soft: bool) -> Result<Vec<String>, BgpError> {
+        let now = Instant::now();
+        let speaker = self.driver.speaker_mut();
+        let names: Vec<_> = speaker
+            .peers()
+            .values()
+            .map(|peer| peer.name.clone())
+            .filter(|name| peer.is_none_or(|peer| peer == name))
+            .collect();
+        if let (Some(peer), true) = (peer, names.is_empty()) {
+            return Err(BgpError::NoPeer(peer.to_owned()));
+        }
+        for name in &names {
+            if soft {
+                speaker.refresh(Some(name), now);
+            } else {
+                speaker.stop(name, &Stop::Reset("cleared".to_owned()), now);
+            }
+        }
+        Ok(names)
+    }
+}
+
+fn note_evpn(event: &evpn::Event) {
+    match event {
+        evpn::Event::Moved { subject, from, to, sequence } => {
+            debug!(?subject, %from, %to, sequence, "an address moved");
+        }
+        evpn::Event::Duplicate { subject, .. } => {
+            warn!(?subject, "an address moves too often: it stays where it is for now");
+        }
+        evpn::Event::Recovered { subject } => info!(?subject, "an address may move again"),
+        evpn::Event::Sticky { subject, vtep } => {
+            warn!(?subject, %vtep, "a port has an address that is not to move from another host");
+        }
+        evpn::Event::Refused { route, reason, .. } => warn!(?route, %reason, "a route is of no use"),
+    }
+}
+
+/// The ports that are attached here, as the speaker announces them.
+fn local_ports(model: &Model) -> BTreeMap<String, LocalPort> {
+    let attached = model.ports.iter().filter(|(_, port)| port.attachment.is_some());
+    let ports = attached.map(|(name, port)| {
+        let local = LocalPort {
+            subnet: port.subnet.clone(),
+            mac: port.mac,
+            ips: port.addresses().collect(),
+            groups: BTreeSet::new(),
+            sticky: false,
+        };
+        (name.clone(), local)
+    });
+    ports.collect()
+}
+
+/// The prefixes that are behind this host: those of subnets that a port here is in.
+fn own_prefixes(model: &Model) -> BTreeMap<String, BTreeSet<ipnet::IpNet>> {
+    let mut all: BTreeMap<_, BTreeSet<_>> =
+        model.networks.keys().map(|network| (network.clone(), BTreeSet::new())).collect();
+    let here: BTreeSet<_> = model
+        .ports
+        .values()
+        .filter(|port| port.attachment.is_some())
+        .map(|port| port.subnet.as_str())
+        .collect();
+    for subnet in here.into_iter().filter_map(|name| model.subnets.get(name)) {
+        all.entry(subnet.network.clone()).or_default().extend(subnet.prefixes());
+    }
+    all
+}

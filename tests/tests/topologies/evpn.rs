@@ -1,0 +1,87 @@
+//! Hosts that nobody told of each other: they learn by BGP-EVPN.
+//!
+//! ```text
+//! red-1 10.0.0.11 ┐
+//! red-3 10.0.1.13 ┴ h1 192.0.2.1 ──┐
+//!                     reflector     ├ sw ── 192.0.2.3 h3 ┬ red-5 10.0.0.15
+//! red-2 10.0.0.12 ─ h2 192.0.2.2 ──┘                     └ red-6 10.0.1.16
+//! ```
+
+use anyhow::Result;
+use weft_tests::cloud::{Cloud, Fabric, Intent};
+use weft_tests::probe::Steady;
+use weft_tests::{Lab, PATIENCE, Wire, underlay};
+
+fn intent() -> Result<Intent> {
+    Intent::default()
+        .tenant("red", 100)?
+        .pod("red-1", "red-a", 0, 11)?
+        .pod("red-3", "red-b", 0, 13)?
+        .pod("red-2", "red-a", 1, 12)?
+        .pod("red-5", "red-a", 2, 15)?
+        .pod("red-6", "red-b", 2, 16)
+}
+
+fn cloud(lab: &Lab) -> Result<Cloud<'_>> {
+    let below = underlay::three_hosts(lab, Wire::default())?;
+    let mut cloud = Cloud::start_evpn(lab, below, |vteps| Fabric::reflector(vteps, 0))?;
+    cloud.deploy(&intent()?)?;
+    Ok(cloud)
+}
+
+/// Every pod reaches every other one, as soon as its host knows of it.
+fn all_reach_all(cloud: &Cloud<'_>) -> Result<()> {
+    for from in cloud.pods() {
+        for to in cloud.pods().filter(|to| to.name != from.name) {
+            for address in to.addresses() {
+                from.namespace.ping_until(address, PATIENCE)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// In: ping, UDP and TCP between all pods, IPv4 and IPv6. Out: all answers, and on the wires nothing of the pods but
+/// what is inside VXLAN.
+#[test]
+fn pods_find_each_other() -> Result<()> {
+    Lab::test(|lab| {
+        let cloud = cloud(lab)?;
+        all_reach_all(&cloud)?;
+        let watch = cloud.watch()?;
+        let servers = cloud.pods().map(|pod| pod.serve()).collect::<Result<Vec<_>>>()?;
+        for from in cloud.pods() {
+            for to in cloud.pods().filter(|to| to.name != from.name) {
+                from.talks_to(to)?;
+            }
+        }
+        drop(servers);
+        watch.assert_clean().map(drop)
+    })
+}
+
+/// In: weftd of a host, then of the reflector, killed and started again under ping and UDP. Out: every answer.
+#[test]
+fn a_restart_loses_nothing() -> Result<()> {
+    Lab::test(|lab| {
+        let mut cloud = cloud(lab)?;
+        all_reach_all(&cloud)?;
+        let (near, far) = (cloud.pod("red-2"), cloud.pod("red-6"));
+        let ping = Steady::ping(&near.namespace, far.v4.into(), 100)?;
+        let udp = Steady::udp(&far.namespace, &near.namespace, near.v6.into(), 500)?;
+        for host in [2, 0, 1] {
+            ping.wait_for_more(20)?;
+            cloud.daemon_mut(host).kill()?;
+            ping.wait_for_more(50)?;
+            cloud.daemon_mut(host).start()?;
+            cloud.wait_until_up()?;
+            // Past the deferral, and what it sweeps.
+            ping.wait_for_more(1200)?;
+        }
+        for flow in [ping, udp] {
+            let tally = flow.stop()?;
+            anyhow::ensure!(tally.lost() == 0, "{} of {} lost", tally.lost(), tally.sent);
+        }
+        Ok(())
+    })
+}
