@@ -31,6 +31,11 @@ impl Families {
         index(family).map_or(self, |bit| Self(self.0 & !(1 << bit)))
     }
 
+    /// Of these, this one.
+    pub(super) fn only(self, family: Family) -> Self {
+        if self.has(family) { Self::of(&[family]) } else { Self::NONE }
+    }
+
     pub(super) const fn with_all(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }

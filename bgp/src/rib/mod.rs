@@ -62,6 +62,8 @@ pub struct Rib {
     importer: Option<Cursor>,
     sweeps: VecDeque<Sweep>,
     now: Option<Instant>,
+    /// Nothing is told but the own memberships.
+    quiet: bool,
     /// The own memberships.
     wanted: BTreeSet<RouteTargetMembership>,
 }
@@ -79,6 +81,7 @@ impl Rib {
             importer: None,
             sweeps: VecDeque::new(),
             now: None,
+            quiet: false,
             wanted: BTreeSet::new(),
         }
     }

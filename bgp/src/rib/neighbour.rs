@@ -26,6 +26,8 @@ pub(super) struct Neighbour {
 pub(super) struct Out {
     pub(super) cursor: Cursor,
     pub(super) families: Families,
+    /// Those of them whose routes it gets already.
+    opened: Families,
     pub(super) announced: Bits,
     pub(super) memberships: Memberships,
     /// EVPN waits for the peer's memberships, until then.
@@ -56,13 +58,17 @@ impl Bits {
 }
 
 impl Out {
-    fn new(facts: &Facts, log: &Log, now: Instant) -> Self {
+    fn new(facts: &Facts, log: &Log, quiet: bool, now: Instant) -> Self {
         let families = Families::of(&facts.families);
         let waits = families.has(Family::ROUTE_TARGETS) && families.has(Family::EVPN);
-        let first = if waits { families.without(Family::EVPN) } else { families };
+        let mut opened = if quiet { families.only(Family::ROUTE_TARGETS) } else { families };
+        if waits {
+            opened = opened.without(Family::EVPN);
+        }
         Self {
-            cursor: log.join(first),
+            cursor: log.join(opened),
             families,
+            opened,
             announced: Bits::default(),
             memberships: Memberships::default(),
             waits: waits.then(|| now + facts.membership_wait),
@@ -71,14 +77,23 @@ impl Out {
 
     /// Whether the peer gets routes of `family` now.
     pub(super) fn open(&self, family: Family) -> bool {
-        self.families.has(family) && (family != Family::EVPN || self.waits.is_none())
+        self.opened.has(family)
     }
 
     /// Starts with EVPN, whether the peer's memberships are complete or not.
-    pub(super) fn stop_waiting(&mut self) {
-        if self.waits.take().is_some() {
-            let evpn = Families::of(&[Family::EVPN]);
-            self.cursor.walk(evpn, false, evpn);
+    pub(super) fn stop_waiting(&mut self, quiet: bool) {
+        if self.waits.take().is_some() && !quiet {
+            self.open_up();
+        }
+    }
+
+    /// Starts with every family that it does not have to wait for.
+    fn open_up(&mut self) {
+        let wanted = if self.waits.is_some() { self.families.without(Family::EVPN) } else { self.families };
+        let new = self.opened.iter().fold(wanted, Families::without);
+        if !new.is_empty() {
+            self.opened = self.opened.with_all(new);
+            self.cursor.walk(new, false, new);
         }
     }
 }
@@ -88,7 +103,7 @@ impl Rib {
     pub fn handle_up(&mut self, peer: PeerId, facts: Facts, now: Instant) {
         self.now = Some(now);
         self.finish_sweeps(peer);
-        let out = Some(Out::new(&facts, &self.log, now));
+        let out = Some(Out::new(&facts, &self.log, self.quiet, now));
         let (held, mut timers) = match self.neighbours.remove(&peer) {
             Some(kept) => (kept.held, kept.timers),
             None => Default::default(),
@@ -100,6 +115,18 @@ impl Rib {
         let lost = lost.iter().fold(Families::EVERY, Families::without);
         self.neighbours.insert(peer, Neighbour { facts, held, out, timers });
         self.drop_stale(peer, lost);
+    }
+
+    /// While it is quiet, peers are told nothing but which routes the speaker wants (RFC 4724 section 4.1): without that
+    /// they would not tell theirs.
+    pub fn set_quiet(&mut self, quiet: bool) {
+        self.quiet = quiet;
+        if !quiet {
+            self.neighbours
+                .values_mut()
+                .filter_map(|neighbour| neighbour.out.as_mut())
+                .for_each(Out::open_up);
+        }
     }
 
     /// The peer wants the routes of a family again (RFC 2918).

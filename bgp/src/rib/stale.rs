@@ -83,7 +83,7 @@ impl Rib {
         if let Some(out) = self.neighbours.get_mut(&peer).and_then(|neighbour| neighbour.out.as_mut())
             && family == Family::ROUTE_TARGETS
         {
-            out.stop_waiting();
+            out.stop_waiting(self.quiet);
         }
     }
 
@@ -96,11 +96,11 @@ impl Rib {
     /// Does what is due, a slice of it where it is much.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = Some(now);
-        let mut due = Vec::new();
+        let (mut due, quiet) = (Vec::new(), self.quiet);
         for (&peer, neighbour) in &mut self.neighbours {
             let up = neighbour.out.is_some();
             if let Some(out) = neighbour.out.as_mut().filter(|out| out.waits.is_some_and(|at| at <= now)) {
-                out.stop_waiting();
+                out.stop_waiting(quiet);
             }
             neighbour.timers.retain_mut(|timer| {
                 if timer.at > now {

@@ -20,6 +20,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 const GOOD: Duration = Duration::from_secs(30);
 /// A session this young may be the wrong one of two connections that were begun at the same time.
 const YOUNG: Duration = Duration::from_secs(5);
+/// The longest pause while the neighbour restarts and its routes are kept: it waits for everybody to come back.
+const AWAITED: Duration = Duration::from_secs(2);
 /// Any but 1: up to a quarter less (RFC 4271 section 10).
 const JITTER: u8 = 3;
 /// Connections at once: one that stands, one that the neighbour begins anew, and an own attempt.
@@ -40,6 +42,8 @@ pub struct Peer {
     last_connection: u32,
     /// Whether a session was ever established: then the neighbour has routes that are still good.
     was_up: bool,
+    /// Until when its routes are kept though the session ended.
+    kept_until: Option<Instant>,
     since: Instant,
     pub(super) actions: VecDeque<Action>,
     pub(super) received: Messages,
@@ -73,6 +77,7 @@ impl Peer {
             connections: Vec::new(),
             last_connection: 0,
             was_up: false,
+            kept_until: None,
             since: now,
             actions: VecDeque::new(),
             received: Messages::default(),
@@ -132,6 +137,13 @@ impl Peer {
     /// The next thing to do.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
+    }
+
+    /// The own restart is over: from the next session on, the neighbour is not told of it.
+    pub fn handle_restarted(&mut self) {
+        if let Some(restart) = &mut self.config.restart {
+            restart.restarted = false;
+        }
     }
 
     /// There is to be a session, unless an operator shut it down.
@@ -469,6 +481,7 @@ impl Peer {
                 self.failures = 0;
             }
             self.since = now;
+            self.kept_until = retain.families.iter().map(|kept| now + kept.restart).max();
             self.actions.push_back(Action::Down(Down { reason: ended.reason.clone(), retain }));
         }
         if !matches!(end, End::Collision(_) | End::Replaced) {
@@ -527,8 +540,11 @@ impl Peer {
         if self.rest != Rest::Awake {
             return;
         }
-        let pause =
-            self.config.retry.saturating_mul(1 << self.failures.min(16)).min(self.config.longest_retry);
+        let longest = match self.kept_until {
+            Some(until) if until > now => self.config.longest_retry.min(AWAITED),
+            Some(_) | None => self.config.longest_retry,
+        };
+        let pause = self.config.retry.saturating_mul(1 << self.failures.min(16)).min(longest);
         self.failures = self.failures.saturating_add(1);
         self.retry = Some(now + self.dice.jitter(JITTER).of(pause));
     }

@@ -120,9 +120,11 @@ impl Speaker {
     /// Without neighbours and instances. `seed` varies its timers from those of other hosts.
     #[must_use]
     pub fn new(config: &SpeakerConfig, host: evpn::Host, seed: u64, now: Instant) -> Self {
+        let mut rib = Rib::new(config.local);
+        rib.set_quiet(config.deferral.is_some());
         let restart = config.deferral.map(|longest| Restart::new(now, longest));
         Self {
-            rib: Rib::new(config.local),
+            rib,
             instances: Instances::new(host),
             neighbours: Neighbours::default(),
             peers: BTreeMap::new(),

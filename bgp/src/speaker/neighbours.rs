@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::config::{Found, GroupConfig, Neighbours, PeerConfig};
 use super::path::Path;
+use super::restart::Restart;
 use super::{Event, Output, Speaker};
 use crate::bfd;
 use crate::peer::PeerId;
@@ -137,7 +138,7 @@ impl Speaker {
     fn session_config(&self, config: &PeerConfig) -> session::Config {
         let mut session = config.session.clone();
         if let Some(restart) = &mut session.restart {
-            restart.restarted = self.restart.is_some();
+            restart.restarted = self.restart.as_ref().is_some_and(Restart::is_silent);
         }
         session
     }

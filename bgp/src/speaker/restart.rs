@@ -1,9 +1,9 @@
 //! The own restart (RFC 4724 section 4.1): peers kept the routes that the speaker announced, and the data plane those
 //! that it learned.
 //!
-//! The speaker announces nothing until each peer that is there has told all that it has; a peer that is not there is
-//! waited for no longer than [`GRACE`], for what the others are to be told waits too. What was kept of routes is good until
-//! every peer has told, or had the whole time to.
+//! The speaker announces nothing until each peer that is there has told all that it has; a peer that is not there, and
+//! members of groups, of which nobody knows who there is, are waited for no longer than [`GRACE`], for what the others are
+//! to be told waits too. What was kept of routes is good until every peer has told, or had the whole time to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -63,11 +63,11 @@ impl Restart {
         self.missing.remove(&peer);
     }
 
-    /// Whether `peers` and all that came by themselves have told all that they have.
-    fn is_complete(&mut self, peers: &BTreeSet<PeerId>, now: Instant) -> bool {
+    /// Whether `peers` and all that came by themselves have told all that they have; `more` may come.
+    fn is_complete(&mut self, peers: &BTreeSet<PeerId>, more: bool, now: Instant) -> bool {
         self.grace = self.grace.filter(|at| *at > now);
         let told = self.missing.values().all(BTreeSet::is_empty);
-        let all = peers.iter().all(|peer| self.missing.contains_key(peer));
+        let all = !more && peers.iter().all(|peer| self.missing.contains_key(peer));
         self.silent &= !(told && (all || self.grace.is_none())) && now < self.deadline;
         (told && all) || now >= self.deadline
     }
@@ -80,14 +80,21 @@ impl Speaker {
         self.restart.is_some()
     }
 
-    /// Ends the wait if nobody is left to wait for: members of groups come when they come.
+    /// Ends the wait if nobody is left to wait for.
     pub(super) fn check_restart(&mut self, now: Instant) {
         let awaited = self
             .peers
             .iter()
             .filter(|(_, peer)| peer.group.is_none() && peer.config.session.shutdown.is_none());
         let awaited = awaited.map(|(id, _)| *id).collect();
-        if self.restart.as_mut().is_some_and(|restart| restart.is_complete(&awaited, now)) {
+        let more = !self.neighbours.groups.is_empty();
+        let Some(restart) = &mut self.restart else { return };
+        let (was_silent, complete) = (restart.is_silent(), restart.is_complete(&awaited, more, now));
+        if was_silent && !restart.is_silent() {
+            self.rib.set_quiet(false);
+            self.peers.values_mut().for_each(|peer| peer.session.handle_restarted());
+        }
+        if complete {
             self.restart = None;
             self.tell(Event::Converged);
         }

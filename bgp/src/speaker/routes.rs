@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use super::restart::Restart;
 use super::{Event, Output, Speaker};
 use crate::evpn::{Config, ConfigError, LearnedPath, LocalPort, Origination, PortError, RouteChange};
 use crate::rib::{Key, PathView, Wanted};
@@ -61,7 +60,7 @@ impl Speaker {
     ) -> bool {
         let Some(peer) = self.peers.get_mut(&connection.peer) else { return false };
         let standing = peer.session.established().map(|established| established.connection);
-        if standing != Some(connection) || self.restart.as_ref().is_some_and(Restart::is_silent) {
+        if standing != Some(connection) {
             return false;
         }
         let start = out.len();
