@@ -207,6 +207,8 @@ pub enum RouteSource {
     Gateway(String),
     /// A remote, given by hand.
     Remote(String),
+    /// A BGP peer.
+    Peer(String),
 }
 
 /// Where a route leads.

@@ -10,7 +10,7 @@ use weft_bgp::evpn::Subject;
 use weft_dataplane::desired::{
     Desired, Host, Neighbour, Network, Port, RemoteHost, RemotePrefix, RouteDelta, Subnet, Update,
 };
-use weft_vxlan::{Vni, Vtep};
+use weft_vxlan::{MacAddr, Vni, Vtep};
 
 use crate::model::{self, Model};
 use crate::self_test::address;
@@ -25,9 +25,35 @@ pub fn update(before: &Model, after: &Model, host: &model::Host) -> Update {
     Update { local: (!only_routes).then(|| Box::new(local_after)), routes }
 }
 
+/// What brings learned `routes` into the kernel, on a host that was `before` and knows of other VTEPs now.
+#[must_use]
+pub fn learn(routes: RouteDelta, model: &Model, before: &model::Host, host: &model::Host) -> Update {
+    let mut routes = without_static(routes, model, host);
+    if before.learned_vteps == host.learned_vteps {
+        return Update { local: None, routes };
+    }
+    let tested = |host: &model::Host| {
+        let mut found = Found::default();
+        if tests_itself(model, host) {
+            others(model, host)
+                .into_iter()
+                .for_each(|vtep| found.add_self_test(vtep, vtep.default_router_mac()));
+        }
+        found.hosts
+    };
+    routes.hosts.extend(changes(tested(before), tested(host)));
+    let local_after = local(model, host);
+    Update { local: (local_after != local(model, before)).then(|| Box::new(local_after)), routes }
+}
+
+/// The VTEPs of other hosts, however they are known.
+fn others(model: &Model, host: &model::Host) -> BTreeSet<Vtep> {
+    model.remotes.values().map(|remote| remote.vtep).chain(host.learned_vteps.iter().copied()).collect()
+}
+
 /// What the kernel should do, but for the routes to other hosts. Ports that are not attached are intent only.
 fn local(model: &Model, host: &model::Host) -> Desired {
-    let remotes: BTreeSet<Vtep> = model.remotes.values().map(|remote| remote.vtep).collect();
+    let others = others(model, host);
     let mut desired = Desired {
         host: Host {
             underlay: host.underlay.clone(),
@@ -37,7 +63,7 @@ fn local(model: &Model, host: &model::Host) -> Desired {
             gateway_mac: host.gateway_mac,
             limits: host.limits,
             xdp: host.xdp,
-            software_checksums: host.software_checksums.intersection(&remotes).copied().collect(),
+            software_checksums: host.software_checksums.intersection(&others).copied().collect(),
         },
         subnets: subnets(model),
         networks: model
@@ -59,7 +85,8 @@ fn local(model: &Model, host: &model::Host) -> Desired {
 
 /// Whether this host takes part in the self-test. Without others there is nothing to test.
 fn tests_itself(model: &Model, host: &model::Host) -> bool {
-    host.self_test_netns.is_some() && model.no_self_test_for.is_none() && !model.remotes.is_empty()
+    let alone = model.remotes.is_empty() && host.learned_vteps.is_empty();
+    host.self_test_netns.is_some() && model.no_self_test_for.is_none() && !alone
 }
 
 /// This host's part in the self-test's network.
@@ -181,13 +208,16 @@ impl Found {
         found
     }
 
+    fn add_self_test(&mut self, vtep: Vtep, router_mac: MacAddr) {
+        let key = (address::NETWORK, address::address(vtep).into());
+        self.hosts.insert(key, RemoteHost { vtep, router_mac, vni: address::NETWORK, neighbour: None });
+    }
+
     /// A static remote speaks weft's own numbers: the network's VNI for routed packets, the subnet's for switched ones.
     fn add_remote(&mut self, remote: &model::Remote, model: &Model, self_test: bool) {
         let (vtep, router_mac) = (remote.vtep, remote.router_mac);
         if self_test {
-            let key = (address::NETWORK, address::address(vtep).into());
-            let host = RemoteHost { vtep, router_mac, vni: address::NETWORK, neighbour: None };
-            self.hosts.insert(key, host);
+            self.add_self_test(vtep, router_mac);
         }
         let names = remote.subnets.iter().chain(remote.addresses.iter().map(|entry| &entry.subnet));
         // What is for a whole subnet is copied to each remote that has it, or an address of it.

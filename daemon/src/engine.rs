@@ -13,6 +13,7 @@
 
 mod command;
 mod history;
+mod learn;
 mod schedule;
 mod self_test;
 mod status;
@@ -43,6 +44,7 @@ pub use history::{Gone, Subscription};
 
 use command::{Command, QUEUE};
 use history::History;
+use learn::Learned;
 use schedule::{Schedule, Work};
 use self_test::SelfTest;
 use status::Observed;
@@ -64,6 +66,7 @@ pub struct Engine {
     schedule: Schedule,
     names: watch::Sender<Arc<Names>>,
     models: watch::Sender<Arc<Model>>,
+    learned: Learned,
     self_test: SelfTest,
     started: Instant,
     commands: mpsc::Receiver<Command>,
@@ -146,6 +149,7 @@ impl Engine {
             schedule: Schedule::default(),
             names: watch::Sender::default(),
             models: watch::Sender::default(),
+            learned: Learned::default(),
             self_test,
             started,
             commands,
@@ -234,14 +238,11 @@ impl Engine {
                 let _ = reply.send(self.attach(port, attachment, may_move).await);
             }
             Some(Command::Learn { routes, reply }) => {
-                let routes = desired::without_static(routes, &self.model, &self.host);
-                self.make(Update { local: None, routes }).await;
+                self.learn(routes).await;
                 let _ = reply.send(Ok(()));
             }
             Some(Command::Sweep { reply }) => {
-                let sweep = self.dataplane.sweep();
-                let report = self.attend(sweep).await;
-                self.observe(&report, Duration::ZERO);
+                self.sweep().await;
                 let _ = reply.send(Ok(()));
             }
             Some(Command::ComputeChecksums { vteps, reply }) => {

@@ -55,6 +55,8 @@ pub struct Host {
     pub self_test_netns: Option<PathBuf>,
     /// VTEPs that packets go to with checksums that this host computed.
     pub software_checksums: BTreeSet<Vtep>,
+    /// VTEPs that were learned of.
+    pub learned_vteps: BTreeSet<Vtep>,
     /// Who it is to its BGP neighbours; `None`: it speaks no BGP.
     pub speaker: Option<Speaker>,
 }
@@ -233,6 +235,7 @@ impl Host {
             self_test: underlay.self_test,
             self_test_netns: None,
             software_checksums: BTreeSet::new(),
+            learned_vteps: BTreeSet::new(),
             speaker: config.speaker(),
         }
     }

@@ -1,5 +1,6 @@
 //! The routes of this host, as people read them: by network and destination. Pure.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -13,8 +14,20 @@ pub fn routes(model: &Model, network: Option<&str>) -> Vec<Route> {
     let mut routes = local(model);
     routes.extend(remote(model));
     routes.retain(|route| network.is_none_or(|network| route.network == network));
-    routes.sort_by(|a, b| (&a.network, a.destination).cmp(&(&b.network, b.destination)));
+    sort(&mut routes);
     routes
+}
+
+/// Adds learned routes to those of this host; these come first.
+pub fn add_learned(routes: &mut Vec<Route>, learned: Vec<Route>) {
+    let own: BTreeSet<_> = routes.iter().map(|route| (route.network.clone(), route.destination)).collect();
+    let new = learned.into_iter().filter(|route| !own.contains(&(route.network.clone(), route.destination)));
+    routes.extend(new);
+    sort(routes);
+}
+
+fn sort(routes: &mut [Route]) {
+    routes.sort_by(|a, b| (&a.network, a.destination).cmp(&(&b.network, b.destination)));
 }
 
 /// Gateways, and the ports that are attached here.

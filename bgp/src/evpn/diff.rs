@@ -25,6 +25,11 @@ impl<K: Ord + Clone, V: PartialEq + Clone> Diff<K, V> {
         self.now.get(key)
     }
 
+    /// All that is so.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.now.iter()
+    }
+
     /// From now on it is `value`, or nothing.
     pub(super) fn set(&mut self, key: &K, value: Option<V>) {
         let before = self.now.get(key);

@@ -4,7 +4,7 @@ use weft_vxlan::Vtep;
 
 use super::Instances;
 use super::choose::{Lost, Rank};
-use super::forwarding::Subject;
+use super::forwarding::{Forwarding, Subject};
 use super::learned::{Kind, Learned, Refusal};
 use super::routes::Held;
 use crate::peer::PeerId;
@@ -54,6 +54,23 @@ pub enum Verdict {
 }
 
 impl Instances {
+    /// Where packets to addresses and prefixes elsewhere go, each with whom that is from.
+    pub fn learned_forwarding(&self) -> impl Iterator<Item = (Forwarding, Option<PeerId>)> {
+        let subjects = self.forwarding.iter().filter_map(|(subject, target)| match subject {
+            Subject::Host(..) | Subject::Prefix(..) => Some((*subject, target.clone())),
+            Subject::Mac(..) | Subject::Flood(..) => None,
+        });
+        subjects.map(|(subject, target)| {
+            let keys = self.candidates.get(&subject).into_iter().flatten();
+            let ranked = keys.filter_map(|key| Some((self.candidate(&subject, key)?, key)));
+            let used = ranked.filter(|(candidate, _)| candidate.target == target);
+            let from = used
+                .min_by_key(|(candidate, _)| candidate.rank)
+                .and_then(|(_, key)| Some(self.learned(key)?.from));
+            (Forwarding::new(subject, Some(target)), from)
+        })
+    }
+
     /// Everything that has the subject, what is used first, then by source.
     #[must_use]
     pub fn explain(&self, subject: &Subject) -> Vec<Explained> {

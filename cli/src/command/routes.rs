@@ -36,6 +36,7 @@ fn render(routes: &[Route]) -> String {
             RouteSource::Port(port) => format!("port/{port}"),
             RouteSource::Gateway(subnet) => format!("gateway of subnet/{subnet}"),
             RouteSource::Remote(remote) => format!("remote/{remote}"),
+            RouteSource::Peer(peer) => format!("peer/{peer}"),
         };
         let (network, destination) = (route.network.clone(), route.destination.to_string());
         table.row([network, destination, via, or_dash(vni), or_dash(route.mac), source]);
@@ -54,7 +55,9 @@ mod tests {
                  "mac":"02:00:00:00:00:01"},
                 {"network":"red","destination":"10.0.0.1/32","source":{"gateway":"red-a"},"via":"gateway"},
                 {"network":"red","destination":"10.9.0.0/16","source":{"remote":"h2"},
-                 "via":{"vtep":{"vtep":"192.0.2.2","vni":5000}}}]"#,
+                 "via":{"vtep":{"vtep":"192.0.2.2","vni":5000}}},
+                {"network":"red","destination":"10.0.0.7/32","source":{"peer":"rr"},
+                 "via":{"vtep":{"vtep":"192.0.2.3","vni":5000}},"mac":"02:00:00:00:00:07"}]"#,
         )
         .unwrap();
         assert_eq!(
@@ -62,7 +65,8 @@ mod tests {
             "NETWORK  DESTINATION  VIA             VNI   MAC                FROM\n\
              red      10.0.0.2/32  port/web        -     02:00:00:00:00:01  port/web\n\
              red      10.0.0.1/32  this host       -     -                  gateway of subnet/red-a\n\
-             red      10.9.0.0/16  vtep 192.0.2.2  5000  -                  remote/h2\n"
+             red      10.9.0.0/16  vtep 192.0.2.2  5000  -                  remote/h2\n\
+             red      10.0.0.7/32  vtep 192.0.2.3  5000  02:00:00:00:00:07  peer/rr\n"
         );
     }
 }

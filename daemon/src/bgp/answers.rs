@@ -12,8 +12,9 @@ use weft_api::view::bgp::{
     BfdStatus, Explanation, MessageCounts, Messages, Neighbor, NotificationStatus, PeerState, PeerSummary,
     RestartPhase, RestartStatus, RibRoute, RouteCounts, Summary, Timers, Transport, Verdict,
 };
+use weft_api::view::{Route, RouteSource, Via};
 use weft_bgp::bfd;
-use weft_bgp::evpn::{self, any_as_number};
+use weft_bgp::evpn::{self, Forwarding, any_as_number};
 use weft_bgp::peer::{PeerId, PeerKind};
 use weft_bgp::rib::{Key, PathView, Tally};
 use weft_bgp::session::{self, Expected, State};
@@ -114,6 +115,34 @@ impl Answers<'_> {
         let mut routes: Vec<_> = routes.collect();
         routes.sort_by(|one, other| (&one.family, &one.route).cmp(&(&other.family, &other.route)));
         Ok(routes)
+    }
+
+    /// Where packets to addresses and prefixes elsewhere go, in the order of the networks' names.
+    #[must_use]
+    pub fn forwarding(&self, network: Option<&str>) -> Vec<Route> {
+        let names: BTreeMap<Vni, &str> =
+            self.model.networks.iter().map(|(name, network)| (network.vni, name.as_str())).collect();
+        let routes = self.speaker.instances().learned_forwarding().filter_map(|(to, from)| {
+            let (vni, destination, via, mac) = match to {
+                Forwarding::Host { network, address, to: Some(to) } => {
+                    let mac = to.neighbour.map(|neighbour| neighbour.mac);
+                    let vni = to.routed.map(|routed| routed.vni).or(to.neighbour.map(|of| of.vni))?;
+                    (network, IpNet::from(address), Via::Vtep { vtep: to.vtep, vni }, mac)
+                }
+                Forwarding::Prefix { network, prefix, to: Some(to) } => {
+                    (network, prefix, Via::Vtep { vtep: to.vtep, vni: to.routed.vni }, None)
+                }
+                Forwarding::Host { to: None, .. }
+                | Forwarding::Prefix { to: None, .. }
+                | Forwarding::Mac { .. }
+                | Forwarding::Flood { .. } => return None,
+            };
+            let name = *names.get(&vni)?;
+            let source = RouteSource::Peer(from.map(|peer| self.name(peer)).unwrap_or_default());
+            let network = name.to_owned();
+            Some(Route { network, destination, source, via, mac })
+        });
+        routes.filter(|route| network.is_none_or(|network| route.network == network)).collect()
     }
 
     /// Why something is where it is.

@@ -1,6 +1,7 @@
 //! How the API server speaks to the task that owns the speaker: a command with a place for its answer.
 
 use tokio::sync::{mpsc, oneshot};
+use weft_api::view::Route;
 use weft_api::view::bgp::{Explanation, Neighbor, RibRoute, Summary};
 use weft_bgp::wire::Family;
 
@@ -38,6 +39,13 @@ pub enum Command {
         wanted: RibQuery,
         /// Gets the answer.
         reply: Reply<Vec<RibRoute>>,
+    },
+    /// Where packets to addresses and prefixes elsewhere go.
+    Routes {
+        /// Only in this network.
+        network: Option<String>,
+        /// Gets the answer.
+        reply: Reply<Vec<Route>>,
     },
     /// Why something is where it is.
     Explain {
@@ -137,6 +145,14 @@ impl Handle {
     /// [`BgpError`]
     pub async fn rib(&self, wanted: RibQuery) -> Result<Vec<RibRoute>, BgpError> {
         self.ask(|reply| Command::Rib { wanted, reply }).await
+    }
+
+    /// Where packets to addresses and prefixes elsewhere go: in all networks, or in one.
+    ///
+    /// # Errors
+    /// [`BgpError`]
+    pub async fn routes(&self, network: Option<String>) -> Result<Vec<Route>, BgpError> {
+        self.ask(|reply| Command::Routes { network, reply }).await
     }
 
     /// Why something is where it is.

@@ -241,6 +241,9 @@ impl Task {
             Command::Neighbors { reply } => drop(reply.send(Ok(answers.neighbors()))),
             Command::Neighbor { name, reply } => drop(reply.send(answers.neighbor(&name))),
             Command::Rib { wanted, reply } => drop(reply.send(answers.rib(&wanted))),
+            Command::Routes { network, reply } => {
+                drop(reply.send(Ok(answers.forwarding(network.as_deref()))));
+            }
             Command::Explain { subject, network, reply } => {
                 drop(reply.send(answers.explain(subject, network.as_deref())));
             }

@@ -2,6 +2,8 @@
 
 use weft_bgp::wire::{Asn, RouterId};
 
+use weft_dataplane::Options;
+
 use super::*;
 
 const GOOD: &str = r#"
@@ -147,6 +149,9 @@ fn the_packaged_file_is_true() {
     let plain = Config::parse(file, packaged).unwrap();
     let bgp = Config::parse(file, &format!("{packaged}\n[bgp]\nasn = 65000\n")).unwrap();
     assert_eq!((full.speaker(), plain.speaker()), (bgp.speaker(), None));
-    assert_eq!(full.dataplane_options(), plain.dataplane_options());
+    assert_eq!(full.dataplane_options(), bgp.dataplane_options());
+    // Routes that peers told of are kept over a start.
+    let kept = Options { keep_routes: true, ..plain.dataplane_options() };
+    assert_eq!(full.dataplane_options(), kept);
     assert_eq!(full.underlay.router_mac(), plain.underlay.router_mac());
 }

@@ -80,7 +80,8 @@ impl Engine {
             let state = self.observed.vtep(vtep);
             state.is_some_and(|state| state.next_hops.iter().any(|hop| hop.mac.is_some()))
         };
-        let vteps = self.model.remotes.values().map(|remote| (remote.vtep, resolved(remote.vtep)));
+        let given = self.model.remotes.values().map(|remote| remote.vtep);
+        let vteps = given.chain(self.host.learned_vteps.iter().copied()).map(|vtep| (vtep, resolved(vtep)));
         let targets = Targets { ready: self.observed.has_port(address::PORT), vteps: vteps.collect() };
         self.self_test.targets.send_if_modified(|held| {
             let differ = **held != targets;

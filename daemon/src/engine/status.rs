@@ -122,12 +122,7 @@ impl Engine {
             revision: self.revision,
             resources: counts.map(|(kind, count)| (kind.plural().to_owned(), count)).into(),
             ports: self.model.ports.iter().map(|(name, port)| self.port_status(name, port)).collect(),
-            vteps: self
-                .model
-                .remotes
-                .values()
-                .map(|remote| self.vtep_status(remote.vtep, &checksums))
-                .collect(),
+            vteps: self.vteps().into_iter().map(|vtep| self.vtep_status(vtep, &checksums)).collect(),
             self_test: Some(self.self_test_status()),
             tables: self.observed.tables.iter().map(table_status).collect(),
             xdp: self.observed.xdp.iter().map(xdp_status).collect(),
@@ -162,6 +157,15 @@ impl Engine {
             device: observed.map(|state| state.device.clone()),
             reason,
         }
+    }
+
+    /// Other hosts: those given by hand, and those that routes lead to.
+    fn vteps(&self) -> BTreeSet<Vtep> {
+        let given = self.model.remotes.values().map(|remote| remote.vtep);
+        given
+            .chain(self.host.learned_vteps.iter().copied())
+            .chain(self.observed.vteps.keys().copied())
+            .collect()
     }
 
     fn vtep_status(&self, vtep: Vtep, checksums: &BTreeMap<Vtep, ChecksumStatus>) -> VtepStatus {

@@ -49,7 +49,14 @@ pub(super) async fn routes(
     parameters: Parameters<RoutesQuery>,
 ) -> Answer<Vec<Route>> {
     let RoutesQuery { network } = query(parameters)?;
-    Ok(Json(context.engine.routes(network).await?))
+    let mut all = context.engine.routes(network.clone()).await?;
+    // Without a speaker, or while it does not run, there is nothing learned to tell.
+    if let Some(speaker) = &context.bgp
+        && let Ok(learned) = speaker.routes(network).await
+    {
+        crate::routes::add_learned(&mut all, learned);
+    }
+    Ok(Json(all))
 }
 
 pub(super) async fn counters(State(context): State<Context>) -> Answer<Vec<Counters>> {
