@@ -59,6 +59,9 @@ enum Task {
         /// Remove what --keep left up
         #[arg(long)]
         clean: bool,
+        /// Whose route reflectors: weft's own, FRR's or GoBGP
+        #[arg(long, default_value = demo::REFLECTORS[0], value_parser = demo::REFLECTORS)]
+        rr: String,
     },
     /// Measures weft's packet path beside kernel vxlan with a bridge and plain routing, and writes target/bench/NAME.json
     Bench(bench::Options),
@@ -89,7 +92,7 @@ fn main() -> ExitCode {
             _ => test::test(&words_after("test")),
         },
         Task::Demo { clean: true, .. } => demo::clean(),
-        Task::Demo { keep, clean: false } => demo::demo(keep),
+        Task::Demo { keep, clean: false, rr } => demo::demo(keep, &rr),
         Task::Bench(options) => bench::bench(&options),
         Task::Fuzz { target, seconds, keep } => fuzz::fuzz(&target, seconds, keep),
         Task::Ci => ci::ci(),

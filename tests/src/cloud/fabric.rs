@@ -9,6 +9,8 @@ pub struct Fabric {
     pub asns: Vec<u32>,
     /// Its peers and groups, as documents.
     pub documents: Vec<Vec<String>>,
+    /// Whether networks and subnets import route targets of any AS.
+    pub any_as: bool,
 }
 
 /// The AS of a fabric with one.
@@ -30,7 +32,7 @@ impl Fabric {
                 vec![Self::peer("rr", vteps[reflector], ASN, "")]
             }
         });
-        Self { asns: vec![ASN; vteps.len()], documents: documents.collect() }
+        Self { asns: vec![ASN; vteps.len()], documents: documents.collect(), any_as: false }
     }
 
     /// All in one AS, and each with each.
@@ -40,14 +42,14 @@ impl Fabric {
             let others = vteps.iter().enumerate().filter(|(other, _)| *other != host);
             others.map(|(other, vtep)| Self::peer(&format!("h{}", other + 1), *vtep, ASN, "")).collect()
         });
-        Self { asns: vec![ASN; vteps.len()], documents: documents.collect() }
+        Self { asns: vec![ASN; vteps.len()], documents: documents.collect(), any_as: false }
     }
 
     /// All in one AS, each with a route reflector that is no host of the cloud; `more` are further fields of the peer.
     #[must_use]
     pub fn clients(vteps: &[Vtep], reflector: Vtep, more: &str) -> Self {
         let document = Self::peer("rr", reflector, ASN, more);
-        Self { asns: vec![ASN; vteps.len()], documents: vec![vec![document]; vteps.len()] }
+        Self { asns: vec![ASN; vteps.len()], documents: vec![vec![document]; vteps.len()], any_as: false }
     }
 
     /// A peer as a document; `more` are further fields, each behind a comma.

@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context as _, Result};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use weft_api::resource::{Network, Port, Remote, RemoteAddress, RemotePrefix, Resource, Subnet};
+use weft_api::resource::{
+    ImportTargets, Network, Port, Remote, RemoteAddress, RemotePrefix, Resource, RouteTargets, Subnet,
+};
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
 /// Networks, subnets and pods of all tenants on all hosts.
@@ -41,6 +43,22 @@ pub struct Planned {
 }
 
 impl Intent {
+    /// Has all networks and subnets import route targets of any AS.
+    fn importing_any_as(mut self) -> Self {
+        let targets = RouteTargets { import: Some(ImportTargets::AnyAs), export: None };
+        self.networks.iter_mut().for_each(|network| network.route_targets = Some(targets.clone()));
+        self.subnets.iter_mut().for_each(|subnet| subnet.route_targets = Some(targets.clone()));
+        self
+    }
+
+    /// What a host is told that learns of the others by itself; with `any_as`, of hosts of other ASes too.
+    ///
+    /// # Errors
+    /// None: every name and number can be written down.
+    pub fn documents_of_learner(&self, host: usize, any_as: bool) -> Result<String> {
+        if any_as { self.clone().importing_any_as().documents(host, &[]) } else { self.documents(host, &[]) }
+    }
+
     /// Adds what most topologies begin with: the network `name` of a tenant of that name, with VNI `vni`, and two
     /// subnets, which have the same prefixes whatever the tenant.
     ///

@@ -4,6 +4,7 @@ mod fabric;
 mod holdings;
 mod intent;
 mod pod;
+mod reflectors;
 mod uncounted;
 mod watch;
 
@@ -22,6 +23,7 @@ pub use fabric::{ASN, Fabric};
 pub use holdings::Holdings;
 pub use intent::Intent;
 pub use pod::{POD_DEVICE, Pod, SECOND_DEVICE};
+pub use reflectors::{Reflector, Reflectors};
 pub use uncounted::Uncounted;
 pub use watch::Watch;
 
@@ -100,27 +102,45 @@ impl<'lab> Cloud<'lab> {
     /// # Errors
     /// weft refuses something, or a port does not come up.
     pub fn deploy(&mut self, intent: &Intent) -> Result<()> {
-        let vteps: Vec<_> = self.underlay.machines.iter().map(|machine| machine.vtep).collect();
-        for (host, daemon) in self.daemons.iter().enumerate() {
-            let others = if self.fabric.is_some() { &[][..] } else { vteps.as_slice() };
-            let documents = intent.documents(host, others)?;
-            if documents.is_empty() {
-                continue;
-            }
-            apply(daemon, "intent.yaml", &documents)?;
+        for host in 0..self.daemons.len() {
+            self.tell(host, intent)?;
         }
         for planned in intent.pods() {
-            if !self.pods.contains_key(&planned.name) {
-                let namespace = match &planned.inside {
-                    Some(first) => self.pod(first).namespace.again()?,
-                    None => self.lab.namespace(&planned.name)?,
-                };
-                let pod = Pod::new(planned, namespace);
-                self.attach(&pod)?;
-                self.pods.insert(pod.name.clone(), pod);
-            }
+            self.attach_one(intent, &planned.name)?;
         }
         self.wait_until_up()
+    }
+
+    /// Tells one host its part of `intent`.
+    ///
+    /// # Errors
+    /// weft refuses something.
+    pub fn tell(&self, host: usize, intent: &Intent) -> Result<()> {
+        let vteps: Vec<_> = self.underlay.machines.iter().map(|machine| machine.vtep).collect();
+        let documents = match &self.fabric {
+            Some(fabric) => intent.documents_of_learner(host, fabric.any_as)?,
+            None => intent.documents(host, &vteps)?,
+        };
+        if documents.is_empty() { Ok(()) } else { apply(self.daemon(host), "intent.yaml", &documents) }
+    }
+
+    /// Makes a pod of `intent` if it is new, and attaches it.
+    ///
+    /// # Errors
+    /// There is none of the name, or its port does not come up.
+    pub fn attach_one(&mut self, intent: &Intent, name: &str) -> Result<()> {
+        if self.pods.contains_key(name) {
+            return Ok(());
+        }
+        let planned = intent.pods().iter().find(|pod| pod.name == name).context(name.to_owned())?;
+        let namespace = match &planned.inside {
+            Some(first) => self.pod(first).namespace.again()?,
+            None => self.lab.namespace(&planned.name)?,
+        };
+        let pod = Pod::new(planned, namespace);
+        self.attach(&pod)?;
+        self.pods.insert(pod.name.clone(), pod);
+        Ok(())
     }
 
     fn attach(&self, pod: &Pod) -> Result<()> {

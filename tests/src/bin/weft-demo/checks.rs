@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 use weft_tests::cloud::{Cloud, Pod};
 use weft_tests::probe::Steady;
 
+use crate::learned;
 use crate::report::{Report, say};
 use crate::tenants::{ONLY_RED, TENANTS};
 
@@ -37,13 +38,10 @@ pub(crate) fn run(report: &mut Report, cloud: &Cloud<'_>) -> Result<()> {
             report.check(&what, || {
                 from.talks_to(to)?;
                 let rtt = from.namespace.ping(to.v4.into())?;
-                Ok(format!(
-                    "{} and {}, {}",
-                    to.v4,
-                    to.v6,
-                    rtt.map_or_else(|_| "?".to_owned(), |rtt| format!("{rtt:.0?}"))
-                ))
+                let rtt = rtt.map_or_else(|_| "?".to_owned(), |rtt| format!("{rtt:.0?}"));
+                Ok(format!("{} and {}, {rtt}", to.v4, to.v6))
             });
+            say(format_args!("        way: {}", learned::way(cloud, from, to.v4.into())?));
         }
         let first = cloud.pod(&format!("{tenant}-1"));
         report.check(&format!("{} to its gateways", first.name), || {
