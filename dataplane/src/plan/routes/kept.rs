@@ -24,7 +24,7 @@ pub(crate) struct Pinned {
 }
 
 /// Routes that nobody has confirmed.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Kept {
     pub(super) hosts: HashSet<IpKey>,
     pub(super) prefixes: HashSet<PrefixKey>,
