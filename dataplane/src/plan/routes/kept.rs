@@ -124,3 +124,6 @@ fn vtep(address: &VtepAddr) -> Option<Vtep> {
     let address = if address.is_ipv4() { address.ipv4_bytes().into() } else { bytes.into() };
     Vtep::new(address).ok()
 }
+
+#[cfg(test)]
+mod tests;
