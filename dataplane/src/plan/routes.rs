@@ -45,6 +45,7 @@ pub(crate) struct Mark {
     prefixes: EntriesMark<PrefixKey, NextHop>,
     fdb: EntriesMark<MacKey, NextHop>,
     vtep_vnis: EntriesMark<VtepVniKey, u8>,
+    kept: Kept,
 }
 
 impl Source<IpKey> for RemoteHost {
@@ -229,6 +230,7 @@ impl RouteTables {
             prefixes: self.prefixes.mark(),
             fdb: self.fdb.entries.mark(),
             vtep_vnis: self.vtep_vnis.entries.mark(),
+            kept: self.kept.clone(),
         }
     }
 
@@ -238,6 +240,8 @@ impl RouteTables {
         self.prefixes.back_to(mark.prefixes);
         self.fdb.entries.back_to(mark.fdb);
         self.vtep_vnis.entries.back_to(mark.vtep_vnis);
+        // Trying a change confirms nothing.
+        self.kept = mark.kept;
     }
 
     /// Every VTEP that a route leads to.

@@ -207,6 +207,24 @@ fn routes_stay_until_somebody_says_otherwise() {
     });
 }
 
+#[test]
+fn a_change_that_is_only_looked_at_confirms_nothing() {
+    on_host("kept-preview", async |host| {
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
+        make(&mut dataplane, local()).await;
+        make(&mut dataplane, routes(learned())).await;
+        drop(dataplane);
+
+        let mut dataplane = Dataplane::open(keeping(&host), owner()).await.unwrap();
+        make(&mut dataplane, local()).await;
+        dataplane.preview(routes(learned())).await.unwrap();
+        assert_eq!(dataplane.resync().await.unconfirmed, 8);
+        let report = dataplane.sweep().await;
+        assert!(report.failures.is_empty(), "{:#?}", report.failures);
+        assert_eq!(Keys::of(&host).counts(), (2, 0, 0, 0));
+    });
+}
+
 /// A thread that looks, again and again, until it is stopped or dropped.
 struct Watcher {
     stopped: Arc<AtomicBool>,

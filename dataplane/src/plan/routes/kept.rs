@@ -24,7 +24,7 @@ pub(crate) struct Pinned {
 }
 
 /// Routes that nobody has confirmed.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Kept {
     pub(super) hosts: HashSet<IpKey>,
     pub(super) prefixes: HashSet<PrefixKey>,
@@ -124,3 +124,6 @@ fn vtep(address: &VtepAddr) -> Option<Vtep> {
     let address = if address.is_ipv4() { address.ipv4_bytes().into() } else { bytes.into() };
     Vtep::new(address).ok()
 }
+
+#[cfg(test)]
+mod tests;
