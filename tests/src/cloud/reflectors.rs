@@ -153,7 +153,7 @@ impl Site {
         }
         let peer = ADDRESSES[other];
         let bgpd = format!(
-            "router bgp {}\n bgp router-id {}\n no bgp ebgp-requires-policy\n no bgp default ipv4-unicast\n{neighbours} \
+            "router bgp {}\n bgp router-id {}\n no bgp ebgp-requires-policy\n bgp graceful-restart\n no bgp default ipv4-unicast\n{neighbours} \
              neighbor {peer} remote-as {}\n neighbor {peer} timers connect 1\n address-family l2vpn evpn\n{family}  \
              neighbor {peer} activate\n  neighbor {peer} attribute-unchanged next-hop\n exit-address-family\n",
             ASNS[own], ADDRESSES[own], ASNS[other],
@@ -164,8 +164,9 @@ impl Site {
 
     fn gobgp(&self, lab: &Lab, router: &Namespace) -> Result<GoBgp> {
         let (own, other) = (self.site, 1 - self.site);
-        let evpn =
-            "[[neighbors.afi-safis]]\n[neighbors.afi-safis.config]\nafi-safi-name = \"l2vpn-evpn\"\n\n";
+        let evpn = "[neighbors.graceful-restart.config]\nenabled = true\nrestart-time = 120\n\
+                    [[neighbors.afi-safis]]\n[neighbors.afi-safis.config]\nafi-safi-name = \"l2vpn-evpn\"\n\
+                    [neighbors.afi-safis.mp-graceful-restart.config]\nenabled = true\n\n";
         let mut toml = format!("[global.config]\nas = {}\nrouter-id = \"{}\"\n\n", ASNS[own], ADDRESSES[own]);
         for client in &self.clients {
             toml += &format!(

@@ -82,7 +82,7 @@ fn show(report: &mut Report, lab: &Lab, rr: Reflector) -> Result<()> {
     })?;
     report.step("all routes at all hosts", || learned::wait_until_complete(&cloud))?;
     checks::run(report, &cloud)?;
-    learned::run(report, &mut cloud)?;
+    learned::run(report, &mut cloud, rr)?;
     outsiders::run(report, &cloud)?;
     checks::restart(report, &mut cloud)?;
     live::show(&cloud)?;
