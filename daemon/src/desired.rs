@@ -25,12 +25,11 @@ pub fn update(before: &Model, after: &Model, host: &model::Host) -> Update {
     Update { local: (!only_routes).then(|| Box::new(local_after)), routes }
 }
 
-/// What brings learned `routes` into the kernel, on a host that was `before` and knows of other VTEPs now.
+/// What has the ways tested to the VTEPs that a host learned of, which was `before`; `None` if they are the same.
 #[must_use]
-pub fn learn(routes: RouteDelta, model: &Model, before: &model::Host, host: &model::Host) -> Update {
-    let mut routes = without_static(routes, model, host);
+pub fn test_others(model: &Model, before: &model::Host, host: &model::Host) -> Option<Update> {
     if before.learned_vteps == host.learned_vteps {
-        return Update { local: None, routes };
+        return None;
     }
     let tested = |host: &model::Host| {
         let mut found = Found::default();
@@ -41,9 +40,10 @@ pub fn learn(routes: RouteDelta, model: &Model, before: &model::Host, host: &mod
         }
         found.hosts
     };
-    routes.hosts.extend(changes(tested(before), tested(host)));
+    let routes = RouteDelta { hosts: changes(tested(before), tested(host)), ..RouteDelta::default() };
+    let routes = without_static(routes, model, host);
     let local_after = local(model, host);
-    Update { local: (local_after != local(model, before)).then(|| Box::new(local_after)), routes }
+    Some(Update { local: (local_after != local(model, before)).then(|| Box::new(local_after)), routes })
 }
 
 /// The VTEPs of other hosts, however they are known.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use weft_dataplane::desired::RouteDelta;
+use weft_dataplane::desired::{RouteDelta, Update};
 use weft_vxlan::{Vni, Vtep};
 
 use super::Engine;
@@ -41,8 +41,12 @@ impl Engine {
             self.learned.note(&routes);
             self.host.learned_vteps = self.learned.vteps();
         }
-        let update = desired::learn(routes, &self.model, &before, &self.host);
-        self.make(update).await;
+        // Packets wait for routes; the test of the ways that these lead to can wait for them.
+        let routes = desired::without_static(routes, &self.model, &self.host);
+        self.make(Update { local: None, routes }).await;
+        if let Some(tests) = desired::test_others(&self.model, &before, &self.host) {
+            self.make(tests).await;
+        }
     }
 
     /// Removes routes from before the start that nobody has confirmed.

@@ -153,7 +153,7 @@ impl Site {
         }
         let peer = ADDRESSES[other];
         let bgpd = format!(
-            "router bgp {}\n bgp router-id {}\n no bgp ebgp-requires-policy\n bgp graceful-restart\n no bgp default ipv4-unicast\n{neighbours} \
+            "router bgp {}\n bgp router-id {}\n no bgp ebgp-requires-policy\n no bgp default ipv4-unicast\n{neighbours} \
              neighbor {peer} remote-as {}\n neighbor {peer} timers connect 1\n address-family l2vpn evpn\n{family}  \
              neighbor {peer} activate\n  neighbor {peer} attribute-unchanged next-hop\n exit-address-family\n",
             ASNS[own], ADDRESSES[own], ASNS[other],

@@ -84,7 +84,14 @@ fn show(report: &mut Report, lab: &Lab, rr: Reflector) -> Result<()> {
     checks::run(report, &cloud)?;
     learned::run(report, &mut cloud, rr)?;
     outsiders::run(report, &cloud)?;
-    checks::restart(report, &mut cloud)?;
+    if rr == Reflector::Frr {
+        report::say(
+            "\nno weftd is killed: FRR knows graceful restart for unicast routes alone, and would have the other hosts\n\
+             forget this one's until it is back",
+        );
+    } else {
+        checks::restart(report, &mut cloud)?;
+    }
     live::show(&cloud)?;
     if lab.is_kept() {
         report.try_these(&cloud);
