@@ -11,34 +11,32 @@
 //! is tried again. An attachment is the other way round: somebody waits for a NIC that works, so it is made in the
 //! kernel first and committed only then.
 
+mod change;
 mod command;
 mod history;
 mod learn;
+mod make;
 mod schedule;
 mod self_test;
 mod status;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 use weft_api::kind::{Kind, Reference};
-use weft_api::resource::Attachment;
-use weft_api::view::{Action, Event, Outcome, Problem, ResourceChange, Stored};
-use weft_dataplane::desired::Update;
-use weft_dataplane::{Dataplane, DropReader, ObserveError, Options, Owner, Report};
+use weft_api::view::{Problem, Stored};
+use weft_dataplane::{Dataplane, DropReader, ObserveError, Options, Owner};
 
-use crate::change::{Candidate, Change, Refused};
 use crate::config::Config;
 use crate::desired;
 use crate::drops::Names;
-use crate::intent::{Intent, reference};
+use crate::intent::Intent;
 use crate::model::{Host, Model};
-use crate::netns;
-use crate::store::{Store, StoreError, Write};
+use crate::store::{Store, StoreError};
 pub use command::{EngineError, Handle, Listing};
 pub use history::{Gone, Subscription};
 
@@ -99,14 +97,6 @@ pub enum Ended {
     Released,
     /// Everything in the kernel was removed, as asked for.
     TornDown,
-}
-
-/// What a change would make of the host.
-struct Proposal {
-    candidate: Candidate,
-    update: Update,
-    /// What takes it back.
-    undo: Update,
 }
 
 enum Input {
@@ -291,193 +281,6 @@ impl Engine {
         }
     }
 
-    /// Validate, commit, reconcile.
-    async fn change(&mut self, changes: Vec<Change>, dry_run: bool) -> Result<Outcome, EngineError> {
-        let Proposal { candidate, update, .. } = self.propose(changes).await?;
-        if dry_run {
-            return self.dry_run(candidate, update).await;
-        }
-        let resources = self.commit(candidate).await?;
-        let report = self.make(update).await;
-        self.publish();
-        Ok(self.outcome(resources, &report))
-    }
-
-    /// Validate, make in the kernel, commit; undo in the kernel if it fails.
-    async fn attach(
-        &mut self,
-        port: String,
-        attachment: Attachment,
-        may_move: bool,
-    ) -> Result<Outcome, EngineError> {
-        let change = Change::Attach { port: port.clone(), attachment, may_move };
-        let Proposal { candidate, update, undo } = self.propose(vec![change]).await?;
-        let (report, took) = self.update(update).await;
-        let failures = report.failures.iter().filter(|failure| failure.port.as_deref() == Some(&port));
-        let problems: Vec<_> = failures
-            .map(|failure| {
-                let message = format_args!("it was not attached: {}", failure.cause);
-                Problem::new(reference(Kind::Port, &port), message)
-            })
-            .collect();
-        if !problems.is_empty() {
-            self.make(undo).await;
-            return Err(EngineError::Kernel(problems));
-        }
-        let resources = match self.commit(candidate).await {
-            Ok(resources) => resources,
-            Err(error) => {
-                self.make(undo).await;
-                return Err(error.into());
-            }
-        };
-        self.observe(&report, took);
-        self.publish();
-        Ok(self.outcome(resources, &report))
-    }
-
-    /// What would be after `changes`.
-    async fn propose(&mut self, changes: Vec<Change>) -> Result<Proposal, EngineError> {
-        let (intent, model) = (Arc::clone(&self.intent), Arc::clone(&self.model));
-        let host = self.host.clone();
-        let work = compute(move || {
-            let candidate = Candidate::build(&intent, &host, &changes).map_err(EngineError::Refused)?;
-            check_namespaces(&candidate, &intent)?;
-            let update = desired::update(&model, &candidate.model, &host);
-            let undo = desired::update(&candidate.model, &model, &host);
-            Ok(Proposal { candidate, update, undo })
-        });
-        self.attend(work).await
-    }
-
-    async fn dry_run(&mut self, candidate: Candidate, update: Update) -> Result<Outcome, EngineError> {
-        let work = self.dataplane.preview(update);
-        let plan = self.attend(work).await?;
-        Ok(Outcome {
-            dry_run: true,
-            revision: self.revision,
-            resources: candidate.changes,
-            kernel: plan.iter().map(ToString::to_string).collect(),
-            failures: Vec::new(),
-        })
-    }
-
-    /// Writes a candidate and takes it over. Nothing else changes while the disk is waited for.
-    async fn commit(&mut self, candidate: Candidate) -> Result<Vec<ResourceChange>, StoreError> {
-        if candidate.writes.is_empty() {
-            return Ok(candidate.changes);
-        }
-        let (store, writes) = (Arc::clone(&self.store), candidate.writes);
-        let work = compute(move || {
-            // A store whose commit panicked opens its database anew, or says why it cannot.
-            let revision = store.lock().unwrap_or_else(PoisonError::into_inner).commit(&writes)?;
-            Ok::<_, StoreError>((revision, writes))
-        });
-        let (revision, writes) = self.attend(work).await?;
-        let before = std::mem::replace(&mut self.intent, Arc::new(candidate.intent));
-        self.model = Arc::new(candidate.model);
-        self.revision = revision;
-        let events = writes.into_iter().filter_map(|write| {
-            let (action, resource) = match write {
-                Write::Put(resource) if before.contains(&resource.reference()) => (Action::Replace, resource),
-                Write::Put(resource) => (Action::Create, resource),
-                Write::Delete(id) => (Action::Delete, before.get(&id)?),
-            };
-            let id = resource.reference();
-            info!(object = %id, ?action, revision, "intent changed");
-            match action {
-                Action::Delete => self.revisions.remove(&id),
-                Action::Create | Action::Replace | Action::Unchanged => self.revisions.insert(id, revision),
-            };
-            Some(Event { revision, action, resource: resource.masked() })
-        });
-        self.history.handle_commit(revision, events);
-        Ok(candidate.changes)
-    }
-
-    /// Makes a change in the kernel.
-    async fn make(&mut self, update: Update) -> Report {
-        let (report, took) = self.update(update).await;
-        self.observe(&report, took);
-        report
-    }
-
-    /// The same, and how long it took; what the report tells is not heeded yet.
-    async fn update(&mut self, update: Update) -> (Report, Duration) {
-        let start = Instant::now();
-        let work = self.dataplane.update(update);
-        (self.attend(work).await, start.elapsed())
-    }
-
-    /// Makes the kernel as intended.
-    async fn reconcile(&mut self) {
-        let start = Instant::now();
-        let work = self.dataplane.resync();
-        let report = self.attend(work).await;
-        self.observe(&report, start.elapsed());
-    }
-
-    /// Makes the next hops as the kernel's routes are. What fails is left to the reconciliation that follows.
-    async fn refresh_next_hops(&mut self) {
-        let start = Instant::now();
-        let work = self.dataplane.refresh_next_hops();
-        let report = self.attend(work).await;
-        for change in &report.changes {
-            info!(%change, "kernel changed");
-        }
-        for failure in &report.failures {
-            warn!(
-                object = failure.object,
-                cause = failure.cause,
-                "next hops are not as the kernel's routes are"
-            );
-        }
-        let now = Instant::now();
-        self.schedule.handle_next_hops(now, now.duration_since(start));
-        self.observed.handle_next_hops(report);
-        self.tell_self_test();
-    }
-
-    /// Remembers what a reconciliation that `took` so long found, and when to try again.
-    fn observe(&mut self, report: &Report, took: Duration) {
-        for change in &report.changes {
-            info!(%change, "kernel changed");
-        }
-        for failure in self.observed.news(report) {
-            warn!(
-                object = failure.object,
-                cause = failure.cause,
-                "the kernel is not as desired; trying again"
-            );
-        }
-        if report.is_whole && report.failures.is_empty() && self.observed.has_failures() {
-            info!("the kernel is as desired again");
-        }
-        let now = Instant::now();
-        // A change of routes says nothing of the rest, and must not put off a look at it.
-        if report.is_whole || !report.failures.is_empty() {
-            self.schedule.handle_report(now, !report.failures.is_empty(), took);
-        }
-        if report.is_unsettled {
-            self.schedule.handle_kernel_changed(now);
-        }
-        self.observed.take(now, report);
-        if report.is_whole {
-            self.names.send_replace(Arc::new(Names::of(&self.model, &report.ports)));
-        }
-        self.tell_self_test();
-    }
-
-    fn outcome(&self, resources: Vec<ResourceChange>, report: &Report) -> Outcome {
-        Outcome {
-            dry_run: false,
-            revision: self.revision,
-            resources,
-            kernel: report.changes.iter().map(ToString::to_string).collect(),
-            failures: report.failures.iter().map(ToString::to_string).collect(),
-        }
-    }
-
     fn list(&self, kind: Kind) -> Listing {
         let ids = self.intent.ids().filter(|id| id.kind == kind);
         Listing { revision: self.revision, resources: ids.filter_map(|id| self.get(id).ok()).collect() }
@@ -487,26 +290,6 @@ impl Engine {
         let revision = self.revisions.get(&id).copied().unwrap_or(self.revision);
         let resource = self.intent.get(&id).ok_or(EngineError::Missing(id))?;
         Ok(Stored { resource: resource.masked(), revision })
-    }
-}
-
-/// That the places which ports are to get exist.
-fn check_namespaces(candidate: &Candidate, before: &Intent) -> Result<(), EngineError> {
-    let problems: Vec<_> = candidate
-        .new_attachments(before)
-        .filter_map(|(port, attachment)| {
-            let error = netns::check(&attachment.netns).err()?;
-            Some(Problem::new(reference(Kind::Port, port), error).at("attachment.netns"))
-        })
-        .collect();
-    if problems.is_empty() { Ok(()) } else { Err(EngineError::Refused(Refused::Invalid(problems))) }
-}
-
-/// Does what takes long on a thread of its own.
-async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(value) => value,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 
