@@ -4,6 +4,7 @@
 //! subject in turn, a fraction of a second each; what is compared are the results of one round, and of those ratios
 //! the median is taken. So what else the machine does meanwhile meets all subjects alike.
 
+mod bgp;
 mod cpu;
 mod load;
 mod machine;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use plan::{Plan, Results};
 use report::Report;
@@ -48,10 +49,26 @@ struct Args {
     /// Where the report goes
     #[arg(long, default_value = "target/bench")]
     folder: PathBuf,
+
+    /// Something else than the packet path
+    #[command(subcommand)]
+    other: Option<Other>,
+}
+
+/// What else can be measured.
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// weft as a route reflector against FRR and GoBGP
+    Bgp(bgp::Options),
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    let args = Args::parse();
+    let done = match &args.other {
+        None => run(&args),
+        Some(Other::Bgp(options)) => bgp::run(options),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             table::complain(&error);
@@ -62,7 +79,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<()> {
     let plan = Plan::new(args.only.as_deref(), args.rounds, Duration::from_millis(args.slice))?;
-    let mut report = Report::new(&args.name, &plan)?;
+    let mut report = Report::new(&args.name, args.slice)?;
     let lab = weft_tests::Lab::new()?;
     subject::with_all(&lab, |subjects, cloud| {
         table::head(&plan, subjects);
