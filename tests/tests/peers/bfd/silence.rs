@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use weft_bgp::bfd::{Diagnostic, Event, Peer};
 use weft_tests::peers::{self, Program};
-use weft_tests::{Lab, Wire, underlay};
+use weft_tests::{Lab, Wire, let_pass, underlay};
 
-use super::{DETECTION, Watch, bfdd, is_up, session};
+use super::{DETECTION, INTERVAL, Watch, bfdd, is_up, session};
 use crate::{A, B, hosts};
 
-const ROUNDS: usize = 20;
+const ROUNDS: u32 = 20;
 /// Detection, and as much as one more packet for the owner to be told.
 const DEADLINE: Duration = Duration::from_millis(400);
 
@@ -25,8 +25,9 @@ fn bfdd_falls_silent() -> Result<()> {
         let mut weft = Watch::of(&a.namespace, peer)?;
         weft.expect_up(peer)?;
         let mut times = Vec::new();
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             frr.wait_for_bfd(A, "bfdd's session", is_up)?;
+            let_pass(since_a_packet(round));
             let stopped = Instant::now();
             frr.bfdd()?.pause()?;
             let event = weft.expect_down(peer)?;
@@ -53,9 +54,11 @@ fn a_link_goes_silently() -> Result<()> {
         other.expect_up(back)?;
         let switch = &underlay.routers[0];
         let mut times = Vec::new();
-        for _ in 0..ROUNDS {
-            let cut = Instant::now();
+        for round in 0..ROUNDS {
+            let_pass(since_a_packet(round));
             switch.set_up("port2", false)?;
+            // Not before: the kernel may be busy with others' devices.
+            let cut = Instant::now();
             let event = weft.expect_down(peer)?;
             times.push(cut.elapsed());
             ensure!(expired(&event), "{event:?}");
@@ -83,7 +86,7 @@ fn owner_is_busy() -> Result<()> {
         frr.wait_for_bfd(A, "bfdd's session", is_up)?;
         let before = weft.report()?;
         // On the owner's one thread, so that nothing else runs there.
-        weft.owner.block_on(async { weft_tests::let_pass(DETECTION * 10) });
+        weft.owner.block_on(async { let_pass(DETECTION * 10) });
         let after = weft.report()?;
         weft.expect_quiet()?;
         ensure!(is_up(&frr.bfd_peer(A)?));
@@ -92,6 +95,11 @@ fn owner_is_busy() -> Result<()> {
         ensure!(after.received >= before.received + 20, "{before:?} {after:?}");
         Ok(())
     })
+}
+
+/// When to let the fault happen: a session that has just come up has just sent a packet, and what that is worth differs.
+fn since_a_packet(round: u32) -> Duration {
+    INTERVAL + INTERVAL * round / ROUNDS
 }
 
 fn expired(event: &Event) -> bool {
