@@ -16,7 +16,6 @@ use tokio::time::timeout;
 use weft_bgp::bfd::driver::{self, AddError, Handle, Report};
 use weft_bgp::bfd::{Config, Event, Peer, State, Status};
 use weft_tests::peers::{BfdPeer, Frr, FrrSettings};
-use weft_tests::underlay::UPLINK;
 use weft_tests::{Lab, Namespace, PATIENCE, wait_for};
 
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -139,14 +138,14 @@ fn is_up(peer: &BfdPeer) -> bool {
     peer.status == "up" && peer.remote_multiplier == 3 && peer.remote_intervals == [100, 100]
 }
 
-/// The link-local address of a host's uplink, and the device's index.
-fn link_local(namespace: &Namespace) -> Result<(IpAddr, NonZeroU32)> {
+/// The link-local address of a device, and its index.
+fn link_local(namespace: &Namespace, device: &str) -> Result<(IpAddr, NonZeroU32)> {
     let address = wait_for(PATIENCE, "a link-local address", || {
-        let addresses = namespace.addresses(UPLINK).map_err(|error| format!("{error:#}"))?;
+        let addresses = namespace.addresses(device).map_err(|error| format!("{error:#}"))?;
         let mut all = addresses.iter().map(|net| net.addr());
         let found =
             all.find(|address| matches!(address, IpAddr::V6(address) if address.is_unicast_link_local()));
         found.ok_or_else(|| format!("{addresses:?}"))
     })?;
-    Ok((address, NonZeroU32::new(namespace.link(UPLINK)?.index).context("a device without an index")?))
+    Ok((address, NonZeroU32::new(namespace.link(device)?.index).context("a device without an index")?))
 }

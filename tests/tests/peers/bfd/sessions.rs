@@ -7,7 +7,7 @@ use weft_bgp::bfd::driver::AddError;
 use weft_bgp::bfd::{Hops, Peer, State};
 use weft_tests::peers::{self, Program};
 use weft_tests::underlay::{self, UPLINK};
-use weft_tests::{Lab, PATIENCE, Wire, wait_for};
+use weft_tests::{End, Lab, PATIENCE, Wire, wait_for};
 
 use super::{DETECTION, INTERVAL, Watch, bfdd, is_up, link_local, session, timers};
 use crate::{A, B, hosts};
@@ -48,17 +48,26 @@ fn bfdd_speaks_first_over_ipv6() -> Result<()> {
     })
 }
 
-/// In: between link-local addresses, and bfdd says nothing until it is spoken to. Out: the same.
+/// In: between link-local addresses, which a has a second device for, that was there first; and bfdd says nothing until
+/// it is spoken to. Out: the same.
+///
+/// ```text
+/// c up0 ───── aside a up0 ───── up0 b
+/// ```
 #[test]
 fn passive_bfdd_between_link_local_addresses() -> Result<()> {
     peers::test(&[Program::Frr], |lab| {
-        let [a, b] = hosts(lab)?;
-        let ((own, interface), (other, _)) = (link_local(&a.namespace)?, link_local(&b.namespace)?);
+        let [a, b, c] = [lab.router("a")?, lab.router("b")?, lab.router("c")?];
+        let end = |namespace, device| End { namespace, device, addresses: &[] };
+        Wire::default().lay(end(&a, "aside"), end(&c, UPLINK))?;
+        link_local(&a, "aside")?;
+        Wire::default().lay(end(&a, UPLINK), end(&b, UPLINK))?;
+        let ((own, interface), (other, _)) = (link_local(&a, UPLINK)?, link_local(&b, UPLINK)?);
         let passive = session(own, &format!(" local-address {other} interface {UPLINK}"))
             .replace(" !", "  passive-mode\n !");
-        let frr = bfdd(lab, &b.namespace, &passive)?;
+        let frr = bfdd(lab, &b, &passive)?;
         let peer = Peer { interface: Some(interface), ..Peer::on_link(other) };
-        let mut weft = Watch::of(&a.namespace, peer)?;
+        let mut weft = Watch::of(&a, peer)?;
         weft.expect_up(peer)?;
         weft.wait_for_times(peer, INTERVAL, DETECTION)?;
         frr.wait_for_bfd(own, "bfdd's session", is_up)?;
