@@ -1,6 +1,7 @@
-//! weft's BFD driver at a, with FRR's bfdd or another driver of weft's at b. Unless told otherwise, both sides want
-//! 3 × 100 ms.
+//! weft's BFD driver at a, alone or in a weftd, with FRR's bfdd or another driver of weft's at b. Unless told otherwise,
+//! both sides want 3 × 100 ms.
 
+mod neighbours;
 mod sessions;
 mod silence;
 mod timers;
