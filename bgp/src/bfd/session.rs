@@ -128,10 +128,11 @@ impl Session {
             required_min_rx: packet.required_min_rx,
         };
         self.timers.handle_final(packet.final_);
+        // Whoever is silent for the detection time is forgotten, in whatever state (section 6.8.1, bfd.RemoteDiscr).
+        self.heard = Some(now);
         if self.state == State::AdminDown {
             return;
         }
-        self.heard = Some(now);
         self.step(Stimulus::Heard(packet.state), now);
         self.timers.choose(&self.config, self.state, self.remote.discriminator.is_some());
         self.answer |= packet.poll;
@@ -177,10 +178,9 @@ impl Session {
     pub fn set_admin_down(&mut self, down: bool, now: Instant) {
         if down {
             self.step(Stimulus::Disabled, now);
-            // What is not received cannot be missed.
-            self.heard = None;
         } else if self.state == State::AdminDown {
             // Nobody watched over it: the other side may be another one by now.
+            self.heard = None;
             self.remote = Remote::UNKNOWN;
             self.step(Stimulus::Enabled, now);
         }

@@ -1,7 +1,12 @@
 //! BFD for neighbours: the driver is started for the first one that is to be watched.
 //!
+//! Of a neighbour that may be any number of hops away, nobody knows which kind of session it expects: on a shared subnet,
+//! FRR expects one over a single hop, and others one over several. Both are offered, and the one that comes up watches.
+//!
 //! One task hands wishes to the driver in their order, and what the driver says to the owner of the sockets. Wishes wait
 //! without a bound: there is at most one for each change of the configuration. The task ends with the [`Watcher`].
+
+use std::num::NonZeroU8;
 
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -42,8 +47,10 @@ impl Watcher {
             self.started = Some(Started { wishes, handle, task });
         }
         if let Some(started) = &self.started {
-            // The task reads until it is aborted.
-            let _ = started.wishes.send((peer(path), config));
+            for peer in peers(path) {
+                // The task reads until it is aborted.
+                let _ = started.wishes.send((peer, config));
+            }
         }
     }
 
@@ -61,15 +68,18 @@ impl Drop for Watcher {
     }
 }
 
-/// The neighbour as BFD knows it.
-fn peer(path: &Path) -> Peer {
-    let hops = match path.distance {
-        Distance::Within(hops) if hops.get() > 1 => Hops::Multiple { minimum_ttl: 255 - (hops.get() - 1) },
-        Distance::Reach(ttl) if ttl.get() > 1 => Hops::Multiple { minimum_ttl: 255 - (ttl.get() - 1) },
-        Distance::Any => Hops::Multiple { minimum_ttl: 1 },
-        Distance::Within(_) | Distance::Reach(_) => Hops::Single,
+/// The neighbour as BFD may know it.
+fn peers(path: &Path) -> impl Iterator<Item = Peer> {
+    let over = |hops: NonZeroU8| match hops.get() - 1 {
+        0 => Hops::Single,
+        routers => Hops::Multiple { minimum_ttl: 255 - routers },
     };
-    Peer { remote: path.remote.ip(), local: path.local, interface: None, hops }
+    let (first, second) = match path.distance {
+        Distance::Within(hops) | Distance::Reach(hops) => (over(hops), None),
+        Distance::Any => (Hops::Single, Some(Hops::Multiple { minimum_ttl: 1 })),
+    };
+    let (remote, local) = (path.remote.ip(), path.local);
+    [Some(first), second].into_iter().flatten().map(move |hops| Peer { remote, local, interface: None, hops })
 }
 
 async fn run(
@@ -94,6 +104,32 @@ async fn run(
                 Some((peer, event)) => drop(inputs.send(Kind::Bfd { remote: peer.remote, event }).await),
                 None => return error!("BFD ended; neighbours are watched by hold timers alone"),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_for_each_distance() {
+        let far = |hops| NonZeroU8::new(hops).unwrap();
+        let multiple = |minimum_ttl| Hops::Multiple { minimum_ttl };
+        let cases = [
+            (Distance::Any, vec![Hops::Single, multiple(1)]),
+            (Distance::Reach(far(1)), vec![Hops::Single]),
+            (Distance::Within(far(1)), vec![Hops::Single]),
+            (Distance::Within(far(2)), vec![multiple(254)]),
+            (Distance::Reach(far(255)), vec![multiple(1)]),
+        ];
+        for (distance, hops) in cases {
+            let local = Some("192.0.2.1".parse().unwrap());
+            let remote = "192.0.2.2:179".parse().unwrap();
+            let path = Path { remote, local, distance, password: None };
+            let expected =
+                hops.into_iter().map(|hops| Peer { remote: remote.ip(), local, interface: None, hops });
+            assert!(peers(&path).eq(expected), "{distance:?}");
         }
     }
 }

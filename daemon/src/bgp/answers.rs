@@ -270,7 +270,9 @@ impl Answers<'_> {
 
     fn bfd_of(&self, peer: &Neighbour) -> Option<BfdStatus> {
         let remote = peer.config().path.remote.ip();
-        let status = self.bfd.iter().find(|status| status.peer.remote == remote)?;
+        let sessions = self.bfd.iter().filter(|status| status.peer.remote == remote);
+        // More than one may be offered; one comes up.
+        let status = sessions.max_by_key(|status| status.state == bfd::State::Up)?;
         let state = match status.state {
             bfd::State::AdminDown => "admin-down",
             bfd::State::Down => "down",

@@ -6,7 +6,7 @@
 //! with the lab, and what it logged is shown when a test fails.
 //!
 //! ```text
-//! Frr ────── zebra, bgpd, vtysh   in a mount namespace of its own     KernelVtep: bridges and VXLAN that zebra steers
+//! Frr ────── zebra, bgpd, bfdd    in a mount namespace of its own     KernelVtep: bridges and VXLAN that zebra steers
 //! GoBgp ──── gobgpd, gobgp        injects EVPN routes of all types
 //! ExaBgp ─── exabgp               logs what it receives as JSON
 //! Bird ───── bird, birdcl         IPv4 and IPv6
@@ -27,7 +27,7 @@ use anyhow::Result;
 pub use bird::{Bird, BirdRoute};
 pub use daemon::Daemon;
 pub use exabgp::{Carrier, ExaBgp};
-pub use frr::{EvpnPath, Frr, FrrSettings, KernelVtep, Pod};
+pub use frr::{BfdPeer, EvpnPath, Frr, FrrSettings, KernelVtep, Pod};
 pub use gobgp::{GoBgp, GoBgpPath};
 pub use program::Program;
 pub use raw::{Heard, RawListener, RawPeer};

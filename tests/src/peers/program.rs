@@ -23,7 +23,7 @@ pub enum Program {
 impl Program {
     const fn executables(self) -> &'static [&'static str] {
         match self {
-            Self::Frr => &["zebra", "bgpd", "vtysh"],
+            Self::Frr => &["zebra", "bgpd", "bfdd", "vtysh"],
             Self::GoBgp => &["gobgpd", "gobgp"],
             Self::ExaBgp => &["exabgp"],
             Self::Bird => &["bird", "birdcl"],

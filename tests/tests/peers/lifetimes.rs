@@ -56,16 +56,17 @@ fn nothing_is_left() -> Result<()> {
     peers::test(&ALL, |_| {
         let lab = Lab::new()?;
         let [a, b] = hosts(&lab)?;
-        let settings = FrrSettings { bgpd: &frr_bgpd(&["l2vpn evpn"], ""), ..FrrSettings::default() };
+        let bgpd = frr_bgpd(&["l2vpn evpn"], "");
+        let settings = FrrSettings { bgpd: &bgpd, bfdd: Some("bfd\n"), ..FrrSettings::default() };
         let mut frr = Frr::start(&lab, "frr", &a.namespace, settings)?;
-        let daemons = [("bgpd", frr.bgpd().pid()), ("zebra", frr.zebra().pid())];
+        let daemons = [("bgpd", frr.bgpd().pid()), ("zebra", frr.zebra().pid()), ("bfdd", frr.bfdd()?.pid())];
         let gobgp = GoBgp::start(&lab, "gobgp", &b.namespace, &gobgp_toml())?;
         let neighbour = format!("neighbor {A} {{\nlocal-address {B};\nlocal-as 65002;\npeer-as 65001;\n}}\n");
         let exabgp = ExaBgp::start(&lab, "exabgp", &b.namespace, &neighbour)?;
         let bird =
             Bird::start(&lab, "bird", &a.namespace, &format!("router id {A};\nprotocol device {{}}\n"))?;
         let folder = lab.folder().to_owned();
-        ensure!(processes_of(&folder)? >= 6, "{} processes", processes_of(&folder)?);
+        ensure!(processes_of(&folder)? >= 7, "{} processes", processes_of(&folder)?);
         remove_lab(lab.name());
         drop((frr, gobgp, exabgp, bird));
         wait_until(PATIENCE, "the end of all processes", || {

@@ -1,4 +1,5 @@
-//! The harness's BGP speakers, proved by each other: what one says, another shows. weft takes no part.
+//! The harness's BGP speakers, proved by each other: what one says, another shows; weft takes no part. And weft's BFD, proved by
+//! FRR's.
 //!
 //! ```text
 //! a up0 ───────── up0 b
@@ -6,6 +7,7 @@
 //! AS 65001        AS 65002
 //! ```
 
+mod bfd;
 mod bird;
 mod evpn;
 mod exabgp;

@@ -56,6 +56,7 @@ fn pods_of_two_subnets_by_symmetric_irb() -> Result<()> {
                 zebra: "vrf red\n netns red\n vni 9000\nexit-vrf\n",
                 bgpd: &bgpd,
                 vrfs: &[("red", &vrf)],
+                ..FrrSettings::default()
             };
             speakers.push(Frr::start(lab, &format!("frr{subnet}"), &host.namespace, settings)?);
             vrfs.push(vrf);

@@ -1,8 +1,7 @@
 //! A session's own sending socket: TTL 255, and a source port that stays (RFC 5881 sections 4 and 5).
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::num::NonZeroU32;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tracing::{info, warn};
@@ -29,7 +28,7 @@ pub(super) struct Sender {
 
 impl Sender {
     pub(super) fn new(peer: &Peer) -> Self {
-        let to = scoped(peer.remote, peer.hops.port(), peer.interface).into();
+        let to = SocketAddr::new(peer.remote, peer.hops.port()).into();
         Self { socket: None, to, failing: false }
     }
 
@@ -77,33 +76,22 @@ fn open(peer: &Peer, dice: &mut Dice) -> io::Result<Socket> {
         socket.set_only_v6(true)?;
         socket.set_unicast_hops_v6(255)?;
         socket.set_tclass_v6(TRAFFIC_CLASS)?;
+        // Says as well which device's a link-local address is.
         socket.bind_device_by_index_v6(peer.interface)?;
     } else {
         socket.set_ttl_v4(255)?;
         socket.set_tos_v4(TRAFFIC_CLASS)?;
-        if let Some(interface) = peer.interface {
-            socket.bind_device_by_index_v4(Some(interface))?;
-        }
+        socket.bind_device_by_index_v4(peer.interface)?;
     }
     let local = peer.local.unwrap_or(any);
     let mut outcome = Err(ErrorKind::AddrInUse.into());
     for _ in 0..TRIES {
         let port = FIRST_PORT | (dice.roll() & 0x3fff) as u16;
-        outcome = socket.bind(&scoped(local, port, peer.interface).into());
+        outcome = socket.bind(&SocketAddr::new(local, port).into());
         match &outcome {
             Err(error) if error.kind() == ErrorKind::AddrInUse => {}
             Ok(()) | Err(_) => break,
         }
     }
     outcome.map(|()| socket)
-}
-
-/// With the device that a link-local address is of.
-fn scoped(address: IpAddr, port: u16, interface: Option<NonZeroU32>) -> SocketAddr {
-    match (address, interface) {
-        (IpAddr::V6(address), Some(interface)) if address.is_unicast_link_local() => {
-            SocketAddrV6::new(address, port, 0, interface.get()).into()
-        }
-        (IpAddr::V4(_) | IpAddr::V6(_), _) => SocketAddr::new(address, port),
-    }
 }

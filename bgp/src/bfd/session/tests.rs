@@ -260,6 +260,25 @@ fn a_session_held_down_says_so_and_hears_nothing() {
 }
 
 #[test]
+fn a_session_held_down_forgets_a_peer_that_is_silent() {
+    let mut bench = Bench::up(config(100, 100, 3));
+    bench.session.set_admin_down(true, bench.now);
+    bench.events();
+    bench.hear(packet(State::Down));
+    bench.pass(ms(299), None);
+    assert_eq!(bench.session.peer_state(), Some(State::Down));
+    bench.pass(ms(1), None);
+    assert_eq!(bench.session.peer_state(), None);
+    let sent = bench.pass(ms(3_000), None);
+    assert!(!sent.is_empty());
+    for (_, packet) in sent {
+        let said = (packet.state, packet.diagnostic, packet.your_discriminator, packet.poll);
+        assert_eq!(said, (State::AdminDown, Diagnostic::AdministrativelyDown, None, false));
+    }
+    assert_eq!(bench.events(), []);
+}
+
+#[test]
 fn letting_go_of_a_session_that_is_not_held_changes_nothing() {
     let mut bench = Bench::up(config(100, 100, 3));
     bench.session.set_admin_down(false, bench.now);

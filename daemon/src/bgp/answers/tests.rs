@@ -154,7 +154,11 @@ impl Pair {
             detection_time: Duration::from_millis(900),
             transmit_interval: Duration::from_millis(300),
         };
-        question(Answers { speaker, plan, model, established: &established, bfd: &[status], now: self.now })
+        let mut offered = status;
+        offered.peer.hops = bfd::Hops::Multiple { minimum_ttl: 1 };
+        offered.state = bfd::State::Down;
+        let bfd = &[status, offered];
+        question(Answers { speaker, plan, model, established: &established, bfd, now: self.now })
     }
 }
 

@@ -1,5 +1,6 @@
-//! FRR: zebra and bgpd, as a route reflector or, with a [`KernelVtep`], as a VTEP.
+//! FRR: zebra and bgpd, as a route reflector or, with a [`KernelVtep`], as a VTEP; and bfdd, if it is wanted.
 
+mod bfd;
 mod mounts;
 mod vtep;
 
@@ -17,6 +18,7 @@ use self::mounts::Mounts;
 use super::client::{ask, ask_json};
 use super::{Daemon, program};
 use crate::{Lab, Namespace, PATIENCE, wait_for};
+pub use bfd::BfdPeer;
 pub use vtep::{KernelVtep, Pod};
 
 /// The group that FRR was built to share its sockets with.
@@ -29,6 +31,8 @@ pub struct FrrSettings<'a> {
     pub zebra: &'a str,
     /// The configuration of bgpd.
     pub bgpd: &'a str,
+    /// The configuration of bfdd; without one, it is not started.
+    pub bfdd: Option<&'a str>,
     /// Network namespaces that are VRFs, by the names that the configuration says in `netns`. If there is one, zebra
     /// takes network namespaces for VRFs (`-n`).
     pub vrfs: &'a [(&'a str, &'a Namespace)],
@@ -40,6 +44,7 @@ pub struct Frr {
     folder: PathBuf,
     mounts: Mounts,
     has_vrfs: bool,
+    bfdd: Option<Daemon>,
     bgpd: Daemon,
     zebra: Daemon,
 }
@@ -64,7 +69,7 @@ pub struct EvpnPath {
 }
 
 impl Frr {
-    /// Starts zebra and bgpd, and waits until both answer.
+    /// Starts the daemons, and waits until each answers.
     ///
     /// # Errors
     /// FRR is not installed, or does not take the configuration; the end of its log.
@@ -72,13 +77,19 @@ impl Frr {
         let folder = lab.folder().join(name);
         fs::create_dir(&folder).with_context(|| format!("{}", folder.display()))?;
         // vtysh complains of a configuration that is missing.
-        for (file, text) in [("zebra.conf", settings.zebra), ("bgpd.conf", settings.bgpd), ("vtysh.conf", "")]
-        {
+        let files = [
+            ("zebra.conf", settings.zebra),
+            ("bgpd.conf", settings.bgpd),
+            ("bfdd.conf", settings.bfdd.unwrap_or_default()),
+            ("vtysh.conf", ""),
+        ];
+        for (file, text) in files {
             fs::write(folder.join(file), text)?;
         }
         let mut frr = Self {
             mounts: Mounts::new(&folder, settings.vrfs)?,
             has_vrfs: !settings.vrfs.is_empty(),
+            bfdd: settings.bfdd.map(|_| Daemon::new("bfdd", &folder, namespace)).transpose()?,
             bgpd: Daemon::new("bgpd", &folder, namespace)?,
             zebra: Daemon::new("zebra", &folder, namespace)?,
             folder,
@@ -102,6 +113,11 @@ impl Frr {
         if self.bgpd.pid().is_none() {
             let command = self.command("bgpd")?;
             launch(&mut self.bgpd, &self.folder, "bgpd", command)?;
+        }
+        let mut command = self.command("bfdd")?;
+        if let Some(bfdd) = self.bfdd.as_mut().filter(|bfdd| bfdd.pid().is_none()) {
+            command.arg("--bfdctl").arg(self.folder.join("bfdd.sock"));
+            launch(bfdd, &self.folder, "bfdd", command)?;
         }
         Ok(())
     }
@@ -129,11 +145,14 @@ impl Frr {
         &mut self.zebra
     }
 
-    /// Kills both, as a host does that loses power.
+    /// Kills all, as a host does that loses power.
     ///
     /// # Errors
     /// One is not running.
     pub fn kill(&mut self) -> Result<()> {
+        if let Some(bfdd) = &mut self.bfdd {
+            bfdd.kill()?;
+        }
         self.bgpd.kill()?;
         self.zebra.kill()?;
         Ok(())
