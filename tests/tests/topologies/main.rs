@@ -30,6 +30,7 @@ mod replacements;
 mod restart;
 mod same_host;
 mod self_test;
+mod speaker;
 mod spoofing;
 mod traceroute;
 mod transfers;
