@@ -159,7 +159,7 @@ impl Peer {
     /// The session is to end. [`Stop`] says whether it may begin again by itself.
     pub fn handle_stop(&mut self, stop: &Stop, now: Instant) {
         self.rest = match stop {
-            Stop::Shutdown(_) | Stop::Deconfigured | Stop::Reconfigured => Rest::Asleep,
+            Stop::Shutdown(_) | Stop::Deconfigured | Stop::Reconfigured | Stop::Crowded => Rest::Asleep,
             Stop::Reset(_) | Stop::BfdDown => self.rest,
             Stop::TooManyRoutes { again: Some(pause), .. } => Rest::Until(now + *pause),
             Stop::TooManyRoutes { again: None, .. } => Rest::Asleep,

@@ -5,7 +5,7 @@
 //!                        ├ sw ── 192.0.2.3 bad 10.250.0.0/16 and 10.66.0.0/16, all addresses of them
 //! red-2 ─ h2 192.0.2.2 ──┘
 //! ```
-//! h1 takes everybody of 10.250.0.0/16 and AS 65002 for a peer of its group `any`. h2 is the good neighbour.
+//! h1 takes everybody of 10.250.0.0/16 for a peer of its group `any`, and nobody of 10.66.0.0/16. h2 is the good neighbour.
 
 mod facts;
 mod hostile;
@@ -25,8 +25,6 @@ use weft_tests::{Lab, Namespace, PATIENCE, Weft, Wire, wait_for};
 
 /// The AS of h1 and h2.
 const ASN: u32 = 65001;
-/// The AS of whoever is bad.
-const BAD_ASN: u32 = 65002;
 /// What h1 calls h2.
 const GOOD: &str = "h2";
 /// Where h1 listens.
@@ -52,7 +50,7 @@ struct Good {
 }
 
 impl<'lab> Stage<'lab> {
-    /// `group`: further fields of the group.
+    /// `group`: the AS of the group's members, and further fields.
     fn set(lab: &'lab Lab, group: &str) -> Result<Self> {
         let mut below = underlay::three_hosts(lab, Wire::default())?;
         let bad = below.machines.pop().context("three hosts")?.namespace;
@@ -63,8 +61,8 @@ impl<'lab> Stage<'lab> {
             below.machines[0].namespace.add_route(net.trunc(), BAD.into())?;
         }
         let group = format!(
-            r#"{{"kind":"peer-group","name":"any","asn":{BAD_ASN},"ranges":["10.250.0.0/16"],"hold_time_s":90,
-                "families":["evpn","ipv4-unicast"]{group}}}"#
+            r#"{{"kind":"peer-group","name":"any","ranges":["10.250.0.0/16"],"hold_time_s":90,
+                "families":["evpn","ipv4-unicast"],{group}}}"#
         );
         let mut cloud = Cloud::start_evpn_with(
             lab,
@@ -76,7 +74,9 @@ impl<'lab> Stage<'lab> {
                     vec![Fabric::peer("h1", vteps[0], ASN, "")],
                 ],
             },
-            |settings| settings.bgp = format!("router_id = \"10.0.0.{}\"\n", settings.name.trim_start_matches('h')),
+            |settings| {
+                settings.bgp = format!("router_id = \"10.0.0.{}\"\n", settings.name.trim_start_matches('h'))
+            },
         )?;
         let intent = Intent::default().tenant("red", 100)?;
         cloud.deploy(&intent.pod("red-1", "red-a", 0, 11)?.pod("red-2", "red-a", 1, 12)?)?;
@@ -99,9 +99,9 @@ impl<'lab> Stage<'lab> {
     }
 
     /// A session of the bad one, established and known to be.
-    fn established(&self, from: Ipv4Addr, hold_time: u16) -> Result<RawPeer> {
+    fn established(&self, from: Ipv4Addr, asn: u32, hold_time: u16) -> Result<RawPeer> {
         let mut peer = self.connect(from)?;
-        peer.handshake(&open(from, hold_time)?)?;
+        peer.handshake(&open(from, asn, hold_time)?)?;
         self.wait_for_neighbor(from, "to be established", |found| {
             found.is_some_and(|found| found.summary.state == PeerState::Established)
         })?;
@@ -164,8 +164,8 @@ fn member(from: Ipv4Addr) -> String {
     format!("any/{from}")
 }
 
-fn open(from: Ipv4Addr, hold_time: u16) -> Result<Open> {
-    let asn = Asn::new(BAD_ASN);
+fn open(from: Ipv4Addr, asn: u32, hold_time: u16) -> Result<Open> {
+    let asn = Asn::new(asn);
     Ok(Open {
         asn,
         hold_time,
