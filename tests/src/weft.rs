@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
+use weft_api::client::Client;
 use weft_api::view::bgp::{Neighbor, RibRoute};
 use weft_api::view::{Counters, Route, Status};
 use weft_dataplane_abi::DropReason;
@@ -47,6 +48,12 @@ impl Weft {
     #[must_use]
     pub fn program(&self) -> &Path {
         &self.program
+    }
+
+    /// The same questions without a process for each: for what is looked at every millisecond.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(&self.socket)
     }
 
     /// Runs it, whatever comes of it.

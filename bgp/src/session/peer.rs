@@ -174,6 +174,14 @@ impl Peer {
         }
     }
 
+    /// The way to the neighbour is good, as BFD says: no pause is waited for, nor an attempt that was begun while it was not.
+    pub fn handle_reachable(&mut self, now: Instant) {
+        if self.rest == Rest::Awake && self.connections.is_empty() {
+            self.give_up();
+            self.begin(now);
+        }
+    }
+
     /// An own attempt succeeded.
     pub fn handle_connected(
         &mut self,

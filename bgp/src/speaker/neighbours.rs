@@ -79,9 +79,12 @@ impl Speaker {
     /// BFD has something to say of a neighbour.
     pub fn handle_bfd(&mut self, remote: IpAddr, event: bfd::Event, now: Instant) {
         let watched = self.peers.iter().find(|(_, peer)| peer.config.path.remote.ip() == remote);
-        if let Some((&id, _)) = watched.filter(|_| event.is_failure()) {
+        let Some((&id, _)) = watched else { return };
+        if event.is_failure() {
             self.with_session(id, now, |session| session.handle_stop(&Stop::BfdDown, now));
             self.pump(now);
+        } else if matches!(event, bfd::Event::Up) {
+            self.with_session(id, now, |session| session.handle_reachable(now));
         }
     }
 

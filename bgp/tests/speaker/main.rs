@@ -177,3 +177,22 @@ fn a_member_that_is_gone_is_not_watched_any_more() {
     assert_eq!(fabric.hosts[&RR].speaker.peers().len(), 0);
     assert_eq!(fabric.hosts[&RR].watched, BTreeSet::new());
 }
+
+/// After failures the pauses are long; BFD knows better when there is somebody again.
+#[test]
+fn who_is_watched_and_comes_back_is_not_waited_for() {
+    let mut fabric = Fabric::new();
+    fabric.start(1, reflector(1, RR), None);
+    fabric.pass(Duration::from_secs(300));
+    fabric.start(RR, clients(RR), None);
+    assert!(!is_up(&fabric));
+    let now = fabric.now;
+    fabric.speaker(1).handle_bfd(fabric::address(RR), weft_bgp::bfd::Event::Up, now);
+    fabric.settle();
+    assert!(is_up(&fabric));
+    // One that stands goes on.
+    fabric.speaker(1).handle_bfd(fabric::address(RR), weft_bgp::bfd::Event::Up, now);
+    fabric.settle();
+    assert!(is_up(&fabric));
+    assert_eq!(fabric.hosts[&1].events.iter().filter(|event| matches!(event, Event::Up { .. })).count(), 1);
+}

@@ -3,6 +3,7 @@
 mod fabric;
 mod holdings;
 mod intent;
+mod kernel_hosts;
 mod pod;
 mod reflectors;
 mod uncounted;
@@ -22,6 +23,7 @@ use crate::{Lab, PATIENCE, Settings, Weftd, wait_for};
 pub use fabric::{ASN, Fabric};
 pub use holdings::Holdings;
 pub use intent::Intent;
+pub use kernel_hosts::KernelHosts;
 pub use pod::{POD_DEVICE, Pod, SECOND_DEVICE};
 pub use reflectors::{Reflector, Reflectors};
 pub use uncounted::Uncounted;

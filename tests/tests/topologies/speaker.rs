@@ -68,6 +68,7 @@ impl<'lab> Stage<'lab> {
             lab,
             below,
             |vteps| Fabric {
+                any_as: false,
                 asns: vec![ASN; 2],
                 documents: vec![
                     vec![group, Fabric::peer(GOOD, vteps[1], ASN, "")],

@@ -106,7 +106,9 @@ fn read_until_all_have(peer: &mut RawPeer, number: u32) -> Result<()> {
         if let Message::Update(update) = message
             && update.attributes.communities == [community]
         {
-            update.announced.iter().for_each(|nlri| drop(missing.remove(&nlri.route)));
+            for nlri in &update.announced {
+                missing.remove(&nlri.route);
+            }
         }
     }
     Ok(())
