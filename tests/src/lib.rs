@@ -49,7 +49,7 @@ pub use offload::Offloads;
 pub use packet::{Direction, Ip, Packet, Vxlan};
 pub use pairwise::pairwise;
 pub use process::binary;
-pub use wait::{PATIENCE, let_pass, wait_for, wait_until};
+pub use wait::{PATIENCE, let_pass, wait_closely, wait_for, wait_until};
 pub use weft::{Output, Weft};
 pub use weftd::{Settings, Weftd};
 pub use wire::{End, Wire};

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 /// How long a condition that needs no traffic may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -47,6 +47,24 @@ pub fn wait_for<T, Seen: Debug>(
 /// The deadline passed.
 pub fn wait_until(patience: Duration, what: &str, mut condition: impl FnMut() -> bool) -> Result<()> {
     wait_for(patience, what, || if condition() { Ok(()) } else { Err("not yet") })
+}
+
+/// Looks until `condition` is true, as often as the machine lets it: for what is measured in milliseconds.
+///
+/// # Errors
+/// The deadline passed, or it cannot be looked at.
+pub fn wait_closely(
+    patience: Duration,
+    what: &str,
+    mut condition: impl FnMut() -> Result<bool>,
+) -> Result<()> {
+    let patience = patience * slowness();
+    let deadline = Instant::now() + patience;
+    while !condition()? {
+        ensure!(Instant::now() < deadline, "{what}: not within {patience:?}");
+        std::thread::yield_now();
+    }
+    Ok(())
 }
 
 /// Lets time pass where time itself is meant: the pace of a flow, the moment of a fault. Not to wait for something.

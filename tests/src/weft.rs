@@ -7,7 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
-use weft_api::view::{Counters, Status};
+use weft_api::client::Client;
+use weft_api::view::bgp::{Neighbor, RibRoute};
+use weft_api::view::{Counters, Route, Status};
 use weft_dataplane_abi::DropReason;
 
 use crate::process::{Lifetime, binary, start};
@@ -46,6 +48,12 @@ impl Weft {
     #[must_use]
     pub fn program(&self) -> &Path {
         &self.program
+    }
+
+    /// The same questions without a process for each: for what is looked at every millisecond.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(&self.socket)
     }
 
     /// Runs it, whatever comes of it.
@@ -98,6 +106,33 @@ impl Weft {
     pub fn counters(&self) -> Result<Vec<Counters>> {
         let text = self.must(&["counters", "-o", "json"])?;
         serde_json::from_str(&text).with_context(|| format!("reading the counters {text}"))
+    }
+
+    /// `weft bgp neighbors -o json`
+    ///
+    /// # Errors
+    /// weftd does not answer.
+    pub fn neighbors(&self) -> Result<Vec<Neighbor>> {
+        let text = self.must(&["bgp", "neighbors", "-o", "json"])?;
+        serde_json::from_str(&text).with_context(|| format!("reading the neighbours {text}"))
+    }
+
+    /// `weft bgp rib -o json`, with further arguments.
+    ///
+    /// # Errors
+    /// weftd does not answer, or knows no such peer.
+    pub fn rib(&self, more: &[&str]) -> Result<Vec<RibRoute>> {
+        let text = self.must(&[&["bgp", "rib", "-o", "json"], more].concat())?;
+        serde_json::from_str(&text).context("reading the routes")
+    }
+
+    /// `weft routes -o json`
+    ///
+    /// # Errors
+    /// weftd does not answer.
+    pub fn routes(&self) -> Result<Vec<Route>> {
+        let text = self.must(&["routes", "-o", "json"])?;
+        serde_json::from_str(&text).context("reading the routes")
     }
 
     /// Drops for `reason`, of all ports and of none.

@@ -16,6 +16,8 @@ pub enum Stop {
     Deconfigured,
     /// It is configured in another way.
     Reconfigured,
+    /// There is no room for all that connect, and this one is not further than that.
+    Crowded,
     /// The neighbour announces more routes than it may. It begins again after a pause, or when it is started.
     TooManyRoutes {
         /// Of which family.
@@ -121,6 +123,7 @@ impl Stop {
             Self::Reset(text) => told(cease::ADMINISTRATIVE_RESET, text),
             Self::Deconfigured => ceases(cease::PEER_DECONFIGURED),
             Self::Reconfigured => ceases(cease::OTHER_CONFIGURATION_CHANGE),
+            Self::Crowded => ceases(cease::OUT_OF_RESOURCES),
             Self::TooManyRoutes { family, limit, .. } => {
                 // RFC 4486 section 4.
                 let mut notification = ceases(cease::MAXIMUM_PREFIXES);
@@ -137,7 +140,7 @@ impl Stop {
     const fn is_final(&self) -> bool {
         match self {
             Self::Shutdown(_) | Self::Deconfigured | Self::TooManyRoutes { .. } | Self::BfdDown => true,
-            Self::Reset(_) | Self::Reconfigured => false,
+            Self::Reset(_) | Self::Reconfigured | Self::Crowded => false,
         }
     }
 }
@@ -149,6 +152,7 @@ impl std::fmt::Display for End {
             Self::Stopped(Stop::Reset(text)) => write!(f, "reset by an operator: {text}"),
             Self::Stopped(Stop::Deconfigured) => f.write_str("it is no neighbour any more"),
             Self::Stopped(Stop::Reconfigured) => f.write_str("its configuration changed"),
+            Self::Stopped(Stop::Crowded) => f.write_str("others that connect need its place"),
             Self::Stopped(Stop::TooManyRoutes { family, limit, .. }) => {
                 write!(f, "it announced more than {limit} routes of {family}")
             }

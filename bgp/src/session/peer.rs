@@ -159,7 +159,7 @@ impl Peer {
     /// The session is to end. [`Stop`] says whether it may begin again by itself.
     pub fn handle_stop(&mut self, stop: &Stop, now: Instant) {
         self.rest = match stop {
-            Stop::Shutdown(_) | Stop::Deconfigured | Stop::Reconfigured => Rest::Asleep,
+            Stop::Shutdown(_) | Stop::Deconfigured | Stop::Reconfigured | Stop::Crowded => Rest::Asleep,
             Stop::Reset(_) | Stop::BfdDown => self.rest,
             Stop::TooManyRoutes { again: Some(pause), .. } => Rest::Until(now + *pause),
             Stop::TooManyRoutes { again: None, .. } => Rest::Asleep,
@@ -171,6 +171,14 @@ impl Peer {
         let ids: Vec<_> = self.connections.iter().map(|connection| connection.id).collect();
         for id in ids {
             self.handle_event(id, Event::Stop, End::Stopped(stop.clone()), now);
+        }
+    }
+
+    /// The way to the neighbour is good, as BFD says: no pause is waited for, nor an attempt that was begun while it was not.
+    pub fn handle_reachable(&mut self, now: Instant) {
+        if self.rest == Rest::Awake && self.connections.is_empty() {
+            self.give_up();
+            self.begin(now);
         }
     }
 

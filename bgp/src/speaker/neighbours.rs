@@ -79,9 +79,12 @@ impl Speaker {
     /// BFD has something to say of a neighbour.
     pub fn handle_bfd(&mut self, remote: IpAddr, event: bfd::Event, now: Instant) {
         let watched = self.peers.iter().find(|(_, peer)| peer.config.path.remote.ip() == remote);
-        if let Some((&id, _)) = watched.filter(|_| event.is_failure()) {
+        let Some((&id, _)) = watched else { return };
+        if event.is_failure() {
             self.with_session(id, now, |session| session.handle_stop(&Stop::BfdDown, now));
             self.pump(now);
+        } else if matches!(event, bfd::Event::Up) {
+            self.with_session(id, now, |session| session.handle_reachable(now));
         }
     }
 
@@ -107,18 +110,32 @@ impl Speaker {
         accepted.map(|connection| (connection, path))
     }
 
-    /// The member of a group that connects from `remote`, new or known; `None` if the group is full.
+    /// The member of a group that connects from `remote`, new or known; `None` if the group is full of members with a
+    /// session.
     fn member(&mut self, group: &str, config: &GroupConfig, remote: IpAddr, now: Instant) -> Option<PeerId> {
         let members = || self.peers.iter().filter(|(_, peer)| peer.group.as_deref() == Some(group));
         let known = members().find(|(_, peer)| peer.config.path.remote.ip() == remote);
         if let Some((&id, _)) = known {
             return Some(id);
         }
-        if members().count() >= config.most {
+        if members().count() >= config.most && !self.make_room(group, now) {
             return None;
         }
         let name = format!("{group}/{remote}");
         Some(self.add(name, Some(group.to_owned()), member_config(config, remote), now))
+    }
+
+    /// Lets go of the member that has been about to begin a session for longest: whoever only connects must not keep out
+    /// those who mean it. Whether there was one.
+    fn make_room(&mut self, group: &str, now: Instant) -> bool {
+        let members = self.peers.iter().filter(|(_, peer)| peer.group.as_deref() == Some(group));
+        let begun =
+            members.filter(|(id, peer)| peer.session.established().is_none() && !self.rib.knows(**id));
+        let oldest = begun.map(|(id, peer)| (peer.session.since(), *id)).min();
+        if let Some((_, id)) = oldest {
+            self.remove(id, &Stop::Crowded, now);
+        }
+        oldest.is_some()
     }
 
     fn add(&mut self, name: String, group: Option<String>, config: PeerConfig, now: Instant) -> PeerId {
@@ -145,6 +162,10 @@ impl Speaker {
 
     fn remove(&mut self, id: PeerId, stop: &Stop, now: Instant) {
         self.with_session(id, now, |session| session.handle_stop(stop, now));
+        self.forget(id);
+    }
+
+    fn forget(&mut self, id: PeerId) {
         if let Some(peer) = self.peers.remove(&id)
             && peer.config.bfd.is_some()
         {
@@ -193,11 +214,14 @@ impl Speaker {
 
     /// Forgets members of groups that are gone, and of which nothing is kept.
     pub(super) fn forget_members(&mut self) {
-        let rib = &self.rib;
-        self.peers.retain(|id, peer| {
+        let gone = self.peers.iter().filter(|(id, peer)| {
             let idle = peer.session.state() < session::State::OpenSent;
-            !(peer.is_member() && idle && !rib.knows(*id))
+            peer.is_member() && idle && !self.rib.knows(**id)
         });
+        let gone: Vec<_> = gone.map(|(id, _)| *id).collect();
+        for id in gone {
+            self.forget(id);
+        }
     }
 
     pub(super) fn tell(&mut self, event: Event) {

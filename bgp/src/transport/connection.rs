@@ -50,13 +50,14 @@ impl Connection {
     }
 
     /// Lets it write what is left. What is read meanwhile counts for nothing, but it is read: a socket that is closed
-    /// with unread bytes takes back what it has sent.
-    pub(super) fn close(mut self) {
+    /// with unread bytes takes back what it has sent. Aborted, it ends at once.
+    pub(super) fn close(mut self) -> AbortHandle {
         self.writer = None;
-        tokio::spawn(async move {
+        let linger = tokio::spawn(async move {
             tokio::time::sleep(LINGER).await;
             drop(self);
         });
+        linger.abort_handle()
     }
 }
 

@@ -4,7 +4,8 @@
 //!   socket.
 //! - For each listening address, a task that accepts.
 //! - One for BFD, once a neighbour is to be watched.
-//! - For each connection, one that reads and one that writes. A closed one has [`LINGER`] to write what is left.
+//! - For each connection, one that reads and one that writes. A closed one has [`LINGER`] to write what is left, as long
+//!   as it is one of the last [`LINGERING`].
 //!
 //! Channels: inputs, bounded at [`INPUTS`]: readers wait for room, and so do the peers, by TCP. To each writer,
 //! unbounded, but filled with routes only while less than [`QUEUED`] bytes wait. All tasks end with the driver. Of
@@ -16,7 +17,7 @@ mod option;
 mod socket;
 mod watch;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -27,7 +28,7 @@ pub use listener::ListenError;
 use listener::Listeners;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tracing::debug;
 use watch::Watcher;
 
@@ -45,6 +46,8 @@ const QUEUED: usize = 512 * 1024;
 const BUDGET: usize = 128 * 1024;
 /// How long a closed connection may write what is left, such as the NOTIFICATION that says why.
 const LINGER: Duration = Duration::from_secs(2);
+/// Closed connections that may do so at once: somebody who connects again and again must not use up the descriptors.
+const LINGERING: usize = 64;
 
 /// What happened to a socket, or that time passed.
 #[derive(Debug)]
@@ -69,6 +72,8 @@ pub struct Driver {
     listeners: Listeners,
     connecting: HashMap<ConnectionId, JoinHandle<()>>,
     connections: HashMap<ConnectionId, Connection>,
+    /// The last connections that were closed, the oldest first.
+    closed: VecDeque<AbortHandle>,
     watcher: Watcher,
     inputs: mpsc::Receiver<Kind>,
     sender: mpsc::Sender<Kind>,
@@ -86,6 +91,7 @@ impl Driver {
             listeners: Listeners::default(),
             connecting: HashMap::new(),
             connections: HashMap::new(),
+            closed: VecDeque::new(),
             watcher: Watcher::default(),
             inputs,
             sender,
@@ -228,7 +234,12 @@ impl Driver {
                         attempt.abort();
                     }
                     if let Some(connection) = self.connections.remove(&connection) {
-                        connection.close();
+                        self.closed.push_back(connection.close());
+                    }
+                    if self.closed.len() > LINGERING
+                        && let Some(oldest) = self.closed.pop_front()
+                    {
+                        oldest.abort();
                     }
                 }
                 Output::Watch { path, config } => self.watcher.set(&path, config, &self.sender),

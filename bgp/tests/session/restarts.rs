@@ -39,6 +39,7 @@ fn a_reset_keeps_routes_and_a_shutdown_does_not() {
     for (stop, stays) in [
         (Stop::Reset("".to_owned()), true),
         (Stop::Reconfigured, true),
+        (Stop::Crowded, true),
         (Stop::Shutdown("".to_owned()), false),
         (Stop::Deconfigured, false),
         (Stop::BfdDown, false),

@@ -111,6 +111,8 @@ pub struct Host {
     pub hosts: BTreeMap<IpAddr, Vtep>,
     pub macs: BTreeMap<MacAddr, Vtep>,
     pub floods: BTreeSet<Vtep>,
+    /// By BFD.
+    pub watched: BTreeSet<IpAddr>,
     pub events: Vec<Event>,
 }
 
@@ -141,7 +143,8 @@ impl Fabric {
         speaker.set_instances(&instances(), self.now).unwrap();
         speaker.set_neighbours(neighbours, self.now);
         let (hosts, macs, floods) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        self.hosts.insert(number, Host { speaker, hosts, macs, floods, events: Vec::new() });
+        let watched = BTreeSet::new();
+        self.hosts.insert(number, Host { speaker, hosts, macs, floods, watched, events: Vec::new() });
         self.settle();
     }
 
@@ -210,7 +213,13 @@ impl Fabric {
                 Output::Connect { connection, path } => self.connect((number, connection), &path),
                 Output::Send { connection, bytes } => self.send((number, connection), bytes),
                 Output::Close(connection) => self.close((number, connection)),
-                Output::Watch { .. } => {}
+                Output::Watch { path, config } => {
+                    let watched = &mut self.hosts.get_mut(&number).unwrap().watched;
+                    match config {
+                        Some(_) => watched.insert(path.remote.ip()),
+                        None => watched.remove(&path.remote.ip()),
+                    };
+                }
                 Output::Event(event) => self.hosts.get_mut(&number).unwrap().events.push(event),
             }
         }

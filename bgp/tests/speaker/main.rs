@@ -4,6 +4,8 @@
 
 mod fabric;
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use weft_bgp::session::State;
@@ -132,4 +134,65 @@ fn a_neighbour_that_is_taken_out_of_the_configuration_is_gone_at_once() {
     fabric.pass(Duration::from_secs(1));
     assert_eq!(fabric.hosts[&2].finds(11), None);
     assert_eq!(fabric.hosts[&1].speaker.peers().len(), 0);
+}
+
+#[test]
+fn who_only_connects_keeps_nobody_out() {
+    let mut fabric = Fabric::new();
+    fabric.start(RR, clients(RR), None);
+    fabric.start(1, reflector(1, RR), None);
+    fabric.add_port(1, 11);
+    let (now, own) = (fabric.now, SocketAddr::new(fabric::address(RR), 179));
+    for other in 101..=255 {
+        let accepted =
+            fabric.speaker(RR).handle_accepted(own, SocketAddr::new(fabric::address(other), 40_000), now);
+        assert!(accepted.is_some(), "{other}");
+        fabric.settle();
+        assert!(fabric.hosts[&RR].speaker.peers().len() <= 100, "{other}");
+    }
+    fabric.start(2, reflector(2, RR), None);
+    fabric.pass(Duration::from_secs(1));
+    assert_eq!(fabric.hosts[&2].finds(11), Some(1));
+    // What is kept of one that restarts is worth more than a connection.
+    fabric.kill(1);
+    let now = fabric.now;
+    for other in 101..=255 {
+        fabric.speaker(RR).handle_accepted(own, SocketAddr::new(fabric::address(other), 40_001), now);
+        fabric.settle();
+    }
+    assert_eq!(fabric.hosts[&2].finds(11), Some(1));
+}
+
+/// Whoever is watched because it is a member of a group is not watched for ever after it is gone.
+#[test]
+fn a_member_that_is_gone_is_not_watched_any_more() {
+    let mut fabric = Fabric::new();
+    let mut group = clients(RR);
+    group.groups.values_mut().for_each(|group| group.template.bfd = Some(weft_bgp::bfd::Config::default()));
+    fabric.start(RR, group, None);
+    fabric.start(1, reflector(1, RR), None);
+    assert_eq!(fabric.hosts[&RR].watched, BTreeSet::from([fabric::address(1)]));
+    fabric.kill(1);
+    fabric.pass(Duration::from_secs(130));
+    assert_eq!(fabric.hosts[&RR].speaker.peers().len(), 0);
+    assert_eq!(fabric.hosts[&RR].watched, BTreeSet::new());
+}
+
+/// After failures the pauses are long; BFD knows better when there is somebody again.
+#[test]
+fn who_is_watched_and_comes_back_is_not_waited_for() {
+    let mut fabric = Fabric::new();
+    fabric.start(1, reflector(1, RR), None);
+    fabric.pass(Duration::from_secs(300));
+    fabric.start(RR, clients(RR), None);
+    assert!(!is_up(&fabric));
+    let now = fabric.now;
+    fabric.speaker(1).handle_bfd(fabric::address(RR), weft_bgp::bfd::Event::Up, now);
+    fabric.settle();
+    assert!(is_up(&fabric));
+    // One that stands goes on.
+    fabric.speaker(1).handle_bfd(fabric::address(RR), weft_bgp::bfd::Event::Up, now);
+    fabric.settle();
+    assert!(is_up(&fabric));
+    assert_eq!(fabric.hosts[&1].events.iter().filter(|event| matches!(event, Event::Up { .. })).count(), 1);
 }

@@ -3,6 +3,7 @@
 mod fabric;
 mod holdings;
 mod intent;
+mod kernel_hosts;
 mod pod;
 mod reflectors;
 mod uncounted;
@@ -22,6 +23,7 @@ use crate::{Lab, PATIENCE, Settings, Weftd, wait_for};
 pub use fabric::{ASN, Fabric};
 pub use holdings::Holdings;
 pub use intent::Intent;
+pub use kernel_hosts::KernelHosts;
 pub use pod::{POD_DEVICE, Pod, SECOND_DEVICE};
 pub use reflectors::{Reflector, Reflectors};
 pub use uncounted::Uncounted;
@@ -69,8 +71,21 @@ impl<'lab> Cloud<'lab> {
         underlay: Underlay,
         fabric: impl FnOnce(&[Vtep]) -> Fabric,
     ) -> Result<Self> {
+        Self::start_evpn_with(lab, underlay, fabric, |_| {})
+    }
+
+    /// The same with settings that `adapt` changed.
+    ///
+    /// # Errors
+    /// As [`Cloud::start_evpn`].
+    pub fn start_evpn_with(
+        lab: &'lab Lab,
+        underlay: Underlay,
+        fabric: impl FnOnce(&[Vtep]) -> Fabric,
+        adapt: impl Fn(&mut Settings),
+    ) -> Result<Self> {
         let vteps: Vec<_> = underlay.machines.iter().map(|machine| machine.vtep).collect();
-        let cloud = Self::start_all(lab, underlay, Some(fabric(&vteps)), |_| {})?;
+        let cloud = Self::start_all(lab, underlay, Some(fabric(&vteps)), adapt)?;
         let fabric = cloud.fabric.iter().flat_map(|fabric| &fabric.documents);
         for (daemon, documents) in cloud.daemons.iter().zip(fabric) {
             apply(daemon, "fabric.yaml", &documents.join("\n---\n"))?;
