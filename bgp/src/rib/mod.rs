@@ -22,6 +22,7 @@ mod neighbour;
 mod policy;
 mod query;
 mod receive;
+mod refresh;
 mod stale;
 mod table;
 mod transmit;
@@ -88,7 +89,7 @@ impl Rib {
         let shared = self.interner.intern(attributes, next_hop.unwrap_or(export::OWN));
         let (key, payload) = Key::split(route);
         let flags = table::Flags::default();
-        self.put(key, Path { shared: SharedRef(shared), payload, peer: OWN, path_id: 0, flags });
+        self.put(key, Path { shared: SharedRef(shared), payload, peer: OWN, path_id: 0, flags, round: 0 });
         self.trim();
     }
 

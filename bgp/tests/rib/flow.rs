@@ -11,9 +11,7 @@ use std::time::{Duration, Instant};
 
 use weft_bgp::peer::PeerKind::{Client, External, Internal};
 use weft_bgp::rib::{Kept, Match, Policy, Retain, RetainFamily, Rule, Step, Tally, Verdict};
-use weft_bgp::wire::{
-    AsPath, Asn, Community, ExtendedCommunity, Family, NextHop, RouteRefresh, RouteRefreshKind,
-};
+use weft_bgp::wire::{AsPath, Asn, Community, ExtendedCommunity, Family, NextHop, RouteRefreshKind};
 
 use super::support::*;
 
@@ -141,7 +139,7 @@ fn a_late_joiner_and_a_refresh_get_all_and_changes_coalesce() {
     assert!(told.messages <= least + 20, "{} messages, {least} are full", told.messages);
     let late = up(&mut rib, Client, 5, now);
     assert_eq!(Told::default().hear(&mut rib, late).evpn.len(), 5000);
-    rib.handle_refresh(two, RouteRefresh { family: Family::EVPN, kind: RouteRefreshKind::Request });
+    rib.handle_refresh(two, refresh(RouteRefreshKind::Request), now);
     told.hear(&mut rib, two);
     assert_eq!((told.announced, told.complete.len()), (10_000, 2));
     assert_eq!(rib.told(two).count(), 5000);

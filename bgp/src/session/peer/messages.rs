@@ -8,7 +8,10 @@ use crate::session::connection::{ConnectionId, Next};
 use crate::session::end::End;
 use crate::session::established::Established;
 use crate::session::machine::{Event, State};
-use crate::wire::{Family, Message, MessageKind, Notification, NotificationCode, Open, Received, Update};
+use crate::wire::{
+    Family, Message, MessageKind, Notification, NotificationCode, Open, Received, RouteRefresh,
+    RouteRefreshKind, Update,
+};
 
 impl Peer {
     /// Bytes came, cut anywhere.
@@ -65,7 +68,7 @@ impl Peer {
                 }
             }
             Message::RouteRefresh(refresh) => {
-                if self.admits(id, Event::Refresh, now) && self.agreed(refresh.family) {
+                if self.admits(id, Event::Refresh, now) && self.understands(refresh) {
                     self.actions.push_back(Action::Refresh(refresh));
                 }
             }
@@ -75,6 +78,16 @@ impl Peer {
     /// Whether both sides announced the family.
     fn agreed(&self, family: Family) -> bool {
         self.established().is_some_and(|established| established.families.contains(&family))
+    }
+
+    /// Whether the message means something: marks do only to those who agreed on them (RFC 7313 section 4).
+    fn understands(&self, refresh: RouteRefresh) -> bool {
+        let marks = self.established().is_some_and(|established| established.enhanced_refresh);
+        self.agreed(refresh.family)
+            && match refresh.kind {
+                RouteRefreshKind::Request | RouteRefreshKind::Other(_) => true,
+                RouteRefreshKind::Begin | RouteRefreshKind::End => marks,
+            }
     }
 
     /// An UPDATE without routes of families that were not agreed on (RFC 4760 section 8): nobody would ever withdraw
