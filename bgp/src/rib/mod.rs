@@ -214,6 +214,7 @@ fn candidate(path: &Path, mobile: bool, neighbours: &BTreeMap<PeerId, Neighbour>
         long_lived_stale: path.flags.long_lived || digest.long_lived_stale,
         mobile,
         digest,
+        next_hop: path.shared.0.next_hop.address(),
         local: path.peer == OWN,
         external: facts.is_some_and(|facts| facts.kind == PeerKind::External),
         router_id: facts.map_or(unspecified, |facts| facts.router_id.get()),
