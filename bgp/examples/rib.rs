@@ -80,6 +80,7 @@ fn facts(last: u8, own: RouterId) -> Result<Facts, Box<dyn Error>> {
         next_hop: NextHopPolicy::Standard,
         role: None,
         long_lived: false,
+        enhanced_refresh: true,
         import: Policy::default(),
         export: Policy::default(),
         membership_wait: Duration::ZERO,

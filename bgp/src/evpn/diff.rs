@@ -2,11 +2,14 @@
 //! given out, and what comes is given before what goes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hash;
+
+use hashbrown::HashMap;
 
 /// Values by key, with changes that wait.
 #[derive(Debug)]
 pub(super) struct Diff<K, V> {
-    now: BTreeMap<K, V>,
+    now: HashMap<K, V>,
     /// What the taker has for keys that differ from it.
     taken: BTreeMap<K, Option<V>>,
     /// Of those, the keys that have a value now.
@@ -15,11 +18,11 @@ pub(super) struct Diff<K, V> {
 
 impl<K, V> Default for Diff<K, V> {
     fn default() -> Self {
-        Self { now: BTreeMap::new(), taken: BTreeMap::new(), come: BTreeSet::new() }
+        Self { now: HashMap::new(), taken: BTreeMap::new(), come: BTreeSet::new() }
     }
 }
 
-impl<K: Ord + Clone, V: PartialEq + Clone> Diff<K, V> {
+impl<K: Ord + Hash + Clone, V: PartialEq + Clone> Diff<K, V> {
     /// What is so.
     pub(super) fn get(&self, key: &K) -> Option<&V> {
         self.now.get(key)

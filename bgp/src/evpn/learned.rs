@@ -1,6 +1,7 @@
 //! A route of another host, read once: what weft can use of it, or why it cannot (RFC 7432, RFC 8365, RFC 9135,
 //! RFC 9136).
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use weft_vxlan::{MacAddr, Vni, Vtep, VtepError};
@@ -14,9 +15,9 @@ use crate::wire::{
 
 /// The best path of a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LearnedPath {
-    /// Its attributes.
-    pub attributes: Attributes,
+pub struct LearnedPath<'a> {
+    /// Its attributes: lent where they are held for many routes.
+    pub attributes: Cow<'a, Attributes>,
     /// Where it leads to.
     pub next_hop: NextHop,
     /// Whom it is from.
@@ -130,7 +131,11 @@ impl Communities {
 
 impl Learned {
     /// Reads a route; `None` if it is of a type that weft does not use.
-    pub(super) fn read(route: &EvpnRoute, path: &LearnedPath, own: Vtep) -> Result<Option<Self>, Refusal> {
+    pub(super) fn read(
+        route: &EvpnRoute,
+        path: &LearnedPath<'_>,
+        own: Vtep,
+    ) -> Result<Option<Self>, Refusal> {
         let communities = Communities::read(&path.attributes);
         let encapsulations = &communities.encapsulations;
         if let Some(other) = encapsulations.first()

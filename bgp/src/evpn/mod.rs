@@ -23,10 +23,11 @@ mod routes;
 mod segments;
 mod settle;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
 
+use hashbrown::HashMap;
 use ipnet::IpNet;
 use weft_vxlan::{MacAddr, Vni, Vtep};
 

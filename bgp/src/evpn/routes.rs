@@ -11,11 +11,11 @@ use crate::wire::{EvpnRoute, Route};
 
 /// A change of the best path of a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RouteChange {
+pub struct RouteChange<'a> {
     /// The route. Its labels count if there is a path.
     pub route: EvpnRoute,
     /// Its best path; `None` if it is gone.
-    pub best: Option<LearnedPath>,
+    pub best: Option<LearnedPath<'a>>,
 }
 
 /// What became of a route.
@@ -34,7 +34,7 @@ pub(super) enum Held {
 
 impl Instances {
     /// A route has another best path, or none any more. Own routes count for nothing.
-    pub fn handle_route(&mut self, change: RouteChange, now: Instant) {
+    pub fn handle_route(&mut self, change: RouteChange<'_>, now: Instant) {
         let RouteChange { route, best } = change;
         let (key, _) = Key::split(Route::Evpn(route.clone()));
         let mut touched = Vec::new();

@@ -19,6 +19,7 @@ pub(super) struct Candidate {
     /// Of an EVPN type 2: MAC mobility counts.
     pub(super) mobile: bool,
     pub(super) digest: Digest,
+    pub(super) next_hop: IpAddr,
     pub(super) local: bool,
     pub(super) external: bool,
     pub(super) router_id: Ipv4Addr,
@@ -37,6 +38,8 @@ pub enum Step {
     Sticky,
     /// The address moved later, says another.
     Mobility,
+    /// The address moved to another VTEP as often, and that is lower.
+    Vtep,
     /// Another is preferred more.
     LocalPref,
     /// Another is the speaker's own.
@@ -69,6 +72,7 @@ impl Step {
             | Self::Stale
             | Self::Sticky
             | Self::Mobility
+            | Self::Vtep
             | Self::LocalPref
             | Self::Local
             | Self::AsPath
@@ -86,6 +90,7 @@ impl fmt::Display for Step {
             Self::Stale => "it is stale",
             Self::Sticky => "another says that the address does not move",
             Self::Mobility => "another has a higher MAC mobility sequence",
+            Self::Vtep => "another leads to a lower VTEP",
             Self::LocalPref => "another has a higher local preference",
             Self::Local => "another is of this speaker",
             Self::AsPath => "another has a shorter AS path",
@@ -112,6 +117,8 @@ pub(super) fn select(paths: &[Candidate]) -> Vec<Option<Step>> {
     rule.keep_least(Step::Stale, |path| path.long_lived_stale);
     rule.keep_least(Step::Sticky, |path| Reverse(path.mobile && path.digest.mobility.0));
     rule.keep_least(Step::Mobility, |path| Reverse(if path.mobile { path.digest.mobility.1 } else { 0 }));
+    // Before what this speaker prefers, its own route among that: both hosts have to choose the same one.
+    rule.keep_least(Step::Vtep, |path| path.mobile.then_some(path.next_hop));
     rule.keep_least(Step::LocalPref, |path| Reverse(path.digest.local_pref));
     rule.keep_least(Step::Local, |path| !path.local);
     rule.keep_least(Step::AsPath, |path| path.digest.hops);
@@ -172,7 +179,7 @@ mod tests {
             (usable, long_lived_stale, mobile, sticky) in any::<(bool, bool, bool, bool)>(),
             (sequence, local_pref, hops, med) in (0..2_u32, 0..2_u32, 0..2_usize, 0..3_u32),
             (neighbour, local, external, router_id) in (0..3_u32, any::<bool>(), any::<bool>(), 0..3_u32),
-            clusters in 0..2_usize,
+            (clusters, next_hop) in (0..2_usize, 1..3_u8),
         ) -> Candidate {
             let digest = Digest {
                 mobility: (sticky, sequence),
@@ -187,6 +194,7 @@ mod tests {
             };
             Candidate {
                 usable, long_lived_stale, mobile, digest, local, external,
+                next_hop: [10, 0, 0, next_hop].into(),
                 router_id: router_id.into(),
                 address: [10, 0, 0, 1].into(),
                 path_id: 0,
@@ -229,8 +237,10 @@ mod tests {
             }
             let sorted = paths.iter().filter(|path| path.usable).min_by_key(|path| {
                 let mobility = if path.mobile { path.digest.mobility } else { (false, 0) };
+                let vtep = path.mobile.then_some(path.next_hop);
                 (
-                    (path.long_lived_stale, Reverse(mobility), Reverse(path.digest.local_pref), !path.local),
+                    (path.long_lived_stale, Reverse(mobility), vtep),
+                    (Reverse(path.digest.local_pref), !path.local),
                     (path.digest.hops, path.digest.med, !path.external, path.router_id),
                     (path.digest.clusters, path.path_id),
                 )

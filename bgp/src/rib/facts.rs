@@ -53,6 +53,8 @@ pub struct Facts {
     pub role: Option<Role>,
     /// It knows long-lived graceful restart (RFC 9494).
     pub long_lived: bool,
+    /// Answers to a refresh stand between marks (RFC 7313).
+    pub enhanced_refresh: bool,
     /// For routes that it sends.
     pub import: Policy,
     /// For routes that it gets.

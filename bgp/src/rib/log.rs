@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use super::families::Families;
 use super::table::{Paths, Table};
+use crate::wire::Family;
 
 /// Items beyond one for each route before those that count no more are thrown out.
 const SLACK: usize = 4096;
@@ -139,6 +140,12 @@ impl Cursor {
             None => (families, again, first),
         };
         self.walk = Some(Walk { next: 0, families, again, first });
+    }
+
+    /// Whether the family is told, but not yet to its end.
+    pub(super) fn is_incomplete(&self, family: Family) -> bool {
+        let walked = self.walk.is_some_and(|walk| walk.first.has(family));
+        walked || self.complete.is_some_and(|(_, families)| families.has(family))
     }
 
     /// The families that are complete now; each is told once.

@@ -22,6 +22,7 @@ mod neighbour;
 mod policy;
 mod query;
 mod receive;
+mod refresh;
 mod stale;
 mod table;
 mod transmit;
@@ -91,7 +92,7 @@ impl Rib {
         let shared = self.interner.intern(attributes, next_hop.unwrap_or(export::OWN));
         let (key, payload) = Key::split(route);
         let flags = table::Flags::default();
-        self.put(key, Path { shared: SharedRef(shared), payload, peer: OWN, path_id: 0, flags });
+        self.put(key, Path { shared: SharedRef(shared), payload, peer: OWN, path_id: 0, flags, round: 0 });
         self.trim();
     }
 
@@ -216,6 +217,7 @@ fn candidate(path: &Path, mobile: bool, neighbours: &BTreeMap<PeerId, Neighbour>
         long_lived_stale: path.flags.long_lived || digest.long_lived_stale,
         mobile,
         digest,
+        next_hop: path.shared.0.next_hop.address(),
         local: path.peer == OWN,
         external: facts.is_some_and(|facts| facts.kind == PeerKind::External),
         router_id: facts.map_or(unspecified, |facts| facts.router_id.get()),

@@ -6,9 +6,10 @@ use super::facts::Facts;
 use super::families::Families;
 use super::log::{Cursor, Log};
 use super::membership::Memberships;
+use super::refresh::Refresh;
 use super::stale::Timer;
 use super::{PeerId, Policy, Rib, families};
-use crate::wire::{Family, RouteRefresh, RouteRefreshKind};
+use crate::wire::Family;
 
 /// A peer that is up, or whose routes are kept.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) struct Neighbour {
     /// There while the session is up.
     pub(super) out: Option<Out>,
     pub(super) timers: Vec<Timer>,
+    /// By family, as `held`.
+    pub(super) refreshes: [Refresh; families::ALL.len()],
 }
 
 /// Adj-RIB-out.
@@ -30,6 +33,10 @@ pub(super) struct Out {
     opened: Families,
     pub(super) announced: Bits,
     pub(super) memberships: Memberships,
+    /// Families that the peer wants told again, between marks.
+    pub(super) asked: Families,
+    /// Those of which it was told that they begin.
+    pub(super) answering: Families,
     /// EVPN waits for the peer's memberships, until then.
     pub(super) waits: Option<Instant>,
 }
@@ -71,6 +78,8 @@ impl Out {
             opened,
             announced: Bits::default(),
             memberships: Memberships::default(),
+            asked: Families::NONE,
+            answering: Families::NONE,
             waits: waits.then(|| now + facts.membership_wait),
         }
     }
@@ -104,8 +113,8 @@ impl Rib {
         self.now = Some(now);
         self.finish_sweeps(peer);
         let out = Some(Out::new(&facts, &self.log, self.quiet, now));
-        let (held, mut timers) = match self.neighbours.remove(&peer) {
-            Some(kept) => (kept.held, kept.timers),
+        let (held, mut timers, refreshes) = match self.neighbours.remove(&peer) {
+            Some(kept) => (kept.held, kept.timers, kept.refreshes),
             None => Default::default(),
         };
         for timer in &mut timers {
@@ -113,7 +122,7 @@ impl Rib {
         }
         let lost = Families::of(&facts.families);
         let lost = lost.iter().fold(Families::EVERY, Families::without);
-        self.neighbours.insert(peer, Neighbour { facts, held, out, timers });
+        self.neighbours.insert(peer, Neighbour { facts, held, out, timers, refreshes });
         self.drop_stale(peer, lost);
     }
 
@@ -126,19 +135,6 @@ impl Rib {
                 .values_mut()
                 .filter_map(|neighbour| neighbour.out.as_mut())
                 .for_each(Out::open_up);
-        }
-    }
-
-    /// The peer wants the routes of a family again (RFC 2918).
-    pub fn handle_refresh(&mut self, peer: PeerId, refresh: RouteRefresh) {
-        match refresh.kind {
-            RouteRefreshKind::Request => {}
-            RouteRefreshKind::Begin | RouteRefreshKind::End | RouteRefreshKind::Other(_) => return,
-        }
-        if let Some(out) = self.neighbours.get_mut(&peer).and_then(|neighbour| neighbour.out.as_mut())
-            && out.open(refresh.family)
-        {
-            out.cursor.walk(Families::of(&[refresh.family]), true, Families::NONE);
         }
     }
 

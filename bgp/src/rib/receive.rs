@@ -71,6 +71,7 @@ impl Rib {
         let family = routes.family();
         let Some(neighbour) = self.neighbours.get_mut(&peer) else { return false };
         let usable = import::prepare(&self.local, &neighbour.facts, family, &mut attributes);
+        let round = neighbour.round(family);
         // Lent while the table changes.
         let policy = std::mem::take(&mut neighbour.facts.import);
         let each_alone = policy.depends_on_key();
@@ -94,7 +95,7 @@ impl Rib {
             outcome.rejected += usize::from(!accepted);
             memberships |= self.member(peer, &key, accepted);
             let flags = Flags { rejected: !accepted, ..Flags::default() };
-            let path = Path { shared: SharedRef(shared), payload, peer, path_id, flags };
+            let path = Path { shared: SharedRef(shared), payload, peer, path_id, flags, round };
             if self.put(key, path) {
                 self.count(peer, family, true);
             }

@@ -25,8 +25,10 @@ pub(super) struct Sweep {
 
 /// What is done with the peer's paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Work {
+pub(super) enum Work {
     Remove,
+    /// What came in another round of refresh.
+    RemoveOthers(u8),
     RemoveStale,
     MarkStale,
     MarkLongLived,
@@ -63,6 +65,7 @@ impl Rib {
         let Some(neighbour) = self.neighbours.get_mut(&peer) else { return };
         neighbour.out = None;
         neighbour.timers.clear();
+        neighbour.refreshes.iter_mut().for_each(|refresh| refresh.until = None);
         let kept = Families::of(&retain.families.iter().map(|kept| kept.family).collect::<Vec<_>>());
         for kept in &retain.families {
             let (restart, long_lived) = (kept.restart, kept.long_lived);
@@ -99,6 +102,8 @@ impl Rib {
         let (mut due, quiet) = (Vec::new(), self.quiet);
         for (&peer, neighbour) in &mut self.neighbours {
             let up = neighbour.out.is_some();
+            let overdue = neighbour.end_overdue(now);
+            due.extend(overdue.map(|(of, round)| (peer, Families::of(&[of]), Work::RemoveOthers(round))));
             if let Some(out) = neighbour.out.as_mut().filter(|out| out.waits.is_some_and(|at| at <= now)) {
                 out.stop_waiting(quiet);
             }
@@ -131,7 +136,8 @@ impl Rib {
         }
         let timers = self.neighbours.values().flat_map(|neighbour| &neighbour.timers).map(|timer| timer.at);
         let waits = self.neighbours.values().filter_map(|neighbour| neighbour.out.as_ref()?.waits);
-        timers.chain(waits).min()
+        let refreshes = self.neighbours.values().flat_map(|neighbour| &neighbour.refreshes);
+        timers.chain(waits).chain(refreshes.filter_map(|refresh| refresh.until)).min()
     }
 
     /// Removes what is stale of `families`, and the time that it had.
@@ -144,7 +150,7 @@ impl Rib {
         }
     }
 
-    fn sweep(&mut self, peer: PeerId, families: Families, work: Work) {
+    pub(super) fn sweep(&mut self, peer: PeerId, families: Families, work: Work) {
         if !families.is_empty() {
             self.sweeps.push_back(Sweep { peer, families, work, next: 0 });
         }
@@ -188,7 +194,7 @@ impl Rib {
             match sweep.work {
                 Work::MarkStale => path.flags.stale = true,
                 Work::MarkLongLived => path.flags.long_lived |= path.flags.stale,
-                Work::Remove | Work::RemoveStale => {}
+                Work::Remove | Work::RemoveStale | Work::RemoveOthers(_) => {}
             }
         }
         settle(entry, &self.neighbours);
@@ -213,6 +219,7 @@ impl Work {
         match self {
             Self::Remove => true,
             Self::RemoveStale => path.flags.stale,
+            Self::RemoveOthers(round) => path.round != round,
             Self::MarkStale => false,
             // Some routes are too dangerous to be kept for long (RFC 9494 section 4.3).
             Self::MarkLongLived => {

@@ -10,7 +10,7 @@ use super::key::{Key, Payload};
 use crate::peer::PeerId;
 
 /// One way to a destination, from one peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Path {
     pub(super) shared: SharedRef,
     pub(super) payload: Payload,
@@ -18,7 +18,20 @@ pub(super) struct Path {
     /// 0 where the peer sends none.
     pub(super) path_id: u32,
     pub(super) flags: Flags,
+    /// The round of refresh in which it came.
+    pub(super) round: u8,
 }
+
+/// One that comes again in another round is the same: nobody has to be told of it.
+impl PartialEq for Path {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { shared, payload, peer, path_id, flags, round: _ } = self;
+        (shared, payload, peer, path_id, flags)
+            == (&other.shared, &other.payload, &other.peer, &other.path_id, &other.flags)
+    }
+}
+
+impl Eq for Path {}
 
 /// Shared attributes, equal if they are the same: they are interned.
 #[derive(Debug, Clone)]

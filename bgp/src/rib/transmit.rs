@@ -12,7 +12,9 @@ use super::membership::Memberships;
 use super::neighbour::Neighbour;
 use super::table::{Entry, Path};
 use super::{Local, OWN, PeerId, Rib};
-use crate::wire::{Attributes, Batch, Dialect, EncodeError, Family, Message, NextHop};
+use crate::wire::{
+    Attributes, Batch, Dialect, EncodeError, Family, Message, NextHop, RouteRefresh, RouteRefreshKind,
+};
 
 /// Routes looked at in one call, so that a call ends also where nothing is announced.
 const MOST: usize = 65_536;
@@ -34,6 +36,7 @@ impl Rib {
     fn transmit(&self, peer: PeerId, to: &mut Neighbour, budget: usize, out: &mut Vec<u8>) -> bool {
         let Some(mut told) = to.out.take() else { return false };
         let facts = &to.facts;
+        mark(&facts.dialect, told.begin_answers(), RouteRefreshKind::Begin, out);
         let from = &self.neighbours;
         let mut pack = Pack::new(&facts.dialect, out);
         let mut export =
@@ -73,9 +76,26 @@ impl Rib {
                 told.announced.set(change.slot, done);
             }
         }
-        pack.finish(told.cursor.take_complete());
+        pack.finish();
+        for family in told.cursor.take_complete().iter() {
+            if told.end_answer(family) {
+                mark(&facts.dialect, Families::of(&[family]), RouteRefreshKind::End, out);
+            } else {
+                let written = Message::EndOfRib(family).encode(&facts.dialect, out);
+                debug_assert_eq!(written, Ok(()), "an End-of-RIB has a fixed length");
+            }
+        }
+        more |= !told.asked.is_empty();
         to.out = Some(told);
         more
+    }
+}
+
+/// Marks the beginning or the end of families that are told again.
+fn mark(dialect: &Dialect, families: Families, kind: RouteRefreshKind, out: &mut Vec<u8>) {
+    for family in families.iter() {
+        let written = Message::RouteRefresh(RouteRefresh { family, kind }).encode(dialect, out);
+        debug_assert_eq!(written, Ok(()), "a ROUTE-REFRESH has a fixed length");
     }
 }
 
@@ -200,15 +220,11 @@ impl<'a> Pack<'a> {
         Ok(())
     }
 
-    /// Writes all that waits, then End-of-RIB of the families that are complete.
-    fn finish(&mut self, complete: Families) {
+    /// Writes all that waits.
+    fn finish(&mut self) {
         for batch in self.withdrawn.iter_mut().flatten().chain(&mut self.batches) {
             let written = batch.flush(self.out);
             debug_assert_eq!(written, Ok(()), "what was pushed fits");
-        }
-        for family in complete.iter() {
-            let written = Message::EndOfRib(family).encode(&self.dialect, self.out);
-            debug_assert_eq!(written, Ok(()), "an End-of-RIB has a fixed length");
         }
     }
 }

@@ -107,7 +107,7 @@ impl Config {
             RestartFamily,
         };
         let mut all: Vec<_> = self.families.iter().copied().map(Capability::Multiprotocol).collect();
-        all.push(Capability::RouteRefresh);
+        all.extend([Capability::RouteRefresh, Capability::EnhancedRouteRefresh]);
         if self.families.contains(&Family::IPV4_UNICAST) {
             let next_hop = ExtendedNextHop { family: Family::IPV4_UNICAST, next_hop: Afi::IPV6 };
             all.push(Capability::ExtendedNextHop(vec![next_hop]));

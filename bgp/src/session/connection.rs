@@ -30,6 +30,7 @@ pub(super) struct Connection {
     pub(super) local: SocketAddr,
     pub(super) remote: SocketAddr,
     pub(super) state: State,
+    pub(super) began: Instant,
     /// From OpenConfirm on.
     pub(super) agreed: Option<Box<Established>>,
     pub(super) timers: Timers,
@@ -43,6 +44,8 @@ pub(super) struct Timers {
     hold: Option<Instant>,
     keepalive: Option<Instant>,
     send: Option<Instant>,
+    /// The neighbour confirmed the connection, but may still prefer another one until then.
+    early: Option<Instant>,
 }
 
 /// A timer of a connection that went off.
@@ -51,6 +54,7 @@ pub(super) enum Timer {
     Hold,
     Keepalive,
     Send,
+    Early,
 }
 
 /// What stands next in the stream.
@@ -74,7 +78,7 @@ impl Connection {
     ) -> Self {
         let timers = Timers { hold: Some(now + Config::FIRST_HOLD), ..Timers::default() };
         let state = State::OpenSent;
-        Self { id, own, local, remote, state, agreed: None, timers, rest: Vec::new() }
+        Self { id, own, local, remote, state, began: now, agreed: None, timers, rest: Vec::new() }
     }
 
     /// How messages are read and written.
@@ -99,6 +103,23 @@ impl Connection {
         }
     }
 
+    /// The neighbour confirmed the connection; whether it keeps it shows until `until`.
+    pub(super) fn handle_early(&mut self, until: Instant) {
+        self.timers.early.get_or_insert(until);
+    }
+
+    /// Whether the neighbour confirmed it and may still prefer another one.
+    pub(super) const fn is_early(&self) -> bool {
+        self.timers.early.is_some()
+    }
+
+    /// The session is established on it.
+    pub(super) fn handle_established(&mut self, now: Instant) {
+        self.state = State::Established;
+        self.timers.early = None;
+        self.handle_life(now);
+    }
+
     /// Something was sent: the next sign of life is due a third of the hold time later, less up to a quarter of that
     /// (RFC 4271 section 10).
     pub(super) fn handle_sent(&mut self, config: &Config, jitter: Jitter, now: Instant) {
@@ -113,16 +134,16 @@ impl Connection {
 
     /// The first timer that is due.
     pub(super) fn due(&self, now: Instant) -> Option<Timer> {
-        let Timers { hold, keepalive, send } = self.timers;
+        let Timers { hold, keepalive, send, early } = self.timers;
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        [(hold, Timer::Hold), (send, Timer::Send), (keepalive, Timer::Keepalive)]
+        [(hold, Timer::Hold), (send, Timer::Send), (early, Timer::Early), (keepalive, Timer::Keepalive)]
             .into_iter()
             .find_map(|(at, timer)| due(at).then_some(timer))
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let Timers { hold, keepalive, send } = self.timers;
-        [hold, keepalive, send].into_iter().flatten().min()
+        let Timers { hold, keepalive, send, early } = self.timers;
+        [hold, keepalive, send, early].into_iter().flatten().min()
     }
 
     /// The message at `at` in `stream`, which it moves behind it; `None` if there is no whole one.

@@ -136,7 +136,14 @@ impl Stop {
         }
     }
 
-    /// Whether neither side may keep routes.
+    /// Whether neither side may keep routes: the NOTIFICATION is a hard reset where others would not end that (RFC 8538
+    /// section 4).
+    ///
+    /// Graceful restart is for a control plane that fails while packets are still forwarded. When BFD fails while the
+    /// session stands, it is the other way round: nothing says that the neighbour restarts, and the path between the two
+    /// carries no packets (RFC 5882 section 4.3), in the one direction as little as in the other. So its routes go at
+    /// once, and it is not to keep this side's either; RFC 9384 section 3 puts "BFD Down" into the hard reset for that.
+    /// A neighbour that does restart ends its session first, and BFD has no session to end then: its routes stay.
     const fn is_final(&self) -> bool {
         match self {
             Self::Shutdown(_) | Self::Deconfigured | Self::TooManyRoutes { .. } | Self::BfdDown => true,

@@ -37,6 +37,8 @@ pub struct Established {
     pub hold_time: Duration,
     /// It can be asked for its routes again.
     pub route_refresh: bool,
+    /// Its answers to that, and those to it, stand between marks (RFC 7313).
+    pub enhanced_refresh: bool,
     /// What it says about restarts, if both sides do.
     pub restart: Option<GracefulRestart>,
     /// What it says about long ones, if both sides do.
@@ -93,6 +95,7 @@ impl Established {
             role,
             hold_time: Duration::from_secs(config.hold_time.min(open.hold_time).into()),
             route_refresh: has(&Capability::RouteRefresh),
+            enhanced_refresh: has(&Capability::EnhancedRouteRefresh),
             // Long-lived restarts mean nothing without short ones (RFC 9494 section 3).
             long_lived: long_lived.filter(|_| long && both_restart && restart.is_some()),
             restart: restart.filter(|_| both_restart),

@@ -34,6 +34,8 @@ use crate::wire::Family;
 pub struct Speaker {
     rib: Rib,
     instances: Instances,
+    /// There are instances, or were.
+    learns: bool,
     /// What is configured.
     neighbours: Neighbours,
     /// Whom it speaks with, or wants to.
@@ -126,6 +128,7 @@ impl Speaker {
         Self {
             rib,
             instances: Instances::new(host),
+            learns: false,
             neighbours: Neighbours::default(),
             peers: BTreeMap::new(),
             restart,

@@ -1,5 +1,6 @@
 //! Routes on their way: from the RIB to the instances, from these back, and out to the peers.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use super::{Event, Output, Speaker};
@@ -18,6 +19,7 @@ impl Speaker {
     /// [`ConfigError`] if they contradict themselves; then everything stays as it was.
     pub fn set_instances(&mut self, config: &Config, now: Instant) -> Result<(), ConfigError> {
         self.instances.set_config(config, now)?;
+        self.learns |= !config.networks.is_empty() || !config.subnets.is_empty();
         self.tell_wanted();
         self.pump(now);
         Ok(())
@@ -87,9 +89,11 @@ impl Speaker {
                 moved = true;
             }
             for _ in 0..SLICE {
-                let Some((key, best)) = self.rib.poll_change() else { break };
+                // A reflector without instances never begins to read what changes: that would be held for nothing.
+                let change = if self.learns { self.rib.poll_change() } else { None };
+                let Some((key, best)) = change else { break };
                 moved = true;
-                self.learn(&key, best, now);
+                self.learn(&key, &best, now);
             }
             if !moved {
                 break;
@@ -110,13 +114,13 @@ impl Speaker {
     }
 
     /// An EVPN route has another best path. An own one is of no use to the instances: it came from them.
-    fn learn(&mut self, key: &Key, best: Vec<PathView>, now: Instant) {
-        let path = best.into_iter().next();
-        let payload = path.as_ref().map(|path| path.payload.clone()).unwrap_or_default();
+    fn learn(&mut self, key: &Key, best: &[PathView], now: Instant) {
+        let path = best.first();
+        let payload = path.map(|path| path.payload.clone()).unwrap_or_default();
         let Route::Evpn(route) = key.route(&payload) else { return };
         let best = path.and_then(|path| {
             let from = path.peer?;
-            let attributes = path.shared.attributes.clone();
+            let attributes = Cow::Borrowed(&path.shared.attributes);
             Some(LearnedPath { attributes, next_hop: path.shared.next_hop, from })
         });
         self.instances.handle_route(RouteChange { route, best }, now);

@@ -66,7 +66,7 @@ impl Speaker {
                 Action::Up(established) => self.up(id, &established, now),
                 Action::Update { update, faults } => self.update(id, update, faults, now),
                 Action::EndOfRib(family) => self.end_of_rib(id, family, now),
-                Action::Refresh(refresh) => self.rib.handle_refresh(id, refresh),
+                Action::Refresh(refresh) => self.rib.handle_refresh(id, refresh, now),
                 Action::Down(down) => self.down(id, down, now),
             }
         }
@@ -185,6 +185,7 @@ fn facts(config: &PeerConfig, established: &Established) -> Facts {
         next_hop: routing.next_hop,
         role: established.role,
         long_lived: established.long_lived.is_some(),
+        enhanced_refresh: established.enhanced_refresh,
         import: routing.import.clone(),
         export: routing.export.clone(),
         membership_wait: MEMBERSHIP_WAIT,

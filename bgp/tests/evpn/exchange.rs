@@ -10,6 +10,7 @@
 //! In: ports appear and go, their announcements cross. Out: when all is delivered, every MAC and IP address is
 //! announced by one host that has its port, and all others forward to that one.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -42,7 +43,7 @@ struct Fabric {
     hosts: Vec<Instances>,
     tables: Vec<Table>,
     announced: Vec<HashMap<Key, EvpnRoute>>,
-    queues: BTreeMap<(usize, usize), VecDeque<RouteChange>>,
+    queues: BTreeMap<(usize, usize), VecDeque<RouteChange<'static>>>,
     ports: BTreeSet<(usize, u8)>,
     floating: u8,
     now: Instant,
@@ -130,7 +131,7 @@ impl Fabric {
                 let change = match origination {
                     Origination::Announce { route, attributes, next_hop } => {
                         self.announced[from].insert(key(&route), route.clone());
-                        let best = LearnedPath { attributes: *attributes, next_hop, from: peer };
+                        let best = LearnedPath { attributes: Cow::Owned(*attributes), next_hop, from: peer };
                         RouteChange { route, best: Some(best) }
                     }
                     Origination::Withdraw(route) => {

@@ -3,6 +3,7 @@
 //! The capture is of FRR at 10.250.0.1 in AS 65000: VNI 100 in a VRF with L3 VNI 5000, router's MAC
 //! 02:aa:00:00:50:01, one pod 02:00:00:00:01:01 with 192.168.100.1.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -37,7 +38,7 @@ fn routes(routes: &Routes) -> Vec<EvpnRoute> {
 }
 
 /// What the RIB would tell of the message.
-fn changes(number: usize) -> Vec<RouteChange> {
+fn changes(number: usize) -> Vec<RouteChange<'static>> {
     let update = update(number);
     let mut all = Vec::new();
     for route in update.unreachable.iter().flat_map(routes) {
@@ -48,7 +49,7 @@ fn changes(number: usize) -> Vec<RouteChange> {
             let (attributes, next_hop) = (update.attributes.clone(), reachable.next_hop);
             all.push(RouteChange {
                 route,
-                best: Some(LearnedPath { attributes, next_hop, from: PeerId(1) }),
+                best: Some(LearnedPath { attributes: Cow::Owned(attributes), next_hop, from: PeerId(1) }),
             });
         }
     }

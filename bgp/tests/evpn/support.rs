@@ -1,5 +1,6 @@
 //! A host with a network and two subnets, and routes of others in few words.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Instant;
@@ -194,13 +195,13 @@ impl Remote {
         self.edit(|route| (route.label, route.l3_label) = (vni(label).into(), Some(vni(l3).into())))
     }
 
-    pub fn comes(&self) -> RouteChange {
+    pub fn comes(&self) -> RouteChange<'static> {
         let (attributes, next_hop) = (self.attributes.clone(), self.next_hop);
-        let best = Some(LearnedPath { attributes, next_hop, from: PeerId(1) });
+        let best = Some(LearnedPath { attributes: Cow::Owned(attributes), next_hop, from: PeerId(1) });
         RouteChange { route: self.route.clone(), best }
     }
 
-    pub fn goes(&self) -> RouteChange {
+    pub fn goes(&self) -> RouteChange<'static> {
         let mut route = self.route.clone();
         if let EvpnRoute::MacIp(route) = &mut route {
             (route.label, route.l3_label) = (Label::ZERO, None);

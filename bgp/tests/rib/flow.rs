@@ -11,9 +11,7 @@ use std::time::{Duration, Instant};
 
 use weft_bgp::peer::PeerKind::{Client, External, Internal};
 use weft_bgp::rib::{Kept, Match, Policy, Retain, RetainFamily, Rule, Step, Tally, Verdict};
-use weft_bgp::wire::{
-    AsPath, Asn, Community, ExtendedCommunity, Family, NextHop, RouteRefresh, RouteRefreshKind,
-};
+use weft_bgp::wire::{AsPath, Asn, Community, ExtendedCommunity, Family, NextHop, Route, RouteRefreshKind};
 
 use super::support::*;
 
@@ -112,15 +110,32 @@ fn the_better_path_takes_over_and_gives_back() {
     assert_eq!(why, [None, Some(Step::Mobility)]);
     rib.handle_update(peers[1], withdraw([1]));
     assert_eq!(told.hear(&mut rib, peers[2]).has(1).unwrap().1, NextHop::V4(id(1).get()));
-    // An equal path is one more way, but no news for peers beyond the best one.
-    rib.handle_update(peers[1], announce([1], attributes(&[]), 2));
+    // The same VTEP by another peer is one more way, but no news for peers beyond the best one.
+    rib.handle_update(peers[1], announce([1], attributes(&[]), 1));
     assert_eq!(rib.routes().next().unwrap().1.len(), 2);
     while rib.poll_change().is_some() {}
-    rib.handle_update(peers[1], announce([1], attributes(&[]), 2));
+    rib.handle_update(peers[1], announce([1], attributes(&[]), 1));
     assert!(rib.poll_change().is_none(), "the same once more is no change");
     rib.handle_update(peers[1], withdraw([1]));
     let (changed, paths) = rib.poll_change().expect("one way less");
     assert_eq!((changed, paths.len()), (key(1), 1));
+}
+
+/// RFC 7432 section 15: of two hosts with the same sequence, both have to choose the same one.
+#[test]
+fn of_two_hosts_that_had_an_address_as_often_the_lower_vtep_has_it() {
+    let (mut rib, now) = (rib(), Instant::now());
+    let one = up(&mut rib, Client, 1, now);
+    let own = Route::Evpn(mac_ip(1));
+    for (hop, own_is_best) in [(249, false), (251, true)] {
+        let preferred = weft_bgp::wire::Attributes { local_pref: Some(500), ..attributes(&[]) };
+        rib.handle_update(one, announce([1], preferred, hop));
+        rib.originate(own.clone(), attributes(&[]), Some(NextHop::V4(id(250).get())));
+        let explained = rib.explain(&key(1));
+        let best = explained.iter().find(|path| path.lost.is_none()).expect("one is the best");
+        assert_eq!(best.path.peer.is_none(), own_is_best, "{hop}");
+        assert!(explained.iter().any(|path| path.lost == Some(Step::Vtep)));
+    }
 }
 
 #[test]
@@ -141,7 +156,7 @@ fn a_late_joiner_and_a_refresh_get_all_and_changes_coalesce() {
     assert!(told.messages <= least + 20, "{} messages, {least} are full", told.messages);
     let late = up(&mut rib, Client, 5, now);
     assert_eq!(Told::default().hear(&mut rib, late).evpn.len(), 5000);
-    rib.handle_refresh(two, RouteRefresh { family: Family::EVPN, kind: RouteRefreshKind::Request });
+    rib.handle_refresh(two, refresh(RouteRefreshKind::Request), now);
     told.hear(&mut rib, two);
     assert_eq!((told.announced, told.complete.len()), (10_000, 2));
     assert_eq!(rib.told(two).count(), 5000);

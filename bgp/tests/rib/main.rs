@@ -2,6 +2,7 @@
 
 mod flow;
 mod model;
+mod refresh;
 mod rules;
 mod support;
 mod targets;

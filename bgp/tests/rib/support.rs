@@ -8,7 +8,8 @@ use weft_bgp::peer::{PeerId, PeerKind};
 use weft_bgp::rib::{Facts, Key, Local, NextHopPolicy, Policy, Rib};
 use weft_bgp::wire::{
     AsPath, Asn, Attributes, Dialect, EthernetSegmentId, EthernetTag, EvpnRoute, Family, Frame, Label, MacIp,
-    Message, NextHop, Nlri, Origin, Reachable, Received, Route, RouteDistinguisher, RouterId, Routes, Update,
+    Message, NextHop, Nlri, Origin, Reachable, Received, Route, RouteDistinguisher, RouteRefresh,
+    RouteRefreshKind, RouterId, Routes, Update,
 };
 use weft_vxlan::MacAddr;
 
@@ -40,6 +41,7 @@ pub fn facts(kind: PeerKind, last: u8) -> Facts {
         next_hop: NextHopPolicy::Standard,
         role: None,
         long_lived: true,
+        enhanced_refresh: true,
         import: Policy::default(),
         export: Policy::default(),
         membership_wait: Duration::from_secs(60),
@@ -83,6 +85,10 @@ pub fn announce(indexes: impl IntoIterator<Item = u32>, attributes: Attributes, 
     Update { attributes, reachable: Some(Reachable { next_hop, routes }), ..Update::default() }
 }
 
+pub fn refresh(kind: RouteRefreshKind) -> RouteRefresh {
+    RouteRefresh { family: Family::EVPN, kind }
+}
+
 pub fn withdraw(indexes: impl IntoIterator<Item = u32>) -> Update {
     let routes = Routes::Evpn(indexes.into_iter().map(|index| Nlri::from(mac_ip(index))).collect());
     Update { unreachable: vec![routes], ..Update::default() }
@@ -93,6 +99,8 @@ pub fn withdraw(indexes: impl IntoIterator<Item = u32>) -> Update {
 pub struct Told {
     pub evpn: BTreeMap<Vec<u8>, (Attributes, NextHop)>,
     pub complete: Vec<Family>,
+    /// Marks, each with how many routes were announced before it.
+    pub marks: Vec<(RouteRefresh, usize)>,
     pub messages: usize,
     pub announced: usize,
     pub withdrawn: usize,
@@ -131,7 +139,8 @@ impl Told {
         let update = match message {
             Message::Update(update) => update,
             Message::EndOfRib(family) => return self.complete.push(family),
-            Message::Open(_) | Message::Notification(_) | Message::Keepalive | Message::RouteRefresh(_) => {
+            Message::RouteRefresh(mark) => return self.marks.push((mark, self.announced)),
+            Message::Open(_) | Message::Notification(_) | Message::Keepalive => {
                 panic!("not from a RIB: {message:?}")
             }
         };

@@ -24,6 +24,8 @@ pub struct End {
 struct Pipe {
     names: [Option<ConnectionId>; 2],
     queues: [Vec<u8>; 2],
+    /// The end that has still to accept it, though for the other it is there.
+    waits: Option<usize>,
     /// The end that has closed it.
     closed: [bool; 2],
 }
@@ -129,10 +131,8 @@ impl Link {
         if self.cut {
             return self.ends[end].peer.handle_connect_failed(id, "no way".to_owned(), now);
         }
-        let mut pipe = Pipe::default();
+        let mut pipe = Pipe { waits: Some(other), ..Pipe::default() };
         pipe.names[end] = Some(id);
-        pipe.names[other] = self.ends[other].peer.handle_accepted(address(other), address(end), now);
-        pipe.closed[other] = pipe.names[other].is_none();
         self.next += 1;
         self.pipes.insert(self.next, pipe);
         self.ends[end].peer.handle_connected(id, address(end), address(other), now);
@@ -140,6 +140,12 @@ impl Link {
 
     fn deliver(&mut self, key: u32, to: usize, size: usize) {
         let pipe = self.pipes.get_mut(&key).unwrap();
+        if pipe.waits == Some(to) {
+            pipe.waits = None;
+            pipe.names[to] = self.ends[to].peer.handle_accepted(address(to), address(1 - to), self.now);
+            pipe.closed[to] = pipe.names[to].is_none();
+            return;
+        }
         let (name, now) = (pipe.names[to], self.now);
         let bytes: Vec<u8> = pipe.queues[to].drain(..size.min(pipe.queues[to].len())).collect();
         let ended = pipe.closed[1 - to] && pipe.queues[to].is_empty();
@@ -191,7 +197,9 @@ impl Link {
     pub fn settle(&mut self) {
         for _ in 0..10_000 {
             let busy = |pipe: &Pipe| {
-                (0..2).any(|to| !pipe.queues[to].is_empty() || (pipe.closed[1 - to] && !pipe.closed[to]))
+                pipe.waits.is_some()
+                    || (0..2)
+                        .any(|to| !pipe.queues[to].is_empty() || (pipe.closed[1 - to] && !pipe.closed[to]))
             };
             if let Some((end, id)) = self.attempts.pop() {
                 self.connect(end, id);
@@ -207,6 +215,15 @@ impl Link {
             self.act();
         }
         panic!("the two never come to rest");
+    }
+
+    /// Lets time pass in which nothing arrives.
+    pub fn wait(&mut self, span: Duration) {
+        self.now += span;
+        for end in &mut self.ends {
+            end.peer.handle_timeout(self.now);
+        }
+        self.act();
     }
 
     /// Lets time pass, up to `span`, with everything that is due in it.

@@ -95,13 +95,7 @@ proptest! {
             match what {
                 0 => link.break_all(),
                 1 => link.cut = !link.cut,
-                2..6 => {
-                    link.now += Duration::from_millis(time);
-                    for end in &mut link.ends {
-                        end.peer.handle_timeout(link.now);
-                    }
-                    link.act();
-                }
+                2..6 => link.wait(Duration::from_millis(time)),
                 _ if link.choices() > 0 => {
                     let choice = choice.index(link.choices());
                     link.happen(choice, size);
@@ -120,5 +114,36 @@ proptest! {
         for end in &link.ends {
             prop_assert_eq!(end.up.len(), end.down.len() + 1, "ups and downs alternate");
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1024, ..ProptestConfig::default() })]
+
+    /// Both connect at once over a good link. In whatever order attempts succeed, connections are accepted and bytes
+    /// arrive, there is one session, and it is the first.
+    #[test]
+    fn connections_that_cross_cost_no_session(
+        seed in any::<u64>(),
+        restarts in any::<[bool; 2]>(),
+        higher in any::<bool>(),
+        steps in prop::collection::vec((any::<prop::sample::Index>(), 1..128_usize, 0..12_u8, 0..1500_u64), 0..150),
+    ) {
+        let ids = if higher { [0, 1] } else { [1, 0] };
+        // Silence is no reason to end a session here: bytes may wait for minutes.
+        let configs = ids.map(|id| Config { restart: restarts[id].then(restart), hold_time: 0, ..config(id) });
+        let mut link = Link::new(configs, seed);
+        for (choice, size, what, time) in steps {
+            if what == 0 {
+                link.wait(Duration::from_millis(time));
+            } else if link.choices() > 0 {
+                link.happen(choice.index(link.choices()), size);
+            }
+        }
+        link.settle();
+        link.pass(Duration::from_secs(600));
+        prop_assert!(link.is_up());
+        let counts = link.ends.each_ref().map(|end| (end.up.len(), end.down.len()));
+        prop_assert_eq!(counts, [(1, 0), (1, 0)], "{:?}", link.ends.each_ref().map(|end| &end.down));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use weft_bgp::session::{Config, Stop};
-use weft_bgp::wire::Family;
+use weft_bgp::wire::{Family, Notification, NotificationCode, cease};
 
 use crate::link::{Link, config, restart};
 
@@ -88,4 +88,21 @@ fn silence_right_behind_the_first_keepalive_is_noticed() {
     assert_eq!(link.ends[0].down.len(), before + 1);
     assert_eq!(link.ends[0].down.last().unwrap().reason, "nothing was heard for the hold time");
     assert_eq!(kept(&link, 0), [Family::EVPN], "RFC 8538: a hold timer that expires keeps routes");
+}
+
+#[test]
+fn a_dead_path_is_a_hard_reset_and_a_restart_before_it_is_not_undone() {
+    let mut link = established(true);
+    let now = link.now;
+    link.ends[0].peer.handle_stop(&Stop::BfdDown, now);
+    let sent = link.ends[0].peer.last_end().unwrap().sent.clone().unwrap();
+    assert_eq!((sent.code, sent.subcode), (NotificationCode::CEASE, cease::HARD_RESET));
+    assert_eq!(sent.hard_reset_reason(), Some(Notification::new(NotificationCode::CEASE, cease::BFD_DOWN)));
+    let mut link = established(true);
+    link.break_all();
+    let now = link.now;
+    link.ends[0].peer.handle_stop(&Stop::BfdDown, now);
+    link.act();
+    assert_eq!(link.ends[0].down.len(), 1);
+    assert_eq!(kept(&link, 0), [Family::EVPN]);
 }
