@@ -14,7 +14,8 @@ mod restart;
 mod routes;
 mod sessions;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::time::Instant;
 
 pub use config::{GroupConfig, MostRoutes, Neighbours, PeerConfig, Routing, SpeakerConfig};
@@ -36,6 +37,8 @@ pub struct Speaker {
     instances: Instances,
     /// There are instances, or were.
     learns: bool,
+    /// What peers of unicast families are told.
+    addresses: BTreeSet<IpAddr>,
     /// What is configured.
     neighbours: Neighbours,
     /// Whom it speaks with, or wants to.
@@ -129,6 +132,7 @@ impl Speaker {
             rib,
             instances: Instances::new(host),
             learns: false,
+            addresses: BTreeSet::new(),
             neighbours: Neighbours::default(),
             peers: BTreeMap::new(),
             restart,

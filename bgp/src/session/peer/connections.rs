@@ -62,6 +62,9 @@ impl Peer {
             self.actions.push_back(Action::Down(Down { reason: ended.reason.clone(), retain }));
         }
         if !matches!(end, End::Collision(_) | End::Replaced) {
+            if ended.sent.is_some() || ended.received.is_some() {
+                self.told = Some(ended.clone());
+            }
             self.ended = Some(ended);
         }
         self.establish_waiting(now);
