@@ -175,6 +175,16 @@ fn tell(peer: &mut RawPeer, numbers: std::ops::Range<u32>) -> Result<()> {
     peer.send_message(&Message::EndOfRib(Family::EVPN))
 }
 
+/// No neighbour had to wait for a word until the hold time was over.
+fn assert_never_silent(cloud: &Cloud<'_>) -> Result<()> {
+    for daemon in cloud.daemons() {
+        let log = std::fs::read_to_string(daemon.settings().log())?;
+        let ended = log.lines().find(|line| line.contains("hold time"));
+        ensure!(ended.is_none(), "{}: {ended:?}", daemon.settings().name);
+    }
+    Ok(())
+}
+
 /// Waits until the kernel has a route, or has it no more.
 fn wait_until_held(table: &KernelHosts, number: u32, held: bool) -> Result<()> {
     let network = Vni::new(NETWORK)?;
@@ -231,6 +241,7 @@ fn those_that_are_told_again_stay() -> Result<()> {
             wait_until_held(&table, number, true)?;
         }
         wait_until_held(&table, AGAIN, false)?;
+        assert_never_silent(&stage.cloud)?;
         assert_lossless(traffic)
     })
 }
@@ -263,6 +274,7 @@ fn those_of_one_that_does_not_come_back_go() -> Result<()> {
             other => Err(format!("{other:?}")),
         })?;
         println!("all of them {:?} after the start", started.elapsed());
+        assert_never_silent(&stage.cloud)?;
         assert_lossless(traffic)
     })
 }
