@@ -69,6 +69,7 @@ impl<'lab> Stage<'lab> {
     }
 
     /// Has h1 learn all routes; h1's kernel.
+    #[expect(clippy::print_stdout, reason = "a measurement, to be read in the output of the test")]
     fn learn(&self, listener: &RawListener) -> Result<(RawPeer, KernelHosts)> {
         let (mut peer, _) = accept(listener)?;
         let since = Instant::now();
@@ -89,6 +90,7 @@ impl<'lab> Stage<'lab> {
     }
 
     /// Kills h1's weftd, and starts it again after a second of traffic; when that was.
+    #[expect(clippy::print_stdout, reason = "a measurement, to be read in the output of the test")]
     fn restart(&mut self, traffic: &[Steady; 2]) -> Result<Instant> {
         self.cloud.daemon_mut(0).kill()?;
         traffic[0].wait_for_more(100)?;
@@ -218,9 +220,8 @@ fn those_that_are_told_again_stay() -> Result<()> {
         stage.restart(&traffic)?;
         drop(first);
         let (mut again, theirs) = accept(&listener)?;
-        let restart = theirs.capabilities.iter().find_map(|capability| match capability {
-            Capability::GracefulRestart(restart) => Some(restart),
-            _ => None,
+        let restart = theirs.capabilities.iter().find_map(|capability| {
+            if let Capability::GracefulRestart(restart) = capability { Some(restart) } else { None }
         });
         let restart = restart.context("graceful restart")?;
         ensure!(restart.restarted && restart.families.iter().all(|family| family.forwarding), "{restart:?}");
