@@ -215,6 +215,13 @@ impl Peer {
         }
     }
 
+    /// Bytes came that are still to be handled, which may take a while when others have much to say: the neighbour lives.
+    pub fn handle_waiting(&mut self, id: ConnectionId, now: Instant) {
+        if let Some(connection) = self.connection(id) {
+            connection.handle_life(now);
+        }
+    }
+
     /// The socket took some of what was sent.
     pub fn handle_written(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connection(id) {

@@ -36,6 +36,13 @@ impl Speaker {
         self.pump(now);
     }
 
+    /// Bytes came that are still to be handled.
+    pub fn handle_waiting(&mut self, id: ConnectionId, now: Instant) {
+        if let Some(peer) = self.peers.get_mut(&id.peer) {
+            peer.session.handle_waiting(id, now);
+        }
+    }
+
     /// The connection took some of the bytes that were to be sent.
     pub fn handle_written(&mut self, id: ConnectionId) {
         if let Some(peer) = self.peers.get_mut(&id.peer) {

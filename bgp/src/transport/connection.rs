@@ -1,6 +1,8 @@
 //! One connection: a task that reads, and one that writes.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -20,6 +22,8 @@ pub(super) const CHUNK: usize = 64 * 1024;
 pub(super) struct Connection {
     writer: Option<mpsc::UnboundedSender<Vec<u8>>>,
     queued: usize,
+    /// Pieces that were read and have not been handled.
+    waiting: Arc<AtomicUsize>,
     tasks: [AbortHandle; 2],
 }
 
@@ -27,9 +31,20 @@ impl Connection {
     pub(super) fn start(id: ConnectionId, stream: TcpStream, inputs: &mpsc::Sender<Kind>) -> Self {
         let (reading, writing) = stream.into_split();
         let (writer, queue) = mpsc::unbounded_channel();
-        let reader = tokio::spawn(read(id, reading, inputs.clone())).abort_handle();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let reader = tokio::spawn(read(id, reading, Arc::clone(&waiting), inputs.clone())).abort_handle();
         let tasks = [reader, tokio::spawn(write(id, writing, queue, inputs.clone())).abort_handle()];
-        Self { writer: Some(writer), queued: 0, tasks }
+        Self { writer: Some(writer), queued: 0, waiting, tasks }
+    }
+
+    /// Whether something came that has not been handled.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// A piece that came is handled.
+    pub(super) fn handle_taken(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Bytes that the socket has not taken yet.
@@ -69,7 +84,12 @@ impl Drop for Connection {
     }
 }
 
-async fn read(connection: ConnectionId, mut from: OwnedReadHalf, inputs: mpsc::Sender<Kind>) {
+async fn read(
+    connection: ConnectionId,
+    mut from: OwnedReadHalf,
+    waiting: Arc<AtomicUsize>,
+    inputs: mpsc::Sender<Kind>,
+) {
     let mut buffer = BytesMut::new();
     loop {
         buffer.reserve(CHUNK);
@@ -77,6 +97,7 @@ async fn read(connection: ConnectionId, mut from: OwnedReadHalf, inputs: mpsc::S
             Ok(0) => "the peer closed the connection".to_owned(),
             Ok(_) => {
                 let bytes = buffer.split().freeze();
+                waiting.fetch_add(1, Ordering::Relaxed);
                 if inputs.send(Kind::Received { connection, bytes }).await.is_err() {
                     return;
                 }

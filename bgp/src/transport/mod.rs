@@ -40,6 +40,9 @@ use crate::speaker::{Event, Neighbours, Output, Path, Speaker};
 const INPUTS: usize = 64;
 /// Inputs that are handled before what they caused is sent.
 const TURN: usize = 32;
+/// How long inputs are handled at most before what they caused is sent, and before timers are looked at: peers that wait
+/// for a KEEPALIVE must not have to wait until another one's routes are taken in.
+const SLICE: Duration = Duration::from_millis(50);
 /// Bytes that wait for a socket at most, but for messages that do not wait for room.
 const QUEUED: usize = 512 * 1024;
 /// Bytes of routes that are asked for at once.
@@ -159,10 +162,17 @@ impl Driver {
     pub fn handle(&mut self, input: Input, now: Instant) {
         self.handle_one(input.0, now);
         for _ in 1..TURN {
+            if now.elapsed() >= SLICE {
+                break;
+            }
             let Ok(input) = self.inputs.try_recv() else { break };
             self.handle_one(input, now);
         }
         if self.speaker.next_deadline().is_some_and(|at| at <= now) {
+            // Nobody is silent whose words wait here.
+            for (id, _) in self.connections.iter().filter(|(_, connection)| connection.has_waiting()) {
+                self.speaker.handle_waiting(*id, now);
+            }
             self.speaker.handle_timeout(now);
         }
     }
@@ -175,7 +185,12 @@ impl Driver {
                 self.connecting.remove(&connection);
                 self.speaker.handle_connect_failed(connection, error.to_string(), now);
             }
-            Kind::Received { connection, bytes } => self.speaker.handle_received(connection, &bytes, now),
+            Kind::Received { connection, bytes } => {
+                if let Some(of) = self.connections.get(&connection) {
+                    of.handle_taken();
+                }
+                self.speaker.handle_received(connection, &bytes, now);
+            }
             Kind::Written { connection, bytes } => {
                 if let Some(of) = self.connections.get_mut(&connection) {
                     of.handle_written(bytes);

@@ -194,6 +194,21 @@ fn without_a_hold_time_only_an_established_session_is_silent_for_ever() {
 }
 
 #[test]
+fn a_neighbour_whose_words_wait_is_not_silent() {
+    let mut single = Single::in_state(State::Established);
+    single.peer.handle_written(single.id);
+    single.now += Duration::from_secs(10);
+    let (id, now) = (single.id, single.now);
+    single.peer.handle_waiting(id, now);
+    single.peer.handle_timeout(now);
+    assert_eq!(single.answers(), ["keepalive"]);
+    single.now += Duration::from_secs(10);
+    let now = single.now;
+    single.peer.handle_timeout(now);
+    assert_eq!(single.answers()[..2], ["4/0", "close"]);
+}
+
+#[test]
 fn a_neighbour_that_has_too_many_stays_away_as_long_as_it_is_told() {
     let mut single = Single::in_state(State::Established);
     let again = Some(Duration::from_secs(60));
