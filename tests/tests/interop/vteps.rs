@@ -39,6 +39,7 @@ fn one_subnet(asn: u32, vni: &str) -> Result<()> {
         let (mut cloud, others) = cloud_and_others(lab, 1, |vteps| Fabric {
             asns: vec![ASN],
             documents: vteps.iter().map(|_| vec![Fabric::peer("frr", vtep(2).unwrap(), asn, "")]).collect(),
+            any_as: false,
         })?;
         cloud.deploy(&intent()?)?;
         let machine = kernel(&others[0]);
@@ -78,6 +79,7 @@ fn pods_of_two_subnets_by_symmetric_irb() -> Result<()> {
             zebra: "vrf red\n netns red\n vni 100\nexit-vrf\n",
             bgpd: &bgpd,
             vrfs: &[("red", &vrf)],
+            ..FrrSettings::default()
         };
         let frr = Frr::start(lab, "frr", machine.underlay, settings)?;
         frr.wait_established(host(1))?;

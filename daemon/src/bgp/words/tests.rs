@@ -116,6 +116,7 @@ fn paths_of_a_route() {
             families: vec![Family::IPV4_UNICAST],
             next_hop: NextHopPolicy::Standard,
             role: None,
+            enhanced_refresh: false,
             long_lived: false,
             import: Policy::default(),
             export: Policy::default(),
