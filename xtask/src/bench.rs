@@ -23,24 +23,17 @@ pub(crate) struct Options {
     /// Name of the report, target/bench/NAME.json
     #[arg(long, default_value = "bench")]
     name: String,
-    /// Something else than the packet path: `bgp`, with its options behind it
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    other: Vec<String>,
 }
 
 /// Measures.
 pub(crate) fn bench(options: &Options) -> Result<ExitCode> {
-    // Other people's speakers are installed for the tests.
-    setup::ensure(if options.other.is_empty() { Purpose::Bench } else { Purpose::Test })?;
+    setup::ensure(Purpose::Bench)?;
     let folder = executables()?;
     let program = folder.join("weft-bench");
     let mut bench = Command::new(&program);
-    bench.env(FOLDER, &folder);
-    if options.other.is_empty() {
-        bench.args(["--rounds", &options.rounds.to_string(), "--name", &options.name]);
-        bench.args(options.only.iter().flat_map(|only| ["--only", only]));
-    }
-    bench.args(&options.other).arg("--folder").arg(folder.with_file_name("bench"));
+    bench.env(FOLDER, &folder).args(["--rounds", &options.rounds.to_string(), "--name", &options.name]);
+    bench.args(options.only.iter().flat_map(|only| ["--only", only]));
+    bench.arg("--folder").arg(folder.with_file_name("bench"));
     // In our place, so that Ctrl-C reaches it alone and it can clean up.
     Err(bench.exec()).with_context(|| format!("cannot run {}", program.display()))
 }

@@ -207,12 +207,6 @@ impl RawPeer {
         Ok(theirs)
     }
 
-    /// The connection, and what came on it and was not read.
-    #[must_use]
-    pub fn into_parts(self) -> (TcpStream, Vec<u8>) {
-        (self.stream, self.bytes)
-    }
-
     /// Ends the connection at once with a reset, as a host that loses power and comes back does.
     ///
     /// # Errors

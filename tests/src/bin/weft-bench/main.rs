@@ -4,7 +4,6 @@
 //! subject in turn, a fraction of a second each; what is compared are the results of one round, and of those ratios
 //! the median is taken. So what else the machine does meanwhile meets all subjects alike.
 
-mod bgp;
 mod cpu;
 mod load;
 mod machine;
@@ -22,7 +21,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
 use plan::{Plan, Results};
 use report::Report;
@@ -49,26 +48,10 @@ struct Args {
     /// Where the report goes
     #[arg(long, default_value = "target/bench")]
     folder: PathBuf,
-
-    /// Something else than the packet path
-    #[command(subcommand)]
-    other: Option<Other>,
-}
-
-/// What else can be measured.
-#[derive(Debug, Subcommand)]
-enum Other {
-    /// weft as a route reflector against FRR and GoBGP
-    Bgp(bgp::Options),
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let done = match &args.other {
-        None => run(&args),
-        Some(Other::Bgp(options)) => bgp::run(options),
-    };
-    match done {
+    match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             table::complain(&error);
@@ -79,7 +62,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<()> {
     let plan = Plan::new(args.only.as_deref(), args.rounds, Duration::from_millis(args.slice))?;
-    let mut report = Report::new(&args.name, args.slice)?;
+    let mut report = Report::new(&args.name, &plan)?;
     let lab = weft_tests::Lab::new()?;
     subject::with_all(&lab, |subjects, cloud| {
         table::head(&plan, subjects);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::load::Better;
 use crate::machine;
+use crate::plan::Plan;
 use crate::plot;
 use crate::statistics::Spread;
 
@@ -51,19 +52,24 @@ impl Row {
 pub(crate) struct Report {
     name: String,
     start: Value,
-    slice: u64,
+    slice: u128,
     rows: Vec<Row>,
 }
 
 impl Report {
     /// An empty one. The name becomes a file's, so it is made of letters, digits, `-` and `_`.
-    pub(crate) fn new(name: &str, slice_ms: u64) -> Result<Self> {
+    pub(crate) fn new(name: &str, plan: &Plan) -> Result<Self> {
         let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
         anyhow::ensure!(
             !name.is_empty() && name.chars().all(fits),
             "{name:?} cannot be the name of a report"
         );
-        Ok(Self { name: name.to_owned(), start: machine::load()?, slice: slice_ms, rows: Vec::new() })
+        Ok(Self {
+            name: name.to_owned(),
+            start: machine::load()?,
+            slice: plan.slice.as_millis(),
+            rows: Vec::new(),
+        })
     }
 
     pub(crate) fn add(&mut self, rows: Vec<Row>) {
@@ -76,7 +82,7 @@ impl Report {
             "name": self.name,
             "machine": machine::describe()?,
             "load_average": { "start": self.start, "end": machine::load()? },
-            "slice_ms": self.slice,
+            "slice_ms": u64::try_from(self.slice)?,
             "rows": self.rows.iter().map(Row::json).collect::<Vec<_>>(),
         });
         let path = folder.join(&self.name).with_extension("json");
