@@ -23,6 +23,25 @@ pub(crate) struct Options {
     /// Name of the report, target/bench/NAME.json
     #[arg(long, default_value = "bench")]
     name: String,
+    #[command(subcommand)]
+    instead: Option<Instead>,
+}
+
+/// What is measured in place of the packet path.
+#[derive(Debug, clap::Subcommand)]
+enum Instead {
+    /// Measures BGP-EVPN beside FRR and GoBGP
+    Bgp {
+        /// How often every subject is run
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+        /// At most 10,000 routes
+        #[arg(long)]
+        quick: bool,
+        /// Name of the report, target/bench/NAME.json
+        #[arg(long, default_value = "bgp")]
+        name: String,
+    },
 }
 
 /// Measures.
@@ -31,9 +50,17 @@ pub(crate) fn bench(options: &Options) -> Result<ExitCode> {
     let folder = executables()?;
     let program = folder.join("weft-bench");
     let mut bench = Command::new(&program);
-    bench.env(FOLDER, &folder).args(["--rounds", &options.rounds.to_string(), "--name", &options.name]);
-    bench.args(options.only.iter().flat_map(|only| ["--only", only]));
-    bench.arg("--folder").arg(folder.with_file_name("bench"));
+    bench.env(FOLDER, &folder).arg("--folder").arg(folder.with_file_name("bench"));
+    match &options.instead {
+        Some(Instead::Bgp { rounds, quick, name }) => {
+            bench.args(["bgp", "--rounds", &rounds.to_string(), "--name", name]);
+            bench.args(quick.then_some("--quick"));
+        }
+        None => {
+            bench.args(["--rounds", &options.rounds.to_string(), "--name", &options.name]);
+            bench.args(options.only.iter().flat_map(|only| ["--only", only]));
+        }
+    }
     // In our place, so that Ctrl-C reaches it alone and it can clean up.
     Err(bench.exec()).with_context(|| format!("cannot run {}", program.display()))
 }

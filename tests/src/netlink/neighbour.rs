@@ -72,6 +72,18 @@ impl Namespace {
         }
         Ok(neighbours)
     }
+
+    /// Entries of a vxlan device's forwarding table that lead to another host.
+    ///
+    /// # Errors
+    /// There is no such device.
+    pub fn tunnel_entries(&self, device: &str) -> Result<usize> {
+        let mut message = NeighbourMessage::default();
+        message.header.family = AddressFamily::Bridge;
+        message.header.ifindex = self.link(device)?.index;
+        let answers = self.netlink().dump(RouteNetlinkMessage::GetNeighbour(message))?;
+        Ok(answers.iter().filter_map(neighbour).filter(|entry| entry.mac.is_some()).count())
+    }
 }
 
 fn neighbour(message: &RouteNetlinkMessage) -> Option<Neighbour> {

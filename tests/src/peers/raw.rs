@@ -207,6 +207,12 @@ impl RawPeer {
         Ok(theirs)
     }
 
+    /// The connection, and what came on it and was not given away.
+    #[must_use]
+    pub fn into_stream(self) -> (TcpStream, Vec<u8>) {
+        (self.stream, self.bytes)
+    }
+
     /// Ends the connection at once with a reset, as a host that loses power and comes back does.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! subject in turn, a fraction of a second each; what is compared are the results of one round, and of those ratios
 //! the median is taken. So what else the machine does meanwhile meets all subjects alike.
 
+mod bgp;
 mod cpu;
 mod load;
 mod machine;
@@ -46,12 +47,27 @@ struct Args {
     name: String,
 
     /// Where the report goes
-    #[arg(long, default_value = "target/bench")]
+    #[arg(long, global = true, default_value = "target/bench")]
     folder: PathBuf,
+
+    #[command(subcommand)]
+    instead: Option<Instead>,
+}
+
+/// What is measured in place of the packet path.
+#[derive(Debug, clap::Subcommand)]
+enum Instead {
+    /// Measures BGP-EVPN beside FRR and GoBGP
+    Bgp(bgp::Args),
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    let args = Args::parse();
+    let result = match &args.instead {
+        Some(Instead::Bgp(bgp)) => bgp::run(bgp, &args.folder),
+        None => run(&args),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             table::complain(&error);
@@ -62,7 +78,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<()> {
     let plan = Plan::new(args.only.as_deref(), args.rounds, Duration::from_millis(args.slice))?;
-    let mut report = Report::new(&args.name, &plan)?;
+    let mut report = Report::new(&args.name, Some(plan.slice))?;
     let lab = weft_tests::Lab::new()?;
     subject::with_all(&lab, |subjects, cloud| {
         table::head(&plan, subjects);

@@ -6,7 +6,6 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::load::{Load, Measure};
 use crate::report::Row;
-use crate::statistics::{Spread, ratios};
 use crate::subject::{Place, Subject};
 
 /// What to do.
@@ -87,26 +86,8 @@ impl Results {
     }
 
     fn rows_of(&self, number: usize, measure: &Measure) -> Vec<Row> {
-        let mut rows = Vec::new();
-        for (position, (subject, figures)) in self.subjects.iter().enumerate() {
-            let row = |against: Option<(&'static str, Spread)>| Row {
-                test: format!("{}/{}", self.name, measure.name),
-                unit: measure.unit,
-                better: measure.better,
-                subject,
-                against: against.map(|(against, _)| against),
-                value: Spread::of(&figures[number]),
-                rounds: figures[number].len(),
-                ratio: against.map(|(_, ratio)| ratio),
-            };
-            let others = &self.subjects[position + 1..];
-            rows.extend(others.iter().map(|(other, theirs)| {
-                row(Some((other, Spread::of(&ratios(&figures[number], &theirs[number])))))
-            }));
-            if others.is_empty() {
-                rows.push(row(None));
-            }
-        }
-        rows
+        let figures = self.subjects.iter().map(|(subject, figures)| (*subject, figures[number].as_slice()));
+        let test = format!("{}/{}", self.name, measure.name);
+        Row::compare(&test, measure.unit, measure.better, &figures.collect::<Vec<_>>())
     }
 }

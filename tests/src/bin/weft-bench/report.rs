@@ -2,15 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use crate::load::Better;
 use crate::machine;
-use crate::plan::Plan;
 use crate::plot;
-use crate::statistics::Spread;
+use crate::statistics::{Spread, ratios};
 
 /// A result.
 #[derive(Debug, Clone)]
@@ -30,6 +30,36 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// Rows of one test: each subject's figures, by round, against those of all that follow it, and the last alone.
+    pub(crate) fn compare(
+        test: &str,
+        unit: &'static str,
+        better: Better,
+        subjects: &[(&'static str, &[f64])],
+    ) -> Vec<Self> {
+        let mut rows = Vec::new();
+        for (position, &(subject, figures)) in subjects.iter().enumerate() {
+            let row = |against: Option<(&'static str, Spread)>| Self {
+                test: test.to_owned(),
+                unit,
+                better,
+                subject,
+                against: against.map(|(against, _)| against),
+                value: Spread::of(figures),
+                rounds: figures.len(),
+                ratio: against.map(|(_, ratio)| ratio),
+            };
+            let others = &subjects[position + 1..];
+            rows.extend(
+                others.iter().map(|(other, theirs)| row(Some((other, Spread::of(&ratios(figures, theirs)))))),
+            );
+            if others.is_empty() {
+                rows.push(row(None));
+            }
+        }
+        rows
+    }
+
     fn json(&self) -> Value {
         json!({
             "test": self.test,
@@ -52,24 +82,20 @@ impl Row {
 pub(crate) struct Report {
     name: String,
     start: Value,
-    slice: u128,
+    slice: Option<Duration>,
     rows: Vec<Row>,
 }
 
 impl Report {
     /// An empty one. The name becomes a file's, so it is made of letters, digits, `-` and `_`.
-    pub(crate) fn new(name: &str, plan: &Plan) -> Result<Self> {
+    /// `slice`: how long each run is, if that is the same for all.
+    pub(crate) fn new(name: &str, slice: Option<Duration>) -> Result<Self> {
         let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
         anyhow::ensure!(
             !name.is_empty() && name.chars().all(fits),
             "{name:?} cannot be the name of a report"
         );
-        Ok(Self {
-            name: name.to_owned(),
-            start: machine::load()?,
-            slice: plan.slice.as_millis(),
-            rows: Vec::new(),
-        })
+        Ok(Self { name: name.to_owned(), start: machine::load()?, slice, rows: Vec::new() })
     }
 
     pub(crate) fn add(&mut self, rows: Vec<Row>) {
@@ -82,7 +108,7 @@ impl Report {
             "name": self.name,
             "machine": machine::describe()?,
             "load_average": { "start": self.start, "end": machine::load()? },
-            "slice_ms": u64::try_from(self.slice)?,
+            "slice_ms": self.slice.map(|slice| u64::try_from(slice.as_millis())).transpose()?,
             "rows": self.rows.iter().map(Row::json).collect::<Vec<_>>(),
         });
         let path = folder.join(&self.name).with_extension("json");

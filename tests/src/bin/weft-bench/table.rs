@@ -48,6 +48,29 @@ pub(crate) fn rows(rows: &[Row]) {
     }
 }
 
+/// Says how BGP is measured.
+pub(crate) fn bgp_head(rounds: u32) {
+    println!(
+        "weft, FRR and, with up to 100,000 routes of type 5, GoBGP: for type 2 it takes nearly quadratic time.\n\
+         {rounds} rounds; medians, and medians of each round's ratios\n"
+    );
+}
+
+/// Says what the peers take by themselves.
+pub(crate) fn alone(name: &str, announce: f64, withdraw: f64) {
+    println!(
+        "{name}: the peers alone announce in {} s, withdraw in {} s",
+        figure(announce),
+        figure(withdraw)
+    );
+}
+
+/// Says how far an aim is reached.
+pub(crate) fn aim(test: &str, what: &str, reached: f64, most: f64) {
+    let verdict = if reached <= most { "reached" } else { "missed" };
+    println!("aim {verdict}: {test}: {} {what}, at most {} is aimed at", figure(reached), figure(most));
+}
+
 /// Says where the report is.
 pub(crate) fn end(path: &Path) {
     println!("\nwritten to {}", path.display());
