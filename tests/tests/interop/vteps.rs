@@ -36,9 +36,10 @@ fn pods_of_one_subnet_in_two_ases() -> Result<()> {
 
 fn one_subnet(asn: u32, vni: &str) -> Result<()> {
     peers::test(&[Program::Frr], |lab| {
+        let frr = vtep(2)?;
         let (mut cloud, others) = cloud_and_others(lab, 1, |vteps| Fabric {
             asns: vec![ASN],
-            documents: vteps.iter().map(|_| vec![Fabric::peer("frr", vtep(2).unwrap(), asn, "")]).collect(),
+            documents: vteps.iter().map(|_| vec![Fabric::peer("frr", frr, asn, "")]).collect(),
             any_as: false,
         })?;
         cloud.deploy(&intent()?)?;
