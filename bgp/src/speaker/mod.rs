@@ -14,7 +14,8 @@ mod restart;
 mod routes;
 mod sessions;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::time::Instant;
 
 pub use config::{GroupConfig, MostRoutes, Neighbours, PeerConfig, Routing, SpeakerConfig};
@@ -34,6 +35,8 @@ use crate::wire::Family;
 pub struct Speaker {
     rib: Rib,
     instances: Instances,
+    /// What peers of unicast families are told.
+    addresses: BTreeSet<IpAddr>,
     /// What is configured.
     neighbours: Neighbours,
     /// Whom it speaks with, or wants to.
@@ -126,6 +129,7 @@ impl Speaker {
         Self {
             rib,
             instances: Instances::new(host),
+            addresses: BTreeSet::new(),
             neighbours: Neighbours::default(),
             peers: BTreeMap::new(),
             restart,

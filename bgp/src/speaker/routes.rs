@@ -1,12 +1,16 @@
 //! Routes on their way: from the RIB to the instances, from these back, and out to the peers.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Instant;
+
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::{Event, Output, Speaker};
 use crate::evpn::{Config, ConfigError, LearnedPath, LocalPort, Origination, PortError, RouteChange};
 use crate::rib::{Key, PathView, Wanted};
 use crate::session::ConnectionId;
-use crate::wire::Route;
+use crate::wire::{AsPath, Attributes, Origin, Route};
 
 /// Changes of best paths that are handed on in one go.
 const SLICE: usize = 4096;
@@ -47,6 +51,22 @@ impl Speaker {
         now: Instant,
     ) {
         self.instances.set_prefixes(network, prefixes, now);
+        self.pump(now);
+    }
+
+    /// The addresses of this host that peers of IPv4 and IPv6 unicast are told, all of them: routes that lead to this
+    /// host (RFC 4271 section 9.4).
+    pub fn set_addresses(&mut self, addresses: impl IntoIterator<Item = IpAddr>, now: Instant) {
+        let addresses: BTreeSet<_> = addresses.into_iter().collect();
+        let before = std::mem::replace(&mut self.addresses, addresses);
+        for gone in before.difference(&self.addresses) {
+            self.rib.withdraw(&Key::split(host_route(*gone)).0);
+        }
+        for new in self.addresses.difference(&before) {
+            let attributes =
+                Attributes { origin: Some(Origin::Igp), as_path: Some(AsPath::default()), ..Attributes::default() };
+            self.rib.originate(host_route(*new), attributes, None);
+        }
         self.pump(now);
     }
 
@@ -120,5 +140,12 @@ impl Speaker {
             Some(LearnedPath { attributes, next_hop: path.shared.next_hop, from })
         });
         self.instances.handle_route(RouteChange { route, best }, now);
+    }
+}
+
+fn host_route(address: IpAddr) -> Route {
+    match address {
+        IpAddr::V4(address) => Route::Ipv4(Ipv4Net::from(address)),
+        IpAddr::V6(address) => Route::Ipv6(Ipv6Net::from(address)),
     }
 }

@@ -78,10 +78,11 @@ pub fn plan(model: &Model, host: &Host) -> Option<Plan> {
         asn: speaker.asn,
         router_id: speaker.router_id,
     };
-    Some(Plan { speaker, peers, groups, host: evpn_host, instances: instances(model) })
+    let instances = instances(model, speaker.duplicates);
+    Some(Plan { speaker, peers, groups, host: evpn_host, instances })
 }
 
-fn instances(model: &Model) -> evpn::Config {
+fn instances(model: &Model, duplicates: evpn::DuplicateDetection) -> evpn::Config {
     let networks = model.networks.values().map(|network| {
         let targets = Resolved::of(network.route_targets.as_ref());
         evpn::Network {
@@ -124,7 +125,7 @@ fn instances(model: &Model) -> evpn::Config {
         networks: networks.collect(),
         subnets: subnets.collect(),
         peerings: peerings.collect(),
-        duplicates: evpn::DuplicateDetection::default(),
+        duplicates,
     }
 }
 

@@ -7,7 +7,7 @@
 //! word, and peers that know graceful restart keep this host's routes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use weft_bgp::evpn::{self, Forwarding, LocalPort, Subject};
 use weft_bgp::session::Stop;
 use weft_bgp::speaker::{Event, Speaker, SpeakerConfig};
 use weft_bgp::transport::Driver;
+use weft_bgp::wire::Family;
 use weft_dataplane::desired::RouteDelta;
 
 use super::answers::Answers;
@@ -158,6 +159,7 @@ impl Task {
         for (network, prefixes) in own_prefixes(&self.model) {
             speaker.set_prefixes(&network, prefixes, now);
         }
+        speaker.set_addresses(own_addresses(&plan), now);
         self.ports = ports;
         if let Err(error) = self.driver.set_neighbours(neighbours(&plan, self.forwarding), now) {
             error!(%error, "a peer's connections are not signed");
@@ -315,6 +317,15 @@ fn local_ports(model: &Model) -> BTreeMap<String, LocalPort> {
         (name.clone(), local)
     });
     ports.collect()
+}
+
+/// The own VTEP, if peers may exchange routes of its family: whoever routes for the underlay learns where it is.
+fn own_addresses(plan: &Plan) -> Option<IpAddr> {
+    let vtep = plan.host.vtep.address();
+    let family = if vtep.is_ipv4() { Family::IPV4_UNICAST } else { Family::IPV6_UNICAST };
+    let sessions = plan.peers.iter().map(|peer| &peer.session);
+    let mut all = sessions.chain(plan.groups.iter().map(|group| &group.session));
+    all.any(|session| session.families.contains(&family)).then_some(vtep)
 }
 
 /// The prefixes that are behind this host: those of subnets that a port here is in.

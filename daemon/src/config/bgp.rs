@@ -2,9 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
+use std::time::Duration;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
+use weft_bgp::evpn::DuplicateDetection;
 use weft_bgp::wire::{Asn, RouterId};
 use weft_vxlan::Vtep;
 
@@ -26,6 +28,12 @@ pub struct Bgp {
     cluster_id: Option<Ipv4Addr>,
     #[serde(default = "restart_time", deserialize_with = "restart_seconds")]
     restart_time_s: u16,
+    #[serde(default = "duplicate_moves")]
+    duplicate_moves: NonZeroU16,
+    #[serde(default = "duplicate_window")]
+    duplicate_window_s: u32,
+    #[serde(default = "duplicate_recovery")]
+    duplicate_recovery_s: u32,
 }
 
 /// What this host is to its BGP neighbours, with everything filled in.
@@ -43,6 +51,8 @@ pub struct Speaker {
     pub cluster_id: Ipv4Addr,
     /// Seconds that it asks peers to keep its routes while it restarts (RFC 4724 section 3), at most 4095.
     pub restart_time_s: u16,
+    /// When an address moves too often.
+    pub duplicates: DuplicateDetection,
 }
 
 impl Bgp {
@@ -60,6 +70,12 @@ impl Bgp {
             port: self.port.get(),
             cluster_id: self.cluster_id.unwrap_or_else(|| router_id.get()),
             restart_time_s: self.restart_time_s,
+            duplicates: DuplicateDetection {
+                moves: self.duplicate_moves.get().into(),
+                window: Duration::from_secs(self.duplicate_window_s.into()),
+                recovery: (self.duplicate_recovery_s > 0)
+                    .then(|| Duration::from_secs(self.duplicate_recovery_s.into())),
+            },
         })
     }
 }
@@ -120,4 +136,17 @@ const fn tcp_port() -> NonZeroU16 {
 
 const fn restart_time() -> u16 {
     120
+}
+
+/// RFC 7432 section 15.1 names 5 moves within 180 s.
+const fn duplicate_moves() -> NonZeroU16 {
+    NonZeroU16::new(5).expect("5 is not zero")
+}
+
+const fn duplicate_window() -> u32 {
+    180
+}
+
+const fn duplicate_recovery() -> u32 {
+    540
 }

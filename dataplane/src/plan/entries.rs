@@ -21,9 +21,10 @@ pub(crate) trait Source<K>: Clone + PartialEq {
 /// The wanted entries of a map.
 #[derive(Debug)]
 pub(crate) struct Entries<K, S: Source<K>> {
-    /// Those of this host's own; they win.
+    /// Those of this host's own.
     local: HashMap<K, S::Value>,
-    /// Those of routes.
+    /// Those of routes. They win: there is one for an address of this host only once another host took it over
+    /// (RFC 7432 section 15).
     remote: HashMap<K, S>,
     /// Keys at which the kernel's map may differ, and whether it holds an entry there. A key that comes twice counts as
     /// it came first.
@@ -54,7 +55,7 @@ impl<K: Copy + Ord + Hash, S: Source<K>> Entries<K, S> {
 
     /// The wanted entry.
     pub(crate) fn get(&self, key: &K) -> Option<S::Value> {
-        self.local.get(key).copied().or_else(|| self.remote.get(key).map(|source| source.value(key)))
+        self.remote.get(key).map(|source| source.value(key)).or_else(|| self.local.get(key).copied())
     }
 
     /// What routes contribute.
@@ -75,22 +76,20 @@ impl<K: Copy + Ord + Hash, S: Source<K>> Entries<K, S> {
 
     /// Has routes contribute `source`, or nothing.
     pub(super) fn set(&mut self, key: K, source: Option<S>) {
-        let after = source.as_ref().map(|source| source.value(&key));
-        let before = match source {
+        let before = self.get(&key);
+        match source {
             Some(source) => self.remote.insert(key, source),
             None => self.remote.remove(&key),
         };
-        let before = before.as_ref().map(|source| source.value(&key));
-        if self.audited && before != after && !self.local.contains_key(&key) {
-            self.stale.push((key, before.is_some()));
-        }
+        self.note(key, before);
     }
 
     /// This host's own entries are `local` from now on.
     pub(crate) fn set_local(&mut self, local: &BTreeMap<K, S::Value>) {
         let gone: Vec<_> = self.local.keys().filter(|key| !local.contains_key(key)).copied().collect();
         for key in gone {
-            let before = self.local.remove(&key);
+            let before = self.get(&key);
+            self.local.remove(&key);
             self.note(key, before);
         }
         for (key, value) in local {
