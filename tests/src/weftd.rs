@@ -33,6 +33,8 @@ pub struct Settings {
     pub addresses: u32,
     /// `bgp.asn`; without it weftd speaks no BGP.
     pub asn: Option<u32>,
+    /// Further lines of `[bgp]`.
+    pub bgp: String,
     /// Folder of configuration, state, socket and log.
     pub folder: PathBuf,
     /// Folder of the pins.
@@ -52,6 +54,7 @@ impl Settings {
             self_test: true,
             addresses: 4096,
             asn: None,
+            bgp: String::new(),
             folder: lab.folder().join(name),
             pin_folder: lab.pin_folder(name),
         }
@@ -65,7 +68,7 @@ impl Settings {
             Ok(hook) => format!("hook = \"{hook}\"\n"),
             Err(_) => String::new(),
         };
-        let bgp = self.asn.map(|asn| format!("\n[bgp]\nasn = {asn}\n")).unwrap_or_default();
+        let bgp = self.asn.map(|asn| format!("\n[bgp]\nasn = {asn}\n{}", self.bgp)).unwrap_or_default();
         format!(
             "[host]\nname = \"{}\"\n\n\
              [underlay]\ndevice = \"{}\"\nvtep = \"{}\"\nudp_port = {}\nxdp = \"{}\"\n\

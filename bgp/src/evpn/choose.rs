@@ -197,7 +197,12 @@ impl Instances {
 
     fn remote_host(&self, network: Vni, learned: &Learned, mac: &LearnedMac) -> Option<(u32, RemoteHost)> {
         let ip = mac.ip?;
-        if self.resolved.is_gateway(network, ip) {
+        // Of a link, not of the network (RFC 4291 section 2.5.6): FRR tells those of its pods too.
+        let of_a_link = match ip {
+            IpAddr::V4(ip) => ip.is_link_local(),
+            IpAddr::V6(ip) => ip.is_unicast_link_local(),
+        };
+        if of_a_link || self.resolved.is_gateway(network, ip) {
             return None;
         }
         let subnet = self.resolved.imported_subnets(&learned.targets, network).into_iter().next();

@@ -63,8 +63,11 @@ impl Speaker {
             self.rib.withdraw(&Key::split(host_route(*gone)).0);
         }
         for new in self.addresses.difference(&before) {
-            let attributes =
-                Attributes { origin: Some(Origin::Igp), as_path: Some(AsPath::default()), ..Attributes::default() };
+            let attributes = Attributes {
+                origin: Some(Origin::Igp),
+                as_path: Some(AsPath::default()),
+                ..Attributes::default()
+            };
             self.rib.originate(host_route(*new), attributes, None);
         }
         self.pump(now);

@@ -69,8 +69,21 @@ impl<'lab> Cloud<'lab> {
         underlay: Underlay,
         fabric: impl FnOnce(&[Vtep]) -> Fabric,
     ) -> Result<Self> {
+        Self::start_evpn_with(lab, underlay, fabric, |_| {})
+    }
+
+    /// The same with settings that `adapt` changed.
+    ///
+    /// # Errors
+    /// As [`Cloud::start_evpn`].
+    pub fn start_evpn_with(
+        lab: &'lab Lab,
+        underlay: Underlay,
+        fabric: impl FnOnce(&[Vtep]) -> Fabric,
+        adapt: impl Fn(&mut Settings),
+    ) -> Result<Self> {
         let vteps: Vec<_> = underlay.machines.iter().map(|machine| machine.vtep).collect();
-        let cloud = Self::start_all(lab, underlay, Some(fabric(&vteps)), |_| {})?;
+        let cloud = Self::start_all(lab, underlay, Some(fabric(&vteps)), adapt)?;
         let fabric = cloud.fabric.iter().flat_map(|fabric| &fabric.documents);
         for (daemon, documents) in cloud.daemons.iter().zip(fabric) {
             apply(daemon, "fabric.yaml", &documents.join("\n---\n"))?;

@@ -35,14 +35,14 @@ fn each_type_is_used_or_says_why_not() -> Result<()> {
         gobgp.wait_established(host(1))?;
 
         let mac_ip = format!("macadv {MAC} 10.0.0.77 etag 0 label 101 {INTO_SUBNET}");
-        let multicast =
-            format!("multicast 192.0.2.3 etag 0 {INTO_SUBNET} pmsi ingress-repl 101 192.0.2.3");
-        let prefix =
-            format!("prefix 10.77.0.0/24 etag 0 label 100 {INTO_NETWORK} router-mac {ROUTER_MAC}");
+        let multicast = format!("multicast 192.0.2.3 etag 0 {INTO_SUBNET} pmsi ingress-repl 101 192.0.2.3");
+        let prefix = format!("prefix 10.77.0.0/24 etag 0 label 100 {INTO_NETWORK} router-mac {ROUTER_MAC}");
         let others = [
             format!("macadv {MAC} 10.0.0.78 etag 0 label 101 rd 192.0.2.3:999 rt 65000:999 encap vxlan"),
             format!("prefix 10.78.0.0/24 etag 0 label 100 {INTO_NETWORK}"),
-            format!("prefix 10.79.0.0/24 gw 10.0.0.77 etag 0 label 100 {INTO_NETWORK} router-mac {ROUTER_MAC}"),
+            format!(
+                "prefix 10.79.0.0/24 gw 10.0.0.77 etag 0 label 100 {INTO_NETWORK} router-mac {ROUTER_MAC}"
+            ),
             format!("a-d esi single-homed etag 0 label 101 {INTO_SUBNET}"),
             String::from("esi 192.0.2.3 esi LACP aa:bb:cc:dd:ee:ff 100 rd 192.0.2.3:1"),
         ];
@@ -61,7 +61,8 @@ fn each_type_is_used_or_says_why_not() -> Result<()> {
         let rib: Vec<RibRoute> =
             serde_json::from_str(&cloud.daemon(0).weft().must(&["bgp", "rib", "-o", "json"])?)?;
         let of_gobgp = |kind: &str| {
-            let is_it = |route: &&RibRoute| route.route.starts_with(kind) && route.route.contains("192.0.2.3:");
+            let is_it =
+                |route: &&RibRoute| route.route.starts_with(kind) && route.route.contains("192.0.2.3:");
             rib.iter().filter(is_it).count()
         };
         let counts = ["[1]", "[2]", "[3]", "[4]", "[5]"].map(of_gobgp);
@@ -96,7 +97,7 @@ fn explain(cloud: &Cloud<'_>, subject: &str) -> Result<Vec<Explanation>> {
 }
 
 /// Waits until weft says so of a route to `subject`.
-fn explained(cloud: &Cloud<'_>, subject: &str, verdict: Verdict, reason: &str) -> Result<()> {
+pub(crate) fn explained(cloud: &Cloud<'_>, subject: &str, verdict: Verdict, reason: &str) -> Result<()> {
     wait_for(PATIENCE, &format!("{subject} {verdict:?}"), || {
         let said = explain(cloud, subject).map_err(|error| format!("{error:#}"))?;
         let mut candidates = said.iter().flat_map(|one| &one.candidates);
@@ -106,7 +107,13 @@ fn explained(cloud: &Cloud<'_>, subject: &str, verdict: Verdict, reason: &str) -
 }
 
 /// red-1 pings `address`, and h3 gets it, or the question who has it, in this VNI and for this MAC.
-fn arrives(cloud: &Cloud<'_>, at: &Machine, address: &str, vni: u32, mac: Option<&str>) -> Result<()> {
+pub(crate) fn arrives(
+    cloud: &Cloud<'_>,
+    at: &Machine,
+    address: &str,
+    vni: u32,
+    mac: Option<&str>,
+) -> Result<()> {
     let address: IpAddr = address.parse()?;
     let mac = mac.map(str::parse).transpose()?;
     let is_it = move |vxlan: &Vxlan| {
@@ -115,10 +122,10 @@ fn arrives(cloud: &Cloud<'_>, at: &Machine, address: &str, vni: u32, mac: Option
         vxlan.vni == vni
             && mac.map_or(asked, |mac| inner.has_address(address) && inner.destination_mac == mac)
     };
-    let seen =
-        Capture::start(&at.namespace, UPLINK, move |packet| packet.vxlan().is_some_and(is_it))?;
+    let seen = Capture::start(&at.namespace, UPLINK, move |packet| packet.vxlan().is_some_and(is_it))?;
     wait_for(PATIENCE, &format!("{address} at h3"), || {
-        let answer = cloud.pod("red-1").namespace.ping_sized(address, 56, std::time::Duration::from_millis(200));
+        let answer =
+            cloud.pod("red-1").namespace.ping_sized(address, 56, std::time::Duration::from_millis(200));
         if seen.count() > 0 { Ok(()) } else { Err(format!("{answer:?}")) }
     })
 }

@@ -7,7 +7,12 @@
 //! ```
 
 mod injected;
+mod moves;
+mod other_speakers;
+mod reflected;
 mod reflectors;
+mod restarts;
+mod sessions;
 mod vteps;
 
 use std::net::IpAddr;
@@ -58,24 +63,23 @@ fn bgpd(own: u8, asn: u32, neighbours: &[(u8, u32)], peers: &str, evpn: &str) ->
     lines + &family + " exit-address-family\n"
 }
 
+/// A further family of a neighbour of GoBGP: route target membership (RFC 4684).
+const ROUTE_TARGETS: &str =
+    "[[neighbors.afi-safis]]\n[neighbors.afi-safis.config]\nafi-safi-name = \"rtc\"\n";
+
 /// The kernel's part of a VTEP on a machine, with the bridges in the machine itself.
 fn kernel(machine: &Machine) -> KernelVtep<'_> {
-    KernelVtep {
-        underlay: &machine.namespace,
-        overlay: &machine.namespace,
-        address: machine.vtep.address(),
-    }
+    KernelVtep { underlay: &machine.namespace, overlay: &machine.namespace, address: machine.vtep.address() }
 }
 
-/// gobgpd of the host with this number and AS: a peer of EVPN and route targets for each neighbour and its AS. `more` are
-/// further sections of each neighbour.
+/// gobgpd of the host with this number and AS: a peer of EVPN for each neighbour and its AS. `more` are further sections of
+/// each neighbour, families among them.
 fn gobgp_toml(own: u8, asn: u32, neighbours: &[(u8, u32)], more: &str) -> String {
     let neighbour = |(number, theirs): &(u8, u32)| {
         format!(
-            "[[neighbors]]\n[neighbors.config]\nneighbor-address = \"{}\"\npeer-as = {theirs}\n{more}\
-             [neighbors.timers.config]\nconnect-retry = 1\n\
-             [[neighbors.afi-safis]]\n[neighbors.afi-safis.config]\nafi-safi-name = \"l2vpn-evpn\"\n\
-             [[neighbors.afi-safis]]\n[neighbors.afi-safis.config]\nafi-safi-name = \"rtc\"\n",
+            "[[neighbors]]\n[neighbors.config]\nneighbor-address = \"{}\"\npeer-as = {theirs}\n\
+             [neighbors.timers.config]\nconnect-retry = 1\n{more}\
+             [[neighbors.afi-safis]]\n[neighbors.afi-safis.config]\nafi-safi-name = \"l2vpn-evpn\"\n",
             host(*number)
         )
     };

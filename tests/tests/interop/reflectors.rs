@@ -15,7 +15,7 @@ use weft_tests::peers::{self, Frr, FrrSettings, GoBgp, Program};
 use weft_tests::underlay::{Machine, UPLINK};
 use weft_tests::{Capture, Lab, PATIENCE};
 
-use crate::{bgpd, cloud_and_others, gobgp_toml, host, vtep};
+use crate::{ROUTE_TARGETS, bgpd, cloud_and_others, gobgp_toml, host, vtep};
 
 /// In: two weft hosts, clients of FRR. Out: all pods reach each other, and h3 sees none of their packets; both hosts
 /// have the other's routes with originator and cluster.
@@ -55,7 +55,7 @@ fn frr_reflector() -> String {
 fn gobgp_reflector() -> String {
     let reflector = "[neighbors.route-reflector.config]\nroute-reflector-client = true\n\
                      route-reflector-cluster-id = \"192.0.2.3\"\n";
-    gobgp_toml(3, ASN, &[(1, ASN), (2, ASN)], reflector)
+    gobgp_toml(3, ASN, &[(1, ASN), (2, ASN)], &format!("{reflector}{ROUTE_TARGETS}"))
 }
 
 fn reach_each_other(cloud: &Cloud<'_>, reflector: &Machine) -> Result<()> {

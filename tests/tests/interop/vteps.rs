@@ -28,7 +28,10 @@ fn pods_of_one_subnet() -> Result<()> {
 /// The same with an AS for each: weft takes targets of FRR's AS, and FRR those of weft's.
 #[test]
 fn pods_of_one_subnet_in_two_ases() -> Result<()> {
-    one_subnet(65001, "  vni 101\n   route-target import 65000:101\n   route-target export 65000:101\n  exit-vni\n")
+    one_subnet(
+        65001,
+        "  vni 101\n   route-target import 65000:101\n   route-target export 65000:101\n  exit-vni\n",
+    )
 }
 
 fn one_subnet(asn: u32, vni: &str) -> Result<()> {
@@ -90,8 +93,8 @@ fn pods_of_two_subnets_by_symmetric_irb() -> Result<()> {
 fn pinged_in_vxlan(cloud: &Cloud<'_>, pod: &Pod, vnis: &[u32]) -> Result<()> {
     let one = cloud.pod("red-1");
     let (one_at, other_at) = (IpAddr::V4(one.v4), pod.address.addr());
-    one.namespace.ping_until(other_at, PATIENCE)?;
     pod.namespace.ping_until(one_at, PATIENCE)?;
+    one.namespace.ping_until(other_at, PATIENCE)?;
     let wire = &cloud.machine(0).namespace;
     let tunnelled = Capture::start(wire, UPLINK, move |packet| {
         packet
