@@ -40,6 +40,8 @@ fn to_frr_and_back() -> Result<()> {
         for number in 1..=5 {
             let address = format!("10.0.0.{}/24", 30 + number).parse()?;
             let pod = machine.pod(lab, &format!("frr-m{number}"), 101, address, None)?;
+            // It does not tell who asks: what it has is known by what it sent.
+            pod.namespace.sysctl("ipv4/conf/eth0/arp_ignore", "8")?;
             pod.namespace.set_mac(POD_DEVICE, SILENT)?;
             movers.push(pod);
         }

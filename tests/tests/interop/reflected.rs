@@ -177,7 +177,7 @@ fn routes() -> Result<Vec<Nlri<EvpnRoute>>> {
     let (tag, label) = (EthernetTag::ZERO, Label::from(Vni::new(7)?));
     let l3_label = Some(Label::from(Vni::new(8)?));
     let (mac, originator): (_, IpAddr) = (MAC.parse()?, host(2));
-    let segment: EthernetSegmentId = "01:aa:bb:cc:dd:ee:ff:00:64:00".parse()?;
+    let segment = EthernetSegmentId::from_bytes([1, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff, 0, 0x64, 0]);
     let prefix = "10.7.0.0/16".parse()?;
     let gateway = Some("10.7.0.1".parse()?);
     let none = EthernetSegmentId::ZERO;

@@ -33,7 +33,7 @@ fn frr(lab: &Lab, machine: &Machine, peers: &str) -> Result<Frr> {
 }
 
 fn peer(cloud: &Cloud<'_>, name: &str) -> Result<Neighbor> {
-    let said = cloud.daemon(0).weft().must(&["bgp", "neighbor", name, "-o", "json"])?;
+    let said = cloud.daemon(0).weft().must(&["bgp", "neighbors", name, "-o", "json"])?;
     serde_json::from_str(&said).with_context(|| said.clone())
 }
 
@@ -67,13 +67,13 @@ fn counted(machine: &Machine, name: &str, before: u64) -> Result<()> {
     })
 }
 
-/// In: the same password on both sides, then another one at FRR, then none, then the right one again. Out: a session, none
+/// In: the same password on both sides, then another one at FRR, then none, then the right-one again. Out: a session, none
 /// (weft's TCP drops what FRR sends), none, a session.
 #[test]
 fn passwords() -> Result<()> {
     peers::test(&[Program::Frr], |lab| {
-        let (cloud, others) = weft(lab, r#","password":"right one""#)?;
-        let frr = frr(lab, &others[0], " neighbor PEER password right one\n")?;
+        let (cloud, others) = weft(lab, r#","password":"right-one""#)?;
+        let frr = frr(lab, &others[0], " neighbor PEER password right-one\n")?;
         frr.wait_established(host(1))?;
         let own = cloud.machine(0);
         for (order, counter) in [
@@ -86,7 +86,7 @@ fn passwords() -> Result<()> {
             counted(own, counter, before)?;
             ensure!(!is_up(&peer(&cloud, "frr")?) && frr.neighbour(host(1))?["bgpState"] != "Established");
         }
-        frr.vtysh(&["configure", &format!("router bgp {THEIRS}"), "neighbor 192.0.2.1 password right one"])?;
+        frr.vtysh(&["configure", &format!("router bgp {THEIRS}"), "neighbor 192.0.2.1 password right-one"])?;
         frr.wait_established(host(1))
     })
 }
