@@ -218,7 +218,7 @@ pub struct NotificationStatus {
     pub code: u8,
     /// Its subcode.
     pub subcode: u8,
-    /// Both in words, with the text that came along (RFC 9003).
+    /// Both in words, with what is inside of a hard reset (RFC 8538 section 3.1), and the text that came along (RFC 9003).
     pub text: String,
     /// How long ago.
     pub seconds_ago: u64,

@@ -49,6 +49,8 @@ pub struct Peer {
     pub(super) received: Messages,
     pub(super) sent: Messages,
     ended: Option<Ended>,
+    /// The last end that one side told the other of.
+    told: Option<Ended>,
 }
 
 /// Whether a session is to be.
@@ -83,6 +85,7 @@ impl Peer {
             received: Messages::default(),
             sent: Messages::default(),
             ended: None,
+            told: None,
         }
     }
 
@@ -120,6 +123,12 @@ impl Peer {
     #[must_use]
     pub const fn last_end(&self) -> Option<&Ended> {
         self.ended.as_ref()
+    }
+
+    /// The last end with a NOTIFICATION: attempts to connect that fail afterwards do not hide what it said.
+    #[must_use]
+    pub const fn last_notification(&self) -> Option<&Ended> {
+        self.told.as_ref()
     }
 
     /// When the next attempt to connect is made, if one is to be.
@@ -485,6 +494,9 @@ impl Peer {
             self.actions.push_back(Action::Down(Down { reason: ended.reason.clone(), retain }));
         }
         if !matches!(end, End::Collision(_) | End::Replaced) {
+            if ended.sent.is_some() || ended.received.is_some() {
+                self.told = Some(ended.clone());
+            }
             self.ended = Some(ended);
         }
         if self.connections.is_empty() && self.attempt.is_none() {

@@ -177,6 +177,15 @@ impl fmt::Display for Notification {
             NotificationCode(_) => "unknown error",
         };
         write!(f, "{class} ({}/{})", self.code.0, self.subcode)?;
+        if let Some(reason) = self.hard_reset_reason() {
+            // Not one inside of another, however often a peer wrapped it.
+            let Self { code, subcode, .. } = reason;
+            write!(f, ", hard reset for {}/{subcode}", code.0)?;
+            return match reason.shutdown_text() {
+                Some(text) => write!(f, ": {text:?}"),
+                None => Ok(()),
+            };
+        }
         match self.shutdown_text() {
             Some(text) => write!(f, ": {text:?}"),
             None => Ok(()),
@@ -203,6 +212,7 @@ mod tests {
         }
         assert_eq!(text.clone().into_hard_reset().hard_reset_reason(), Some(text.clone()));
         assert_eq!(text.to_string(), "cease (6/2): \"böse\"");
+        assert_eq!(text.into_hard_reset().to_string(), "cease (6/9), hard reset for 6/2: \"böse\"");
     }
 
     #[test]

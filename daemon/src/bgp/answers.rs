@@ -234,7 +234,7 @@ impl Answers<'_> {
         let (config, established) = (session.config(), session.established());
         let given = self.model.peers.get(&peer.name).map(|peer| &peer.given);
         let (received, sent) = session.messages();
-        let end = session.last_end();
+        let end = session.last_notification();
         let notification = |notification: Option<&Notification>| {
             let (told, end) = notification.zip(end)?;
             let (code, subcode, text) = (told.code.0, told.subcode, told.to_string());

@@ -52,6 +52,12 @@ fn to_frr_and_back() -> Result<()> {
         frr.wait_established(host(1))?;
         bystander.namespace.ping_until("10.0.0.11".parse()?, PATIENCE)?;
 
+        // Not to wait for what it asks again after a second.
+        for pod in &movers {
+            let mac =
+                intent.pods().iter().find(|planned| pod.address.addr() == planned.v4).context("a mover")?.mac;
+            bystander.namespace.add_neighbour(POD_DEVICE, pod.address.addr(), mac)?;
+        }
         let servers = movers.iter().map(|pod| EchoServer::start(&pod.namespace, "frr"));
         let _servers = servers.collect::<Result<Vec<_>>>()?;
         let servers = (1..=5).map(|number| cloud.pod(&format!("red-m{number}")).serve());

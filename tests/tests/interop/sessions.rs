@@ -172,10 +172,14 @@ fn neighbours_by_range() -> Result<()> {
 #[test]
 fn too_many_routes() -> Result<()> {
     peers::test(&[Program::Frr, Program::GoBgp], |lab| {
-        let (cloud, others) = weft(lab, "")?;
-        let limited = Fabric::peer("gobgp", vtep(3)?, 65003, r#","max_routes":{"limit":3,"restart_s":2}"#);
+        let families = r#","families":["evpn","ipv4-unicast"]"#;
+        let (cloud, others) = weft(lab, families)?;
+        let limit = format!(r#","max_routes":{{"limit":3,"restart_s":2}}{families}"#);
+        let limited = Fabric::peer("gobgp", vtep(3)?, 65003, &limit);
         apply(&cloud, &limited)?;
-        let toml = gobgp_toml(3, 65003, &[(1, ASN)], "");
+        let ipv4 =
+            "[[neighbors.afi-safis]]\n[neighbors.afi-safis.config]\nafi-safi-name = \"ipv4-unicast\"\n";
+        let toml = gobgp_toml(3, 65003, &[(1, ASN)], ipv4);
         let gobgp = GoBgp::start(lab, "gobgp", &others[1].namespace, &toml)?;
         gobgp.wait_established(host(1))?;
         let route = |last: u8| {
@@ -200,13 +204,24 @@ fn too_many_routes() -> Result<()> {
         gobgp.delete_evpn(&route(24))?;
         weft_says(&cloud, "gobgp", "the session with GoBGP again", is_up)?;
 
-        let frr = frr(lab, &others[0], "")?;
+        // FRR has no limit for EVPN.
+        gobgp.gobgp(&["global", "rib", "add", "203.0.113.0/24", "-a", "ipv4"])?;
+        let bgpd = bgpd(2, THEIRS, &[(1, ASN)], "", "").replace("l2vpn evpn", "ipv4 unicast");
+        let settings = FrrSettings { bgpd: &bgpd, ..FrrSettings::default() };
+        let frr = Frr::start(lab, "frr", &others[0].namespace, settings)?;
         frr.wait_established(host(1))?;
-        frr.wait_for_evpn("the pod", |path| path.route.contains("[10.0.0.11]"))?;
-        let family = ["configure", &format!("router bgp {THEIRS}"), "address-family l2vpn evpn"];
+        for prefix in ["192.0.2.1/32", "203.0.113.0/24"] {
+            wait_for(PATIENCE, prefix, || match frr.show("bgp ipv4 unicast") {
+                Ok(said) if said["routes"][prefix].is_array() => Ok(()),
+                other => Err(format!("{other:?}")),
+            })?;
+        }
+        let family = ["configure", &format!("router bgp {THEIRS}"), "address-family ipv4 unicast"];
         let order = |order: &str| frr.vtysh(&[&family[..], &[order]].concat());
         order("neighbor 192.0.2.1 maximum-prefix 1")?;
-        weft_says(&cloud, "frr", "the end by FRR", |peer| cease(peer.notification_received.as_ref()))?;
+        weft_says(&cloud, "frr", "the end by FRR", |peer| {
+            peer.notification_received.as_ref().is_some_and(|told| told.text.contains("6/1"))
+        })?;
         order("no neighbor 192.0.2.1 maximum-prefix 1")?;
         frr.vtysh(&["clear bgp *"])?;
         frr.wait_established(host(1))
@@ -236,7 +251,7 @@ fn shut_down_with_a_word() -> Result<()> {
         weft_says(&cloud, "frr", "weft's word of the shutdown", |peer| {
             peer.notification_received
                 .as_ref()
-                .is_some_and(|told| (told.code, told.subcode) == (6, 2) && told.text.contains("back at noon"))
+                .is_some_and(|told| told.text.contains("hard reset for 6/2: \"back at noon\""))
         })?;
         frr.vtysh(&["configure", &router, "no neighbor 192.0.2.1 shutdown"])?;
         frr.wait_established(host(1))
