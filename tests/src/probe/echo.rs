@@ -115,10 +115,18 @@ impl Namespace {
     /// # Errors
     /// No answer in time.
     pub fn udp_echo(&self, to: IpAddr, text: &str) -> Result<String> {
+        self.udp_echo_within(to, text, ANSWER)
+    }
+
+    /// The same, but no answer is waited for longer than `patience`.
+    ///
+    /// # Errors
+    /// No answer in time.
+    pub fn udp_echo_within(&self, to: IpAddr, text: &str, patience: Duration) -> Result<String> {
         self.run(|| -> Result<String> {
             let socket = UdpSocket::bind(SocketAddr::new(unspecified(to), 0))?;
             socket.connect((to, ECHO_PORT))?;
-            socket.set_read_timeout(Some(ANSWER))?;
+            socket.set_read_timeout(Some(patience))?;
             socket.send(text.as_bytes())?;
             let mut answer = vec![0; 65_536];
             let length = socket.recv(&mut answer)?;
