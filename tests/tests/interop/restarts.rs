@@ -129,7 +129,8 @@ fn frr_keeps_what_weft_said() -> Result<()> {
     peers::test(&[Program::Frr], |lab| {
         let families = r#","connect_retry_s":1,"families":["ipv4-unicast"]"#;
         let documents = vec![vec![Fabric::peer("frr", vtep(2)?, 65001, families)]];
-        let (mut cloud, others) = cloud_and_others(lab, 1, |_| Fabric { asns: vec![ASN], documents })?;
+        let (mut cloud, others) =
+            cloud_and_others(lab, 1, |_| Fabric { asns: vec![ASN], any_as: false, documents })?;
         let bgpd = bgpd(2, 65001, &[(1, ASN)], "", "").replace("l2vpn evpn", "ipv4 unicast");
         let settings = FrrSettings { bgpd: &bgpd, ..FrrSettings::default() };
         let frr = Frr::start(lab, "frr", &others[0].namespace, settings)?;

@@ -37,7 +37,8 @@ fn pods_of_one_subnet_in_two_ases() -> Result<()> {
 fn one_subnet(asn: u32, vni: &str) -> Result<()> {
     peers::test(&[Program::Frr], |lab| {
         let documents = vec![vec![Fabric::peer("frr", vtep(2)?, asn, "")]];
-        let (mut cloud, others) = cloud_and_others(lab, 1, |_| Fabric { asns: vec![ASN], documents })?;
+        let (mut cloud, others) =
+            cloud_and_others(lab, 1, |_| Fabric { asns: vec![ASN], any_as: false, documents })?;
         cloud.deploy(&intent()?)?;
         let machine = kernel(&others[0]);
         machine.add_vni(101)?;
