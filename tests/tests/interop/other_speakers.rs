@@ -110,7 +110,7 @@ fn bird_learns_the_vtep() -> Result<()> {
     peers::test(&[Program::Bird], |lab| {
         let documents = vec![vec![Fabric::peer("bird", vtep(3)?, 65003, FAMILIES)]];
         let (cloud, others) =
-            cloud_and_others(lab, 1, |_| Fabric { asns: vec![ASN], documents, any_as: false })?;
+            cloud_and_others(lab, 1, |_| Fabric { asns: vec![ASN], any_as: false, documents })?;
         let machine = &others[1].namespace;
         let configuration = bird("192.0.2.3", "192.0.2.1", "next hop address 2001:db8::3;");
         let bird = Bird::start(lab, "bird", machine, &configuration)?;
@@ -130,8 +130,8 @@ fn bird_learns_a_vtep_of_ipv6() -> Result<()> {
         let (one, other) = (below.machines[0].vtep.address(), others[0].vtep);
         let fabric = |_: &[Vtep]| Fabric {
             asns: vec![ASN],
-            documents: vec![vec![Fabric::peer("bird", other, 65003, FAMILIES)]],
             any_as: false,
+            documents: vec![vec![Fabric::peer("bird", other, 65003, FAMILIES)]],
         };
         let cloud = Cloud::start_evpn_with(lab, below, fabric, |settings| {
             "router_id = \"192.0.2.1\"\n".clone_into(&mut settings.bgp);

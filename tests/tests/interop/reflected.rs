@@ -32,7 +32,7 @@ fn reflector(lab: &Lab) -> Result<(Cloud<'_>, Vec<Machine>)> {
         Ok(Fabric::peer(&format!("h{number}"), vtep(number)?, ASN, more))
     };
     let documents = vec![vec![client(2)?, client(3)?]];
-    cloud_and_others(lab, 1, |_| Fabric { asns: vec![ASN], documents, any_as: false })
+    cloud_and_others(lab, 1, |_| Fabric { asns: vec![ASN], any_as: false, documents })
 }
 
 /// In: routes of all types by GoBGP; a VNI and a pod behind FRR. Out: each has the other's routes, with the other as next

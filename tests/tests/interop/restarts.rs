@@ -130,7 +130,7 @@ fn frr_keeps_what_weft_said() -> Result<()> {
         let families = r#","connect_retry_s":1,"families":["ipv4-unicast"]"#;
         let documents = vec![vec![Fabric::peer("frr", vtep(2)?, 65001, families)]];
         let (mut cloud, others) =
-            cloud_and_others(lab, 1, |_| Fabric { asns: vec![ASN], documents, any_as: false })?;
+            cloud_and_others(lab, 1, |_| Fabric { asns: vec![ASN], any_as: false, documents })?;
         let bgpd = bgpd(2, 65001, &[(1, ASN)], "", "").replace("l2vpn evpn", "ipv4 unicast");
         let settings = FrrSettings { bgpd: &bgpd, ..FrrSettings::default() };
         let frr = Frr::start(lab, "frr", &others[0].namespace, settings)?;

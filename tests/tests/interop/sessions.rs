@@ -23,7 +23,7 @@ fn weft<'lab>(lab: &'lab Lab, more: &str) -> Result<(Cloud<'lab>, Vec<Machine>)>
     let more = format!(r#","connect_retry_s":1{more}"#);
     let documents = vec![vec![Fabric::peer("frr", vtep(2)?, THEIRS, &more)]];
     let (mut cloud, others) =
-        cloud_and_others(lab, 1, |_| Fabric { asns: vec![ASN], documents, any_as: false })?;
+        cloud_and_others(lab, 1, |_| Fabric { asns: vec![ASN], any_as: false, documents })?;
     cloud.deploy(&Intent::default().tenant("red", 100)?.pod("red-1", "red-a", 0, 11)?)?;
     Ok((cloud, others))
 }
@@ -119,7 +119,7 @@ fn over_ipv6() -> Result<()> {
         let document = format!(
             r#"{{"kind":"peer","name":"frr","address":"2001:db8::2","asn":{THEIRS},"connect_retry_s":1}}"#
         );
-        let fabric = |_: &[_]| Fabric { asns: vec![ASN], documents: vec![vec![document]], any_as: false };
+        let fabric = |_: &[_]| Fabric { asns: vec![ASN], any_as: false, documents: vec![vec![document]] };
         let (mut cloud, others) = cloud_and_others(lab, 1, fabric)?;
         cloud.deploy(&Intent::default().tenant("red", 100)?.pod("red-1", "red-a", 0, 11)?)?;
         cloud.machine(0).namespace.add_address(UPLINK, "2001:db8::1/64".parse()?)?;
@@ -143,7 +143,7 @@ fn neighbours_by_range() -> Result<()> {
         let named = Fabric::peer("third", vtep(3)?, THEIRS, r#","connect_retry_s":1"#);
         let documents = vec![vec![group.to_owned(), named]];
         let (cloud, others) =
-            cloud_and_others(lab, 1, |_| Fabric { asns: vec![ASN], documents, any_as: false })?;
+            cloud_and_others(lab, 1, |_| Fabric { asns: vec![ASN], any_as: false, documents })?;
         let mut first = frr(lab, &others[0], "")?;
         first.wait_established(host(1))?;
         let dynamic = peer(&cloud, "leaves/192.0.2.2")?;

@@ -36,12 +36,9 @@ fn pods_of_one_subnet_in_two_ases() -> Result<()> {
 
 fn one_subnet(asn: u32, vni: &str) -> Result<()> {
     peers::test(&[Program::Frr], |lab| {
-        let frr = vtep(2)?;
-        let (mut cloud, others) = cloud_and_others(lab, 1, |vteps| Fabric {
-            asns: vec![ASN],
-            documents: vteps.iter().map(|_| vec![Fabric::peer("frr", frr, asn, "")]).collect(),
-            any_as: false,
-        })?;
+        let documents = vec![vec![Fabric::peer("frr", vtep(2)?, asn, "")]];
+        let (mut cloud, others) =
+            cloud_and_others(lab, 1, |_| Fabric { asns: vec![ASN], any_as: false, documents })?;
         cloud.deploy(&intent()?)?;
         let machine = kernel(&others[0]);
         machine.add_vni(101)?;
@@ -80,7 +77,6 @@ fn pods_of_two_subnets_by_symmetric_irb() -> Result<()> {
             zebra: "vrf red\n netns red\n vni 100\nexit-vrf\n",
             bgpd: &bgpd,
             vrfs: &[("red", &vrf)],
-            ..FrrSettings::default()
         };
         let frr = Frr::start(lab, "frr", machine.underlay, settings)?;
         frr.wait_established(host(1))?;

@@ -68,15 +68,17 @@ fn what_failed_is_work_again_as_it_is_wanted_by_then() {
 }
 
 #[test]
-fn this_hosts_own_entries_win() {
+fn routes_win_over_this_hosts_own_entries_as_long_as_they_are_there() {
     let mut entries = audited(&[(1, 'r')], &[(1, 'r')]);
     entries.set_local(&BTreeMap::from([(1, 'l'), (2, 'm')]));
-    assert_eq!((entries.get(&1), entries.len()), (Some('l'), 2));
+    assert_eq!((entries.get(&1), entries.len()), (Some('r'), 2));
     entries.set(1, Some('s'));
-    assert_eq!(entries.take_work(), work(&[(1, 'l', Operation::Replace), (2, 'm', Operation::Insert)], &[]));
+    assert_eq!(entries.take_work(), work(&[(1, 's', Operation::Replace), (2, 'm', Operation::Insert)], &[]));
+    entries.set(1, None);
+    assert_eq!(entries.get(&1), Some('l'));
+    assert_eq!(entries.take_work(), work(&[(1, 'l', Operation::Replace)], &[]));
     entries.set_local(&BTreeMap::new());
-    assert_eq!(entries.get(&1), Some('s'));
-    assert_eq!(entries.take_work(), work(&[(1, 's', Operation::Replace)], &[2]));
+    assert_eq!(entries.take_work(), work(&[], &[1, 2]));
 }
 
 #[test]
