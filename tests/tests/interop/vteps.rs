@@ -77,6 +77,7 @@ fn pods_of_two_subnets_by_symmetric_irb() -> Result<()> {
             zebra: "vrf red\n netns red\n vni 100\nexit-vrf\n",
             bgpd: &bgpd,
             vrfs: &[("red", &vrf)],
+            ..FrrSettings::default()
         };
         let frr = Frr::start(lab, "frr", machine.underlay, settings)?;
         frr.wait_established(host(1))?;
