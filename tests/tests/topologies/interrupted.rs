@@ -76,8 +76,8 @@ fn ctrl_c_leaves_nothing() -> Result<()> {
             let (child, lab) = demo()?;
             let there = wait_until(PATIENCE * 3, stage, || entries(folder, &lab).len() >= count);
             if stage == "made" {
-                wait_until(PATIENCE, "pins", || entries("/sys/fs/bpf", &lab).len() == 4)?;
-                ensure!(processes(&lab).len() >= 4, "{:?}", processes(&lab));
+                wait_until(PATIENCE, "pins", || entries("/sys/fs/bpf", &lab).len() == 6)?;
+                ensure!(processes(&lab).len() >= 6, "{:?}", processes(&lab));
             }
             let code = interrupt(child)?;
             there?;
