@@ -92,6 +92,23 @@ impl End {
         }
     }
 
+    /// Whether the way to the neighbour failed, not what was said: there is no reason to come back later than at once.
+    pub(super) fn is_outage(&self) -> bool {
+        match self {
+            Self::Lost(_) | Self::Silent | Self::Replaced | Self::Stopped(Stop::BfdDown) => true,
+            Self::Told(notification) => {
+                let inside = notification.hard_reset_reason();
+                let told = inside.as_ref().unwrap_or(notification);
+                (told.code, told.subcode) == (NotificationCode::CEASE, cease::BFD_DOWN)
+            }
+            Self::Stopped(_)
+            | Self::Unreachable(_)
+            | Self::Stuck
+            | Self::Malformed(..)
+            | Self::Collision(_) => false,
+        }
+    }
+
     /// Whether the routes of the neighbour may stay for a while, if that was agreed (RFC 4724 section 4.2, RFC 8538
     /// section 4).
     pub(super) fn retains(&self, agreed: &Established) -> bool {

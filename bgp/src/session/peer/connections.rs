@@ -54,7 +54,7 @@ impl Peer {
         let ended = Ended { sent: notification, ..Ended::new(&end, now) };
         if let (State::Established, Some(agreed)) = (connection.state, &connection.agreed) {
             let retain = if end.retains(agreed) { agreed.retain(&self.config) } else { Default::default() };
-            if now.duration_since(self.since) >= GOOD {
+            if end.is_outage() || now.duration_since(self.since) >= GOOD {
                 self.failures = 0;
             }
             self.since = now;
