@@ -75,8 +75,10 @@ struct RawLinkInfo {
     attach_type: u32,
 }
 
-/// The start of the kernel's `union bpf_attr` for `BPF_PROG_QUERY`.
+/// The kernel's `union bpf_attr` for `BPF_PROG_QUERY`, to its end: the kernel writes the revision of a tcx hook there,
+/// however long the caller says that its attributes are.
 #[repr(C)]
+#[derive(Default)]
 struct ProgQuery {
     target_ifindex: u32,
     attach_type: u32,
@@ -85,7 +87,12 @@ struct ProgQuery {
     program_ids: u64,
     count: u32,
     padding: u32,
+    program_attach_flags: u64,
+    link_ids: u64,
+    link_attach_flags: u64,
+    revision: u64,
 }
+const _: () = assert!(size_of::<ProgQuery>() == 64);
 
 /// The start of the kernel's `struct bpf_prog_info`.
 #[repr(C)]
@@ -178,16 +185,10 @@ pub(super) fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
 pub(super) fn has_tcx() -> io::Result<bool> {
     /// The loopback device's, in every network namespace.
     const LOOPBACK: u32 = 1;
-    let mut attributes = ProgQuery {
-        target_ifindex: LOOPBACK,
-        attach_type: BPF_TCX_INGRESS,
-        query_flags: 0,
-        attach_flags: 0,
-        program_ids: 0,
-        count: 0,
-        padding: 0,
-    };
-    // SAFETY: without room for ids, which `count` says, the kernel writes none.
+    let mut attributes =
+        ProgQuery { target_ifindex: LOOPBACK, attach_type: BPF_TCX_INGRESS, ..ProgQuery::default() };
+    // SAFETY: without room for ids, which `count` says, the kernel writes none; what else it writes are fields of the
+    // attributes, which are as long as it knows them.
     match unsafe { bpf(BPF_PROG_QUERY, &raw mut attributes) } {
         Ok(_) => Ok(true),
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(false),
