@@ -243,6 +243,7 @@ impl Kernel {
             let done = self.maps.host.write(&wanted.host).map_err(|error| chain(&error));
             report.record(change, done);
         }
+        self.routes.yield_to(&wanted);
         self.routes.set_local(&wanted);
         self.small = vec![
             fill(&self.maps.endpoints, wanted.endpoints.len()),

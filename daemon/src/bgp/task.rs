@@ -65,6 +65,8 @@ struct Task {
     /// What was kept and nobody told is to go, once all else was handed over.
     sweep: bool,
     engine: Handle,
+    /// What a bad peer can say as often as it likes is not logged as often.
+    seldom: Seldom,
 }
 
 /// Speaks, until it is aborted or weftd ends. Without `[bgp]` there is nothing to do.
@@ -131,6 +133,7 @@ impl Task {
             again: Vec::new(),
             sweep: false,
             engine: ends.engine.clone(),
+            seldom: Seldom::default(),
         };
         task.set_model(model);
         task
@@ -217,13 +220,22 @@ impl Task {
                 let kept: Vec<_> = kept.iter().map(ToString::to_string).collect();
                 warn!(peer, reason, kept = kept.join(" "), "BGP session ended");
             }
-            Event::Faults { peer, faults } => warn!(peer, ?faults, "an UPDATE had faults"),
+            Event::Faults { peer, faults } => {
+                if let Some(unsaid) = self.seldom.may_say(Instant::now()) {
+                    warn!(peer, ?faults, unsaid, "an UPDATE had faults");
+                }
+            }
             Event::ManyRoutes { peer, family, held, limit } => {
                 warn!(peer, %family, held, limit, "a peer has nearly as many routes as it may have");
             }
             Event::Converged => {
                 info!("all peers have told their routes since the start");
                 self.sweep = true;
+            }
+            Event::Evpn(evpn::Event::Refused { route, reason, .. }) => {
+                if let Some(unsaid) = self.seldom.may_say(Instant::now()) {
+                    warn!(?route, %reason, unsaid, "a route is of no use");
+                }
             }
             Event::Evpn(event) => note_evpn(&event),
         }
@@ -287,6 +299,24 @@ impl Task {
     }
 }
 
+/// One line a second, and how many were not said since the last one.
+#[derive(Debug, Default)]
+struct Seldom {
+    last: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Seldom {
+    fn may_say(&mut self, now: Instant) -> Option<u64> {
+        if self.last.is_some_and(|last| now.duration_since(last) < Duration::from_secs(1)) {
+            self.unsaid += 1;
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.unsaid))
+    }
+}
+
 fn note_evpn(event: &evpn::Event) {
     match event {
         evpn::Event::Moved { subject, from, to, sequence } => {
@@ -299,7 +329,8 @@ fn note_evpn(event: &evpn::Event) {
         evpn::Event::Sticky { subject, vtep } => {
             warn!(?subject, %vtep, "a port has an address that is not to move from another host");
         }
-        evpn::Event::Refused { route, reason, .. } => warn!(?route, %reason, "a route is of no use"),
+        // Said by the caller, seldom.
+        evpn::Event::Refused { .. } => {}
     }
 }
 
@@ -342,4 +373,17 @@ fn own_prefixes(model: &Model) -> BTreeMap<String, BTreeSet<ipnet::IpNet>> {
         all.entry(subnet.network.clone()).or_default().extend(subnet.prefixes());
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_a_second_says_how_many_it_stands_for() {
+        let (mut seldom, now) = (Seldom::default(), Instant::now());
+        let at = |milliseconds| now + Duration::from_millis(milliseconds);
+        let said = [0, 1, 999, 1000, 1500, 3000].map(|time| seldom.may_say(at(time)));
+        assert_eq!(said, [Some(0), None, None, Some(2), None, Some(1)]);
+    }
 }

@@ -58,6 +58,11 @@ impl<K: Copy + Ord + Hash, S: Source<K>> Entries<K, S> {
         self.remote.get(key).map(|source| source.value(key)).or_else(|| self.local.get(key).copied())
     }
 
+    /// Whether it is one of this host's own.
+    pub(super) fn is_local(&self, key: &K) -> bool {
+        self.local.contains_key(key)
+    }
+
     /// What routes contribute.
     pub(super) fn source(&self, key: &K) -> Option<&S> {
         self.remote.get(key)

@@ -226,6 +226,48 @@ fn a_change_that_is_only_looked_at_confirms_nothing() {
     });
 }
 
+/// A workload comes here from another host while nobody tells routes: what was kept of its address does not lead its
+/// packets back there. What was a port's when the data plane opened stays where it was found.
+#[test]
+fn a_port_that_is_new_has_its_address_whatever_was_kept() {
+    on_host("kept-new", async |host| {
+        let pod = crate::host::Pod::new();
+        let neighbour = Some(Neighbour { subnet: vni(200), vni: vni(200), mac: mac(10) });
+        let there = RemoteHost { vtep: vtep(2), router_mac: mac(0xf0), vni: vni(100), neighbour };
+        let at = RemoteMac { vtep: vtep(2), vni: vni(200) };
+        let comes = RouteDelta {
+            hosts: vec![((vni(100), [10, 0, 0, 10].into()), Some(there))],
+            macs: vec![((vni(200), mac(10)), Some(at))],
+            ..RouteDelta::default()
+        };
+        let value = || {
+            let fdb = pinned::<[u8; size_of::<MacKey>()], [u8; size_of::<NextHop>()]>(&host, maps::FDB);
+            fdb.iter().map(Result::unwrap).map(|(_, value)| value).collect::<Vec<_>>()
+        };
+        let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
+        make(&mut dataplane, local()).await;
+        make(&mut dataplane, routes(comes)).await;
+        let remote = value();
+        drop(dataplane);
+
+        let here =
+            || Update { local: Some(Box::new(desired_with_port(&pod))), routes: RouteDelta::default() };
+        let mut dataplane = Dataplane::open(keeping(&host), owner()).await.unwrap();
+        make(&mut dataplane, local()).await;
+        assert_eq!(value(), remote);
+        let report = make(&mut dataplane, here()).await;
+        assert_eq!(report.unconfirmed, 0);
+        let own = value();
+        assert!(own.len() == 1 && own != remote, "the port is here");
+        drop(dataplane);
+
+        // With the port intended from the start, and its address elsewhere then.
+        let mut dataplane = Dataplane::open(keeping(&host), owner()).await.unwrap();
+        make(&mut dataplane, here()).await;
+        assert_eq!(value(), own);
+    });
+}
+
 /// A thread that looks, again and again, until it is stopped or dropped.
 struct Watcher {
     stopped: Arc<AtomicBool>,

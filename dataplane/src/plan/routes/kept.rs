@@ -10,7 +10,7 @@ use weft_dataplane_abi::{
 };
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
-use super::{RouteTables, Source as _, host_of, prefix_of};
+use super::{RouteTables, Source as _, Tables, host_of, prefix_of};
 use crate::bpf::PrefixKey;
 use crate::desired::{Neighbour, RemoteHost, RemoteMac, RemotePrefix, RouteDelta};
 
@@ -52,6 +52,29 @@ impl RouteTables {
                 .flat_map(|(subnet, members)| members.keys().map(|vtep| (*subnet, *vtep)))
                 .collect(),
         };
+    }
+
+    /// Lets ports that are new here have their addresses: that another host has taken one over, only a route can say that
+    /// somebody told, not one that was kept. What was here when the data plane opened stays as it was found.
+    pub(crate) fn yield_to(&mut self, tables: &Tables) {
+        if self.hosts.is_unknown() {
+            return;
+        }
+        let new: HashSet<_> = tables.fdb.keys().filter(|key| !self.fdb.entries.is_local(key)).collect();
+        let has_new_mac = |key: &IpKey| {
+            let neighbour = self.hosts.source(key).and_then(|host| host.neighbour.as_ref());
+            neighbour.is_some_and(|of| new.contains(&MacKey::new(of.subnet, of.mac)))
+        };
+        let is_new = |key: &IpKey| tables.hosts.contains_key(key) && !self.hosts.is_local(key);
+        let hosts = self.kept.hosts.iter().filter(|key| is_new(key) || has_new_mac(key));
+        let hosts: Vec<_> = hosts.copied().collect();
+        let macs: Vec<_> = self.kept.macs.iter().filter(|key| new.contains(key)).copied().collect();
+        for key in hosts {
+            self.change_host(key, None);
+        }
+        for key in macs {
+            self.change_mac(key, None);
+        }
     }
 
     /// How many routes nobody has confirmed.
