@@ -94,6 +94,13 @@ struct ProgQuery {
 }
 const _: () = assert!(size_of::<ProgQuery>() == 64);
 
+impl ProgQuery {
+    /// How many programs there are on the ingress of a device, and no more.
+    fn tcx_ingress(ifindex: u32) -> Self {
+        Self { target_ifindex: ifindex, attach_type: BPF_TCX_INGRESS, ..Self::default() }
+    }
+}
+
 /// The start of the kernel's `struct bpf_prog_info`.
 #[repr(C)]
 #[derive(Default)]
@@ -185,8 +192,7 @@ pub(super) fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
 pub(super) fn has_tcx() -> io::Result<bool> {
     /// The loopback device's, in every network namespace.
     const LOOPBACK: u32 = 1;
-    let mut attributes =
-        ProgQuery { target_ifindex: LOOPBACK, attach_type: BPF_TCX_INGRESS, ..ProgQuery::default() };
+    let mut attributes = ProgQuery::tcx_ingress(LOOPBACK);
     // SAFETY: without room for ids, which `count` says, the kernel writes none; what else it writes are fields of the
     // attributes, which are as long as it knows them.
     match unsafe { bpf(BPF_PROG_QUERY, &raw mut attributes) } {
@@ -236,4 +242,29 @@ pub(super) unsafe fn bpf<T>(command: libc::c_long, attributes: *mut T) -> io::Re
     // SAFETY: the caller's promise, and the size is that of the attributes.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size_of::<T>()) };
     libc::c_int::try_from(result).ok().filter(|result| *result >= 0).ok_or_else(io::Error::last_os_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever it is told of the length, the kernel writes all that it knows of an answer.
+    #[test]
+    fn the_kernel_writes_nothing_beyond_its_answer() {
+        const UNTOUCHED: [u64; 16] = [0x5a5a_5a5a_5a5a_5a5a; 16];
+        #[repr(C)]
+        struct Guarded {
+            query: ProgQuery,
+            beyond: [u64; 16],
+        }
+        let mut guarded = Guarded { query: ProgQuery::tcx_ingress(1), beyond: UNTOUCHED };
+        // SAFETY: as in `has_tcx`; what is written beyond the query is what this looks for, and is within `guarded`.
+        let asked = unsafe { bpf(BPF_PROG_QUERY, (&raw mut guarded).cast::<ProgQuery>()) };
+        if let Err(error) = asked {
+            assert!(std::env::var_os("CI").is_none(), "CI has CAP_BPF and a kernel with TCX: {error}");
+            eprintln!("skipped, because the kernel does not answer BPF_PROG_QUERY for TCX: {error}");
+            return;
+        }
+        assert_eq!(guarded.beyond, UNTOUCHED);
+    }
 }
