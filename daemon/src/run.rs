@@ -1,7 +1,7 @@
 //! weftd's life: config, store, data plane, kernel as stored, API, "ready"; then until a signal or a teardown.
 //!
 //! Tasks: the engine; the server, told to stop through a watch channel; the watchdog's, the drops', the self-test's and the
-//! speaker's, which are aborted: they only ask and tell, and peers keep the routes of a speaker that is gone.
+//! speaker's, which are aborted: they only ask and tell, and peers keep the routes of a speaker that did not take leave.
 //! Stopping leaves the kernel as it is: its programs go on forwarding, and the next weftd adopts them.
 
 use std::path::Path;

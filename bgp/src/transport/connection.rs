@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 use super::{Kind, LINGER};
 use crate::session::ConnectionId;
@@ -24,7 +24,7 @@ pub(super) struct Connection {
     queued: usize,
     /// Pieces that were read and have not been handled.
     waiting: Arc<AtomicUsize>,
-    tasks: [AbortHandle; 2],
+    tasks: [JoinHandle<()>; 2],
 }
 
 impl Connection {
@@ -32,8 +32,8 @@ impl Connection {
         let (reading, writing) = stream.into_split();
         let (writer, queue) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let reader = tokio::spawn(read(id, reading, Arc::clone(&waiting), inputs.clone())).abort_handle();
-        let tasks = [reader, tokio::spawn(write(id, writing, queue, inputs.clone())).abort_handle()];
+        let reader = tokio::spawn(read(id, reading, Arc::clone(&waiting), inputs.clone()));
+        let tasks = [reader, tokio::spawn(write(id, writing, queue, inputs.clone()))];
         Self { writer: Some(writer), queued: 0, waiting, tasks }
     }
 
@@ -64,15 +64,20 @@ impl Connection {
         self.queued = self.queued.saturating_sub(bytes);
     }
 
-    /// Lets it write what is left. What is read meanwhile counts for nothing, but it is read: a socket that is closed
-    /// with unread bytes takes back what it has sent. Aborted, it ends at once.
-    pub(super) fn close(mut self) -> AbortHandle {
+    /// Lets it write what is left, until the peer has closed it too. What is read meanwhile counts for nothing, but it is
+    /// read: a socket that is closed with unread bytes takes back what it has sent. Aborted, it ends at once.
+    pub(super) fn close(mut self) -> JoinHandle<()> {
         self.writer = None;
-        let linger = tokio::spawn(async move {
-            tokio::time::sleep(LINGER).await;
-            drop(self);
-        });
-        linger.abort_handle()
+        tokio::spawn(async move {
+            let both = async {
+                for task in &mut self.tasks {
+                    // One that panicked has told so.
+                    let _ = task.await;
+                }
+            };
+            // Whoever takes nothing and says nothing is not waited for longer.
+            let _ = tokio::time::timeout(LINGER, both).await;
+        })
     }
 }
 

@@ -4,8 +4,8 @@
 //!   socket.
 //! - For each listening address, a task that accepts.
 //! - One for BFD, once a neighbour is to be watched.
-//! - For each connection, one that reads and one that writes. A closed one has [`LINGER`] to write what is left, as long
-//!   as it is one of the last [`LINGERING`].
+//! - For each connection, one that reads and one that writes. A closed one has [`LINGER`] to write what is left; whoever
+//!   connects ends the oldest of more than [`LINGERING`].
 //!
 //! Channels: inputs, bounded at [`INPUTS`]: readers wait for room, and so do the peers, by TCP. To each writer,
 //! unbounded, but filled with routes only while less than [`QUEUED`] bytes wait. All tasks end with the driver. Of
@@ -28,12 +28,12 @@ pub use listener::ListenError;
 use listener::Listeners;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::JoinHandle;
 use tracing::debug;
 use watch::Watcher;
 
 use crate::bfd;
-use crate::session::ConnectionId;
+use crate::session::{ConnectionId, Stop};
 use crate::speaker::{Event, Neighbours, Output, Path, Speaker};
 
 /// Inputs that wait, each of up to [`connection::CHUNK`] bytes.
@@ -76,7 +76,7 @@ pub struct Driver {
     connecting: HashMap<ConnectionId, JoinHandle<()>>,
     connections: HashMap<ConnectionId, Connection>,
     /// The last connections that were closed, the oldest first.
-    closed: VecDeque<AbortHandle>,
+    closed: VecDeque<JoinHandle<()>>,
     watcher: Watcher,
     inputs: mpsc::Receiver<Kind>,
     sender: mpsc::Sender<Kind>,
@@ -211,6 +211,12 @@ impl Driver {
             debug!(%remote, "a connection was refused");
             return;
         };
+        self.closed.retain(|closed| !closed.is_finished());
+        while self.closed.len() > LINGERING
+            && let Some(oldest) = self.closed.pop_front()
+        {
+            oldest.abort();
+        }
         if let Err(error) = socket::adopt(&stream, &path) {
             self.speaker.handle_closed(connection, error.to_string(), now);
             return;
@@ -251,11 +257,6 @@ impl Driver {
                     if let Some(connection) = self.connections.remove(&connection) {
                         self.closed.push_back(connection.close());
                     }
-                    if self.closed.len() > LINGERING
-                        && let Some(oldest) = self.closed.pop_front()
-                    {
-                        oldest.abort();
-                    }
                 }
                 Output::Watch { path, config } => self.watcher.set(&path, config, &self.sender),
                 Output::Event(event) => events.push(event),
@@ -272,6 +273,29 @@ impl Driver {
             self.unsent |= more && connection.queued() < QUEUED;
         }
         events
+    }
+
+    /// Ends all sessions and does not begin them again: peers are told so, with this text (RFC 9003), and are to keep no
+    /// routes (RFC 8538). Returns when they have closed their connections too, or after [`LINGER`].
+    pub async fn leave(mut self, text: &str) {
+        let names: Vec<_> = self.speaker.peers().values().map(|peer| peer.name.clone()).collect();
+        let now = Instant::now();
+        for name in names {
+            self.speaker.stop(&name, &Stop::Shutdown(text.to_owned()), now);
+        }
+        self.flush(now);
+        let closed = std::mem::take(&mut self.closed);
+        let all = async {
+            for connection in closed {
+                // As long as it may linger.
+                let _ = connection.await;
+            }
+        };
+        tokio::select! {
+            () = all => {}
+            // Readers must not wait for room: they see the end of what the peers say.
+            () = async { while self.inputs.recv().await.is_some() {} } => {}
+        }
     }
 
     fn connect(&mut self, connection: ConnectionId, path: Path) {

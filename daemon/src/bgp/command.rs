@@ -65,6 +65,11 @@ pub enum Command {
         /// Gets the names of the peers.
         reply: Reply<Vec<String>>,
     },
+    /// Sessions end for good, and so does the task.
+    Leave {
+        /// Gets the answer when the peers know.
+        reply: Reply<()>,
+    },
 }
 
 /// Which routes to list.
@@ -173,6 +178,14 @@ impl Handle {
     /// [`BgpError`]
     pub async fn clear(&self, peer: Option<String>, soft: bool) -> Result<Vec<String>, BgpError> {
         self.ask(|reply| Command::Clear { peer, soft, reply }).await
+    }
+
+    /// Ends all sessions for good: peers forget this host's routes at once. The task ends.
+    ///
+    /// # Errors
+    /// [`BgpError`]
+    pub async fn leave(&self) -> Result<(), BgpError> {
+        self.ask(|reply| Command::Leave { reply }).await
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, BgpError> {

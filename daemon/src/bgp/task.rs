@@ -4,7 +4,8 @@
 //! (a watch of the engine's: of several changes only the last one counts), and for the engine to have brought into the
 //! kernel what was handed to it. That is one batch of changes at a time: while the engine works, further changes of the
 //! same address replace each other in the speaker. The task is aborted at the end of weftd: connections break without a
-//! word, and peers that know graceful restart keep this host's routes.
+//! word, and peers that know graceful restart keep this host's routes. Before a teardown it takes leave of them instead:
+//! what it announced leads nowhere any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -79,6 +80,12 @@ pub async fn run(host: Host, mut ends: Ends) {
         tokio::select! {
             input = task.driver.wait() => task.driver.handle(input, Instant::now()),
             command = ends.commands.recv() => match command {
+                Some(Command::Leave { reply }) => {
+                    info!("leaving: peers are told that this host is torn down");
+                    task.driver.leave("torn down").await;
+                    let _ = reply.send(Ok(()));
+                    return;
+                }
                 Some(command) => task.answer(command).await,
                 None => return,
             },
@@ -262,6 +269,8 @@ impl Task {
                 drop(reply.send(answers.explain(subject, network.as_deref())));
             }
             Command::Clear { peer, soft, reply } => drop(reply.send(self.clear(peer.as_deref(), soft))),
+            // The run loop takes it, for it ends the task.
+            Command::Leave { .. } => {}
         }
     }
 

@@ -14,6 +14,7 @@ use weft_api::view::{Counters, Outcome, Route, Status, Stored};
 use super::error::Refusal;
 use super::{Context, body};
 use crate::change::Change;
+use crate::engine::EngineError;
 
 type Answer<T> = Result<Json<T>, Refusal>;
 type Body = Result<Bytes, BytesRejection>;
@@ -147,7 +148,15 @@ pub(super) async fn detach(State(context): State<Context>, segments: Segments<St
 }
 
 pub(super) async fn teardown(State(context): State<Context>) -> Answer<Vec<String>> {
-    Ok(Json(context.engine.teardown().await?))
+    // Done whole, though the caller may go away meanwhile.
+    let work = tokio::spawn(async move {
+        if let Some(speaker) = &context.bgp {
+            // One that does not run has no peers to tell.
+            let _ = speaker.leave().await;
+        }
+        context.engine.teardown().await
+    });
+    Ok(Json(work.await.unwrap_or(Err(EngineError::Stopped))?))
 }
 
 pub(super) async fn no_such_path(uri: Uri) -> Refusal {

@@ -79,27 +79,35 @@ fn frr_dies_and_returns() -> Result<()> {
     })
 }
 
+/// GoBGP as the reflector of two hosts, which keeps their routes over a restart.
+fn patient_gobgp(lab: &Lab, machine: &Machine) -> Result<GoBgp> {
+    let more = "[neighbors.graceful-restart.config]\nenabled = true\nrestart-time = 120\n\
+                [neighbors.route-reflector.config]\nroute-reflector-client = true\n\
+                route-reflector-cluster-id = \"192.0.2.3\"\n";
+    let toml = gobgp_toml(3, ASN, &[(1, ASN), (2, ASN)], more);
+    let kept = "\"l2vpn-evpn\"\n[neighbors.afi-safis.mp-graceful-restart.config]\nenabled = true\n";
+    let toml = toml.replace("\"l2vpn-evpn\"\n", kept);
+    let gobgp = GoBgp::start(lab, "gobgp", &machine.namespace, &toml)?;
+    gobgp.wait_established(host(1))?;
+    gobgp.wait_established(host(2))?;
+    Ok(gobgp)
+}
+
+/// How many routes GoBGP has of h1.
+fn of_first(gobgp: &GoBgp) -> Result<usize> {
+    let rib = gobgp.rib("evpn")?;
+    Ok(rib.values().flatten().filter(|path| path.neighbour == Some(host(1))).count())
+}
+
 /// In: weftd of h1, a client of GoBGP, killed under ping from the other side, and started again once GoBGP has noticed.
 /// Out: GoBGP and h2 keep h1's routes meanwhile, and no ping is lost.
 #[test]
 fn weft_dies_and_returns() -> Result<()> {
     peers::test(&[Program::GoBgp], |lab| {
         let (mut cloud, others) = clients(lab)?;
-        let more = "[neighbors.graceful-restart.config]\nenabled = true\nrestart-time = 120\n\
-                    [neighbors.route-reflector.config]\nroute-reflector-client = true\n\
-                    route-reflector-cluster-id = \"192.0.2.3\"\n";
-        let toml = gobgp_toml(3, ASN, &[(1, ASN), (2, ASN)], more);
-        let kept = "\"l2vpn-evpn\"\n[neighbors.afi-safis.mp-graceful-restart.config]\nenabled = true\n";
-        let toml = toml.replace("\"l2vpn-evpn\"\n", kept);
-        let gobgp = GoBgp::start(lab, "gobgp", &others[0].namespace, &toml)?;
-        gobgp.wait_established(host(1))?;
-        gobgp.wait_established(host(2))?;
+        let gobgp = patient_gobgp(lab, &others[0])?;
         reach_each_other(&cloud)?;
-        let of_first = || -> Result<usize> {
-            let rib = gobgp.rib("evpn")?;
-            Ok(rib.values().flatten().filter(|path| path.neighbour == Some(host(1))).count())
-        };
-        let before = of_first()?;
+        let before = of_first(&gobgp)?;
         ensure!(before > 0, "no routes of h1");
         let ping = Steady::ping(&cloud.pod("red-2").namespace, cloud.pod("red-1").v4.into(), 100)?;
         ping.wait_for_more(50)?;
@@ -108,7 +116,7 @@ fn weft_dies_and_returns() -> Result<()> {
             Ok(said) if said["state"]["session_state"].as_u64() != Some(6) => Ok(()),
             other => Err(format!("{other:#?}")),
         })?;
-        let kept = of_first()?;
+        let kept = of_first(&gobgp)?;
         ensure!(kept == before, "{kept} of {before} routes of h1 are kept");
         ping.wait_for_more(100)?;
         cloud.daemon_mut(0).start()?;
@@ -116,9 +124,25 @@ fn weft_dies_and_returns() -> Result<()> {
         cloud.wait_until_up()?;
         // Past what either side sweeps.
         ping.wait_for_more(500)?;
-        let after = of_first()?;
+        let after = of_first(&gobgp)?;
         ensure!(after == before, "{after} of {before} routes of h1 are there again");
         none_lost(ping)
+    })
+}
+
+/// In: `weft teardown` on h1, a client of GoBGP, which keeps routes over a restart. Out: it keeps none of h1's.
+#[test]
+fn weft_is_torn_down() -> Result<()> {
+    peers::test(&[Program::GoBgp], |lab| {
+        let (cloud, others) = clients(lab)?;
+        let gobgp = patient_gobgp(lab, &others[0])?;
+        reach_each_other(&cloud)?;
+        ensure!(of_first(&gobgp)? > 0, "no routes of h1");
+        cloud.daemon(0).weft().must(&["teardown", "--yes"])?;
+        wait_for(PATIENCE, "the end of h1's routes", || match of_first(&gobgp) {
+            Ok(0) => Ok(()),
+            other => Err(format!("{other:#?}")),
+        })
     })
 }
 

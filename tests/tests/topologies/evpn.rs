@@ -10,7 +10,8 @@
 use anyhow::Result;
 use weft_tests::cloud::{Cloud, Fabric, Intent};
 use weft_tests::probe::Steady;
-use weft_tests::{Lab, PATIENCE, Wire, underlay};
+use weft_tests::{Lab, PATIENCE, Wire, underlay, wait_closely};
+use weft_vxlan::Vni;
 
 fn intent() -> Result<Intent> {
     Intent::default()
@@ -81,6 +82,27 @@ fn a_restart_loses_nothing() -> Result<()> {
         for flow in [ping, udp] {
             let tally = flow.stop()?;
             anyhow::ensure!(tally.lost() == 0, "{} of {} lost", tally.lost(), tally.sent);
+        }
+        Ok(())
+    })
+}
+
+/// In: `weft teardown` on a host. Out: the others, which keep routes over a restart for two minutes, have none to it in
+/// their kernels.
+#[test]
+fn a_host_that_is_torn_down_is_forgotten() -> Result<()> {
+    Lab::test(|lab| {
+        let mut cloud = cloud(lab)?;
+        all_reach_all(&cloud)?;
+        let (gone, network) = (cloud.pod("red-2").addresses(), Vni::new(100)?);
+        cloud.daemon(1).weft().must(&["teardown", "--yes"])?;
+        cloud.daemon_mut(1).wait_until_ended()?;
+        for host in [0, 2] {
+            let table = cloud.kernel_hosts(host)?;
+            wait_closely(PATIENCE, &format!("no route to h2 at h{}", host + 1), || {
+                let reached = gone.into_iter().map(|address| table.has(network, address));
+                Ok(!reached.collect::<Result<Vec<_>>>()?.contains(&true))
+            })?;
         }
         Ok(())
     })
