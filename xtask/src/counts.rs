@@ -1,4 +1,4 @@
-//! How many tests passed, failed and were skipped, from what `cargo test` prints.
+//! How many tests passed, failed and were skipped, and which failed, from what `cargo test` prints.
 
 use std::process::ExitCode;
 use std::{fmt, ops};
@@ -15,6 +15,8 @@ pub(crate) struct Counts {
     pub(crate) failed: usize,
     /// Did not run: ignored, or the machine lacks what they need.
     pub(crate) skipped: usize,
+    /// Names of those that failed.
+    failures: Vec<String>,
     /// Tests of the running binary that said they were skipped.
     said_skipped: usize,
     /// Whether the test whose output is being read has said so.
@@ -29,6 +31,10 @@ impl Counts {
         } else if line.contains(SKIPPED) && !self.said_so {
             self.said_so = true;
             self.said_skipped += 1;
+        } else if let Some(name) =
+            line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED"))
+        {
+            self.failures.push(name.to_owned());
         } else if let Some(result) = line.strip_prefix("test result: ") {
             let passed = number(result, "passed");
             let skipped = self.said_skipped.min(passed);
@@ -39,8 +45,11 @@ impl Counts {
         }
     }
 
-    /// Prints them as the last line, and says whether all is well.
+    /// Prints which failed, and the counts as the last line, and says whether all is well.
     pub(crate) fn conclude(&self) -> ExitCode {
+        for name in &self.failures {
+            println!("failed: {name}");
+        }
         println!("{self}");
         if self.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
@@ -56,6 +65,7 @@ impl ops::AddAssign<&Self> for Counts {
         self.passed += others.passed;
         self.failed += others.failed;
         self.skipped += others.skipped;
+        self.failures.extend_from_slice(&others.failures);
     }
 }
 
@@ -79,10 +89,25 @@ fn number(result: &str, word: &str) -> usize {
 mod tests {
     use super::*;
 
-    fn counted(output: &str) -> String {
+    fn read(output: &str) -> Counts {
         let mut counts = Counts::default();
         output.lines().for_each(|line| counts.handle_line(line));
-        counts.to_string()
+        counts
+    }
+
+    fn counted(output: &str) -> String {
+        read(output).to_string()
+    }
+
+    #[test]
+    fn those_that_failed_are_named() {
+        let output = "\
+test far::a ... ok
+test far::b ... FAILED
+test c - should panic ... FAILED
+---- far::b stdout ----
+test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 7 filtered out; finished in 1.20s";
+        assert_eq!(read(output).failures, ["far::b", "c - should panic"]);
     }
 
     #[test]

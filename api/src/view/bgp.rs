@@ -115,6 +115,8 @@ pub struct Neighbor {
     pub timers: Timers,
     /// Messages since weftd started.
     pub messages: Messages,
+    /// UPDATEs with faults that did not end a session (RFC 7606), since weftd started. The log says which.
+    pub faulty_updates: u64,
     /// The last NOTIFICATION that it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notification_sent: Option<NotificationStatus>,

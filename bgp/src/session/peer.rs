@@ -48,6 +48,7 @@ pub struct Peer {
     pub(super) actions: VecDeque<Action>,
     pub(super) received: Messages,
     pub(super) sent: Messages,
+    pub(super) faulty: u64,
     ended: Option<Ended>,
     /// The last end that one side told the other of.
     told: Option<Ended>,
@@ -84,6 +85,7 @@ impl Peer {
             actions: VecDeque::new(),
             received: Messages::default(),
             sent: Messages::default(),
+            faulty: 0,
             ended: None,
             told: None,
         }
@@ -141,6 +143,12 @@ impl Peer {
     #[must_use]
     pub const fn messages(&self) -> (&Messages, &Messages) {
         (&self.received, &self.sent)
+    }
+
+    /// How many UPDATEs had faults that did not end a session (RFC 7606).
+    #[must_use]
+    pub const fn faulty(&self) -> u64 {
+        self.faulty
     }
 
     /// The next thing to do.

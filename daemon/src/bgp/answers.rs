@@ -261,6 +261,7 @@ impl Answers<'_> {
                 next_attempt: session.next_attempt().map(|at| self.until(at)),
             },
             messages: Messages { received: messages(received), sent: messages(sent) },
+            faulty_updates: session.faulty(),
             notification_sent: notification(end.and_then(|end| end.sent.as_ref())),
             notification_received: notification(end.and_then(|end| end.received.as_ref())),
             bfd: self.bfd_of(peer),

@@ -59,6 +59,7 @@ impl Peer {
             Message::Update(update) => {
                 if self.admits(id, Event::Update, now) {
                     let update = self.agreed_part(update);
+                    self.faulty += u64::from(!faults.is_empty());
                     self.actions.push_back(Action::Update { update, faults });
                 }
             }

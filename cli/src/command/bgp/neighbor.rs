@@ -32,6 +32,10 @@ pub(super) fn render(neighbor: &Neighbor) -> String {
     }));
     text.extend(neighbor.notification_sent.as_ref().map(|told| notification("last sent", told)));
     text.extend(neighbor.notification_received.as_ref().map(|told| notification("last received", told)));
+    if neighbor.faulty_updates > 0 {
+        let count = neighbor.faulty_updates;
+        text.push_str(&format!("faults        {count} UPDATEs, told of in weftd's log (RFC 7606)\n"));
+    }
     text.extend(neighbor.summary.last_error.as_ref().map(|error| format!("last error    {error}\n")));
     if !neighbor.summary.routes.is_empty() {
         text.push_str(&format!("\n{}", routes(neighbor)));
@@ -136,7 +140,7 @@ mod tests {
         "signed":true},"capabilities":[{"capability":"graceful-restart","sent":"120 s, evpn","negotiated":false}],
         "timers":{"hold_configured":9,"hold_negotiated":9,"keepalive":3,"connect_retry":10},
         "messages":{"received":{"open":2,"update":10,"notification":0,"keepalive":40,"route_refresh":1},
-        "sent":{"open":3,"update":5,"notification":1,"keepalive":41,"route_refresh":0}},
+        "sent":{"open":3,"update":5,"notification":1,"keepalive":41,"route_refresh":0}},"faulty_updates":2,
         "notification_sent":{"code":4,"subcode":0,"text":"hold timer expired (4/0)","seconds_ago":90},
         "bfd":{"state":"up","transmit_ms":300,"detect_ms":900},
         "restart":{"phase":"returning","stale":{"evpn":4},"remaining_seconds":300}}"#;
@@ -155,6 +159,7 @@ mod tests {
              BFD           up; sends each 300 ms, detects in 900 ms\n\
              restart       back, and not yet done: evpn 4; for 5m 0s more\n\
              last sent     hold timer expired (4/0) 1m 30s ago\n\
+             faults        2 UPDATEs, told of in weftd's log (RFC 7606)\n\
              last error    hold timer expired (4/0)\n\
              \n\
              FAMILY  RECEIVED  ACCEPTED  SENT\n\
