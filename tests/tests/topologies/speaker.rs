@@ -10,7 +10,6 @@
 mod facts;
 mod hostile;
 
-use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::{Context as _, Result, ensure};
@@ -139,10 +138,6 @@ impl<'lab> Stage<'lab> {
     fn ping(&self) -> Result<Steady> {
         let (near, far) = (self.cloud.pod("red-1"), self.cloud.pod("red-2"));
         Steady::ping(&near.namespace, far.v4.into(), 50)
-    }
-
-    fn log(&self) -> Result<String> {
-        Ok(fs::read_to_string(self.cloud.daemon(0).settings().log())?)
     }
 }
 

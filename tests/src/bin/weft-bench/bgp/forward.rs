@@ -17,7 +17,7 @@ pub(super) fn run(subject: Subject, stream: &Stream, patience: Duration) -> Resu
     let lab = Lab::new()?;
     let ground = Ground::lay(&lab)?;
     let running = Running::start(subject, Task::Forward, &lab, &ground, stream.count)?;
-    let sender = Peer::connect(&ground.peers.namespace, SENDER)?;
+    let sender = Peer::connect(&ground.peers.namespace, SENDER, subject.hold_time())?;
     let (start, sending) = sender.send(&stream.announce)?;
     let end = wait_for(patience, "the routes in the kernel", || {
         let now = Instant::now();

@@ -21,6 +21,10 @@ pub(super) const SUBJECT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 pub(super) const SENDER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 pub(super) const RECEIVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 3);
 pub(super) const LATE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 4);
+/// Of a log that explains a failure.
+const LINES: usize = 20;
+/// A hold time that no run takes.
+const LONG: u16 = 3600;
 const NETWORK_VNI: u32 = 100;
 
 /// What is measured.
@@ -37,6 +41,15 @@ impl Subject {
             Self::Weft => "weft",
             Self::Frr => "frr",
             Self::GoBgp => "gobgp",
+        }
+    }
+
+    /// The hold time of its peers, in seconds. 0: nobody is to send keepalives, and none can be late because somebody is
+    /// busy. With 0, GoBGP has no patience with anything that it writes.
+    pub(super) const fn hold_time(self) -> u16 {
+        match self {
+            Self::Weft | Self::Frr => 0,
+            Self::GoBgp => LONG,
         }
     }
 }
@@ -91,6 +104,15 @@ impl Running {
                 Self::GoBgp(GoBgp::start(lab, "gobgp", &ground.subject.namespace, &gobgp_toml())?)
             }
         })
+    }
+
+    /// What it said last.
+    pub(super) fn log_end(&mut self) -> String {
+        match self {
+            Self::Weft(weftd) => weftd.log_end(LINES),
+            Self::Frr(frr) => frr.bgpd().log_end(LINES),
+            Self::GoBgp(gobgp) => gobgp.daemon().log_end(LINES),
+        }
     }
 
     /// Its processes.
@@ -157,7 +179,7 @@ fn gobgp_toml() -> String {
         format!(
             "[[neighbors]]\n[neighbors.config]\nneighbor-address = \"{address}\"\npeer-as = {ASN}\n\
              [neighbors.transport.config]\npassive-mode = true\n\
-             [neighbors.timers.config]\nidle-hold-time-after-reset = 1\n\
+             [neighbors.timers.config]\nhold-time = {LONG}\nidle-hold-time-after-reset = 1\n\
              [neighbors.route-reflector.config]\nroute-reflector-client = true\n\
              route-reflector-cluster-id = \"{SUBJECT}\"\n\
              [[neighbors.afi-safis]]\n[neighbors.afi-safis.config]\nafi-safi-name = \"l2vpn-evpn\"\n"

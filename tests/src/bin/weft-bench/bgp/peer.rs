@@ -1,6 +1,4 @@
 //! A peer of a subject: sends bytes that are ready, and counts the distinct routes that it holds.
-//!
-//! Its hold time is 0: nobody is to send keepalives, and none can be late because somebody is busy.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -47,11 +45,11 @@ struct State {
 }
 
 /// What all peers say first.
-pub(super) fn open(address: Ipv4Addr) -> Result<Open> {
+pub(super) fn open(address: Ipv4Addr, hold_time: u16) -> Result<Open> {
     let asn = Asn::new(ASN);
     Ok(Open {
         asn,
-        hold_time: 0,
+        hold_time,
         router_id: RouterId::new(address)?,
         capabilities: vec![Capability::Multiprotocol(Family::EVPN), Capability::FourOctetAs(asn)],
     })
@@ -59,10 +57,10 @@ pub(super) fn open(address: Ipv4Addr) -> Result<Open> {
 
 impl Peer {
     /// Connects to the subject from an address of `namespace`; the session is established.
-    pub(super) fn connect(namespace: &Namespace, from: Ipv4Addr) -> Result<Self> {
+    pub(super) fn connect(namespace: &Namespace, from: Ipv4Addr, hold_time: u16) -> Result<Self> {
         let to = SocketAddr::new(IpAddr::V4(SUBJECT), PORT);
         let mut peer = RawPeer::connect(namespace, IpAddr::V4(from), to)?;
-        peer.handshake(&open(from)?).with_context(|| format!("the session of {from}"))?;
+        peer.handshake(&open(from, hold_time)?).with_context(|| format!("the session of {from}"))?;
         Self::start(peer)
     }
 

@@ -1,12 +1,13 @@
 //! A subject between two peers: routes come, a late joiner wants them, the session that they came by flaps, they go.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use weft_tests::peers::{RawListener, RawPeer};
-use weft_tests::{Lab, PATIENCE};
+use weft_tests::{Lab, PATIENCE, wait_for};
 
 use super::lab::{Ground, LATE, RECEIVER, Running, SENDER, SUBJECT, Subject, Task};
 use super::peer::{Peer, open};
@@ -42,21 +43,35 @@ pub(super) fn run(subject: Subject, stream: &Stream, patience: Duration) -> Resu
     let lab = Lab::new()?;
     let ground = Ground::lay(&lab)?;
     let mut running = Running::start(subject, Task::Reflect, &lab, &ground, stream.count)?;
-    let processes = running.processes();
-    let peers = &ground.peers.namespace;
-    let receiver = Peer::connect(peers, RECEIVER)?;
-    let sender = Peer::connect(peers, SENDER)?;
-    let mut figures = Figures::default();
+    let connect = |from| Peer::connect(&ground.peers.namespace, from, subject.hold_time());
+    let figures = measure(&running.processes(), connect, stream, patience);
+    figures.with_context(|| format!("its log ends:\n{}", running.log_end()))
+}
 
-    let (cpu, resident) = (usage::cpu(&processes)?, usage::resident(&processes)?);
+/// Takes the figures of a subject that runs in these processes.
+fn measure(
+    processes: &[u32],
+    connect: impl Fn(Ipv4Addr) -> Result<Peer>,
+    stream: &Stream,
+    patience: Duration,
+) -> Result<Figures> {
+    let receiver = connect(RECEIVER)?;
+    let sender = connect(SENDER)?;
+    let mut figures = Figures::default();
+    // A subject may let a new peer wait for its first routes; what it then does at once is measured.
+    let one = Stream::new(stream.kind, 1)?;
+    change(&sender, &receiver, &one.announce, 1, patience).context("the first route")?;
+    change(&sender, &receiver, &one.withdraw, 0, patience).context("the first route")?;
+
+    let (cpu, resident) = (usage::cpu(processes)?, usage::resident(processes)?);
     figures.announce =
         change(&sender, &receiver, &stream.announce, stream.count, patience).context("announce")?;
-    figures.announce_cpu = (usage::cpu(&processes)?.saturating_sub(cpu)).as_secs_f64();
-    figures.resident = by_route(usage::resident(&processes)?.saturating_sub(resident), stream.count);
+    figures.announce_cpu = (usage::cpu(processes)?.saturating_sub(cpu)).as_secs_f64();
+    figures.resident = by_route(usage::resident(processes)?.saturating_sub(resident), stream.count);
 
     if stream.count <= LATE_UP_TO {
         let start = Instant::now();
-        let late = Peer::connect(peers, LATE)?;
+        let late = connect(LATE)?;
         figures.late =
             Some(since(start, late.wait_until_holding(stream.count, patience).context("late joiner")?));
     }
@@ -64,14 +79,16 @@ pub(super) fn run(subject: Subject, stream: &Stream, patience: Duration) -> Resu
     let reset = sender.reset()?;
     figures.lost = since(reset, receiver.wait_until_holding(0, patience).context("session lost")?);
     let start = Instant::now();
-    let sender = Peer::connect(peers, SENDER)?;
+    // GoBGP is not to be spoken to for a second.
+    let sender =
+        wait_for(patience, "the session back", || connect(SENDER).map_err(|error| format!("{error:#}")))?;
     let (_, sending) = sender.send(&stream.announce)?;
     figures.back = since(start, receiver.wait_until_holding(stream.count, patience).context("session back")?);
     sent(sending)?;
 
-    let cpu = usage::cpu(&processes)?;
+    let cpu = usage::cpu(processes)?;
     figures.withdraw = change(&sender, &receiver, &stream.withdraw, 0, patience).context("withdraw")?;
-    figures.withdraw_cpu = (usage::cpu(&processes)?.saturating_sub(cpu)).as_secs_f64();
+    figures.withdraw_cpu = (usage::cpu(processes)?.saturating_sub(cpu)).as_secs_f64();
     Ok(figures)
 }
 
@@ -84,10 +101,10 @@ pub(super) fn alone(stream: &Stream) -> Result<(f64, f64)> {
     let mut sender = RawPeer::connect(&ground.peers.namespace, SENDER.into(), at)?;
     let mut receiver = listener.accept(PATIENCE)?;
     let answer = std::thread::spawn(move || -> Result<RawPeer> {
-        receiver.handshake(&open(SUBJECT)?)?;
+        receiver.handshake(&open(SUBJECT, 0)?)?;
         Ok(receiver)
     });
-    sender.handshake(&open(SENDER)?)?;
+    sender.handshake(&open(SENDER, 0)?)?;
     let receiver = Peer::start(answer.join().map_err(|_| anyhow!("a peer panicked"))??)?;
     let sender = Peer::start(sender)?;
     let announce = change(&sender, &receiver, &stream.announce, stream.count, PATIENCE)?;

@@ -38,6 +38,7 @@ impl Kind {
 
 /// Routes with the same attributes, in messages that are full.
 pub(super) struct Stream {
+    pub(super) kind: Kind,
     pub(super) count: usize,
     pub(super) announce: Arc<Vec<u8>>,
     pub(super) withdraw: Arc<Vec<u8>>,
@@ -58,7 +59,7 @@ impl Stream {
         }
         come.flush(&mut announce)?;
         go.flush(&mut withdraw)?;
-        Ok(Self { count, announce: Arc::new(announce), withdraw: Arc::new(withdraw) })
+        Ok(Self { kind, count, announce: Arc::new(announce), withdraw: Arc::new(withdraw) })
     }
 }
 

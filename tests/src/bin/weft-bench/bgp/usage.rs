@@ -1,24 +1,21 @@
-//! What processes use: CPU time and resident memory, from /proc.
+//! What processes use: CPU time, and resident memory from /proc.
 
 use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
 
 /// CPU time of all threads of these processes since they started, in user and kernel mode.
 pub(super) fn cpu(processes: &[u32]) -> Result<Duration> {
-    let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK)?.context("no clock tick")?;
-    let mut sum = 0;
+    let mut sum = Duration::ZERO;
     for process in processes {
-        let stat = read(*process, "stat")?;
-        // The name, in brackets, may have blanks; fields 14 and 15 are 12 and 13 behind the one that follows it.
-        let (_, behind) = stat.rsplit_once(')').context("no name in stat")?;
-        let mut fields = behind.split_whitespace().skip(11);
-        for _ in 0..2 {
-            sum += fields.next().context("too few fields in stat")?.parse::<u64>()?;
-        }
+        let clock = clock_getcpuclockid(Pid::from_raw(i32::try_from(*process)?))
+            .with_context(|| format!("the CPU clock of process {process}"))?;
+        sum += Duration::from(clock.now()?);
     }
-    Ok(Duration::from_millis(sum * 1000 / u64::try_from(ticks)?))
+    Ok(sum)
 }
 
 /// Bytes of these processes that are in memory.
