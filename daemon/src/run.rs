@@ -1,7 +1,7 @@
 //! weftd's life: config, store, data plane, kernel as stored, API, "ready"; then until a signal or a teardown.
 //!
-//! Tasks: the engine; the server, told to stop through a watch channel; the watchdog's, the drops', the self-test's and the
-//! speaker's, which are aborted: they only ask and tell, and peers keep the routes of a speaker that did not take leave.
+//! Tasks: the engine; the server, told to stop through a watch channel; the speaker's, which ends with the server; the
+//! watchdog's, the drops' and the self-test's, which are aborted: they only ask and tell.
 //! Stopping leaves the kernel as it is: its programs go on forwarding, and the next weftd adopts them.
 
 use std::path::Path;
@@ -25,7 +25,7 @@ use crate::self_test::task::{self, Ends};
 use crate::server::{self, Allowed};
 use crate::store::Store;
 
-/// How long open requests may take once weftd was told to stop.
+/// How long each task may take to end once weftd was told to stop: the server has open requests.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs until SIGTERM, SIGINT or a teardown. With `take_over`, a kernel that follows another store is made to follow
@@ -50,7 +50,7 @@ pub async fn run(config: &Config, take_over: bool) -> anyhow::Result<()> {
         let (handle_of_speaker, commands) = bgp::command::channel();
         let (models, adopted) = (engine.models(), engine.adopted());
         let ends = bgp::task::Ends { commands, models, engine: handle.clone(), adopted };
-        (handle_of_speaker, tokio::spawn(bgp::task::run(engine.host(), ends)))
+        (handle_of_speaker, bgp::task::start(engine.host(), ends))
     });
     let (bgp, speaker) = speaker.unzip();
     let mut engine = tokio::spawn(engine.run());
@@ -84,14 +84,14 @@ pub async fn run(config: &Config, take_over: bool) -> anyhow::Result<()> {
     if let Some(self_test) = self_test {
         self_test.abort();
     }
-    if let Some(speaker) = speaker {
-        speaker.abort();
-    }
     drops.abort();
     // The socket goes first: whoever calls now finds nobody rather than somebody who leaves.
     let _ = std::fs::remove_file(socket);
     let _ = stop.send(true);
     finish(api, "API server").await;
+    if let Some(speaker) = speaker {
+        finish(speaker, "speaker").await;
+    }
     finish(engine, "engine").await;
     outcome.map(|_| ())
 }

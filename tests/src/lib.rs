@@ -43,7 +43,7 @@ pub use dice::Dice;
 pub use drops::Drops;
 pub use forgetful::{Damage, Forgetful};
 pub use lab::Lab;
-pub use netlink::{Impairment, Link, Neighbour, Route, without_netem};
+pub use netlink::{Impairment, Link, Neighbour, Route, Stations, without_netem};
 pub use netns::Namespace;
 pub use offload::Offloads;
 pub use packet::{Direction, Ip, Packet, Vxlan};

@@ -1,7 +1,7 @@
 //! What is so, and what of it the taker does not know yet: only the difference between what was taken and what is so is
-//! given out, and what comes is given before what goes.
+//! given out, in the order in which it came to be, and what comes before what goes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::VecDeque;
 use std::hash::Hash;
 
 use hashbrown::HashMap;
@@ -10,19 +10,29 @@ use hashbrown::HashMap;
 #[derive(Debug)]
 pub(super) struct Diff<K, V> {
     now: HashMap<K, V>,
-    /// What the taker has for keys that differ from it.
-    taken: BTreeMap<K, Option<V>>,
-    /// Of those, the keys that have a value now.
-    come: BTreeSet<K>,
+    waiting: HashMap<K, Waiting<V>>,
+    /// Keys that got a value: each once, and it may have gone since.
+    come: VecDeque<K>,
+    /// Keys that lost theirs: each once, and it may have come back.
+    gone: VecDeque<K>,
+}
+
+/// A key that is in one of the queues.
+#[derive(Debug)]
+struct Waiting<V> {
+    /// What the taker has.
+    taken: Option<V>,
+    comes: bool,
+    goes: bool,
 }
 
 impl<K, V> Default for Diff<K, V> {
     fn default() -> Self {
-        Self { now: HashMap::new(), taken: BTreeMap::new(), come: BTreeSet::new() }
+        Self { now: HashMap::new(), waiting: HashMap::new(), come: VecDeque::new(), gone: VecDeque::new() }
     }
 }
 
-impl<K: Ord + Hash + Clone, V: PartialEq + Clone> Diff<K, V> {
+impl<K: Eq + Hash + Clone, V: PartialEq + Clone> Diff<K, V> {
     /// What is so.
     pub(super) fn get(&self, key: &K) -> Option<&V> {
         self.now.get(key)
@@ -35,39 +45,64 @@ impl<K: Ord + Hash + Clone, V: PartialEq + Clone> Diff<K, V> {
 
     /// From now on it is `value`, or nothing.
     pub(super) fn set(&mut self, key: &K, value: Option<V>) {
-        let before = self.now.get(key);
-        if before == value.as_ref() {
-            return;
-        }
-        let taken = self.taken.entry(key.clone()).or_insert_with(|| before.cloned());
-        if *taken == value {
-            self.taken.remove(key);
-            self.come.remove(key);
-        } else if value.is_some() {
-            self.come.insert(key.clone());
-        } else {
-            self.come.remove(key);
-        }
-        match value {
+        let comes = value.is_some();
+        let before = match value {
+            Some(value) if self.now.get(key) == Some(&value) => return,
             Some(value) => self.now.insert(key.clone(), value),
-            None => self.now.remove(key),
+            None => match self.now.remove(key) {
+                None => return,
+                before => before,
+            },
         };
+        let waiting =
+            self.waiting.entry(key.clone()).or_insert(Waiting { taken: before, comes: false, goes: false });
+        let (queued, queue) =
+            if comes { (&mut waiting.comes, &mut self.come) } else { (&mut waiting.goes, &mut self.gone) };
+        if !std::mem::replace(queued, true) {
+            queue.push_back(key.clone());
+        }
     }
 
     /// The next change.
     pub(super) fn poll(&mut self) -> Option<(K, Option<V>)> {
-        let key = match self.come.pop_first() {
-            Some(key) => key,
-            None => self.taken.first_key_value()?.0.clone(),
-        };
-        self.taken.remove(&key);
-        let value = self.now.get(&key).cloned();
-        Some((key, value))
+        while let Some(key) = self.come.pop_front() {
+            if let Some(change) = self.take(key, true) {
+                return Some(change);
+            }
+        }
+        while let Some(key) = self.gone.pop_front() {
+            if let Some(change) = self.take(key, false) {
+                return Some(change);
+            }
+        }
+        None
+    }
+
+    /// What there is to tell of a key from one of the queues.
+    fn take(&mut self, key: K, comes: bool) -> Option<(K, Option<V>)> {
+        let waiting = self.waiting.get_mut(&key)?;
+        if comes {
+            waiting.comes = false;
+        } else {
+            waiting.goes = false;
+        }
+        let now = self.now.get(&key);
+        let told = (now.is_some() == comes && waiting.taken.as_ref() != now).then(|| now.cloned());
+        if !waiting.comes && !waiting.goes {
+            self.waiting.remove(&key);
+        } else if let Some(told) = &told {
+            waiting.taken.clone_from(told);
+        }
+        Some((key, told?))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn all(diff: &mut Diff<u8, char>) -> Vec<(u8, Option<char>)> {
@@ -91,5 +126,44 @@ mod tests {
         diff.set(&3, None);
         diff.set(&3, Some('d'));
         assert_eq!(all(&mut diff), []);
+    }
+
+    #[test]
+    fn in_the_order_in_which_they_came() {
+        let mut diff = Diff::default();
+        for key in [3, 1, 2] {
+            diff.set(&key, Some('a'));
+        }
+        diff.set(&1, None);
+        diff.set(&3, Some('b'));
+        assert_eq!(all(&mut diff), [(3, Some('b')), (2, Some('a'))]);
+    }
+
+    proptest! {
+        /// However changes and questions follow each other: who takes all has what is so, and is told nothing twice.
+        #[test]
+        fn the_taker_has_what_is_so(steps in prop::collection::vec((0..4_u8, 0..4_u8), 0..64)) {
+            let (mut diff, mut taker) = (Diff::default(), BTreeMap::new());
+            let mut take = |diff: &mut Diff<u8, u8>, most: usize| {
+                for (key, value) in std::iter::from_fn(|| diff.poll()).take(most) {
+                    let before = match value {
+                        Some(value) => taker.insert(key, value),
+                        None => taker.remove(&key),
+                    };
+                    assert_ne!(before, value, "{key}");
+                }
+                taker.clone()
+            };
+            for (key, value) in steps {
+                match value {
+                    0 => diff.set(&key, None),
+                    3 => drop(take(&mut diff, 1)),
+                    value => diff.set(&key, Some(value)),
+                }
+            }
+            let taken = take(&mut diff, usize::MAX);
+            prop_assert_eq!(taken, diff.iter().map(|(key, value)| (*key, *value)).collect());
+            prop_assert!(diff.waiting.is_empty() && diff.come.is_empty() && diff.gone.is_empty());
+        }
     }
 }

@@ -112,11 +112,11 @@ impl Instances {
         self.appear(name, moved, &new, now);
         touched.extend(self.ports.get(name).into_iter().flat_map(Attached::subjects));
         let subnets: BTreeSet<_> = touched.iter().filter_map(Subject::subnet).collect();
-        self.settle(touched, now);
-        self.refresh_port(name);
         for subnet in subnets {
             self.refresh_subnet(subnet);
         }
+        self.settle(touched, now);
+        self.refresh_port(name);
         Ok(())
     }
 

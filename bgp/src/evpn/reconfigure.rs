@@ -82,11 +82,11 @@ impl Instances {
         let prefixes = self.announced_prefixes.values().flatten();
         let before: BTreeSet<OwnKey> = ports.chain(subnets).chain(prefixes).copied().collect();
         let mut routes = Vec::new();
-        for attached in self.ports.values() {
-            routes.extend(self.port_routes(attached));
-        }
         for vni in self.resolved.subnets.keys() {
             routes.extend(self.multicast_route(*vni));
+        }
+        for attached in self.ports.values() {
+            routes.extend(self.port_routes(attached));
         }
         for network in self.prefixes.keys() {
             routes.extend(self.prefix_routes(network));

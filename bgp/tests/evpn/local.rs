@@ -66,7 +66,7 @@ fn only_differences_are_announced_and_all_is_withdrawn() {
     assert_eq!(announced(&mut here).len(), 2);
     here.remove_port("b", now);
     let gone = announced(&mut here);
-    assert_eq!(gone[0], "- 10.250.0.1:100 10.250.0.1");
+    assert_eq!(gone[2], "- 10.250.0.1:100 10.250.0.1");
     assert_eq!(gone.len(), 3);
     assert_eq!(events(&mut here), []);
 }

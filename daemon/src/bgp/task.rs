@@ -1,17 +1,20 @@
 //! The task that owns the speaker and its sockets.
 //!
 //! It waits for a socket or a timer ([`Driver::wait`]), for a question (a channel of the API server's), for another model
-//! (a watch of the engine's: of several changes only the last one counts), and for the engine to have brought into the
-//! kernel what was handed to it. That is one batch of changes at a time: while the engine works, further changes of the
-//! same address replace each other in the speaker. The task is aborted at the end of weftd: connections break without a
-//! word, and peers that know graceful restart keep this host's routes. Before a teardown it takes leave of them instead:
-//! what it announced leads nowhere any more.
+//! (a watch of the engine's: of several changes only the last one counts), and for room to hand more to the engine. That has
+//! a batch of changes to work on and another one that waits; further changes of the same address replace each other in the
+//! speaker.
+//!
+//! It has a thread of its own ([`start`]): a burst of routes keeps it busy for long, and what it wakes is to run meanwhile.
+//! It ends when nobody is left to ask it: connections break without a word, and peers that know graceful restart keep this
+//! host's routes. Before a teardown it takes leave of them instead: what it announced leads nowhere any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{debug, error, info, warn};
@@ -59,19 +62,29 @@ struct Task {
     forwarding: bool,
     /// How often a session was established with each peer.
     established: BTreeMap<String, u64>,
-    /// What is handed to the engine, until it is done.
-    handed: Option<JoinHandle<()>>,
+    /// To the engine. While it works, the next is made ready, and no more.
+    hand: mpsc::Sender<Hand>,
+    /// Whether there may be more to hand over once there is room.
+    may_have_more: bool,
     /// What the engine is to be told again, because what it was told by hand instead is gone.
     again: Vec<Subject>,
     /// What was kept and nobody told is to go, once all else was handed over.
     sweep: bool,
-    engine: Handle,
     /// What a bad peer can say as often as it likes is not logged as often.
     seldom: Seldom,
 }
 
-/// Speaks, until it is aborted or weftd ends. Without `[bgp]` there is nothing to do.
-pub async fn run(host: Host, mut ends: Ends) {
+/// Speaks, on a thread of its own, until nobody has a [`super::command::Handle`] any more. Without `[bgp]` there is nothing to
+/// do.
+///
+/// # Panics
+/// Outside of a runtime: that does the I/O.
+pub fn start(host: Host, ends: Ends) -> JoinHandle<()> {
+    let runtime = runtime::Handle::current();
+    tokio::task::spawn_blocking(move || runtime.block_on(run(host, ends)))
+}
+
+async fn run(host: Host, mut ends: Ends) {
     let model = Arc::clone(&ends.models.borrow_and_update());
     let Some(plan) = plan(&model, &host) else { return };
     let mut task = Task::start(host, plan, model, &ends);
@@ -96,17 +109,36 @@ pub async fn run(host: Host, mut ends: Ends) {
                 let model = Arc::clone(&ends.models.borrow_and_update());
                 task.set_model(model);
             }
-            () = done(&mut task.handed) => task.handed = None,
+            () = room(&task.hand), if task.may_have_more => {}
         }
     }
 }
 
-/// Waits for the engine, if it has something to do.
-async fn done(handed: &mut Option<JoinHandle<()>>) {
-    match handed {
-        // One that panicked has told so.
-        Some(handed) => drop(handed.await),
-        None => std::future::pending().await,
+/// What the engine is to do.
+enum Hand {
+    Learn(RouteDelta),
+    Sweep,
+}
+
+/// Waits until the engine has begun with what waited.
+async fn room(hand: &mpsc::Sender<Hand>) {
+    // Without anybody to hand over to, there never is any.
+    if hand.reserve().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+/// Hands one after the other to the engine.
+async fn hand_over(engine: Handle, mut handed: mpsc::Receiver<Hand>) {
+    while let Some(hand) = handed.recv().await {
+        let (done, left) = match hand {
+            Hand::Learn(routes) => (engine.learn(routes).await, "learned routes are not in the kernel"),
+            Hand::Sweep => (engine.sweep().await, "routes from before the start stay"),
+        };
+        // An engine that has ended has no kernel to bring routes into.
+        if let Err(error) = done {
+            warn!(%error, "{left}");
+        }
     }
 }
 
@@ -121,6 +153,8 @@ impl Task {
         let longest = Duration::from_secs(plan.speaker.restart_time_s.into());
         let config = SpeakerConfig { local, deferral: ends.adopted.then_some(longest) };
         let seed = u64::from(u32::from(plan.speaker.router_id.get())) << 32 | u64::from(std::process::id());
+        let (hand, handed) = mpsc::channel(1);
+        tokio::spawn(hand_over(ends.engine.clone(), handed));
         let mut driver = Driver::new(Speaker::new(&config, plan.host.clone(), seed, now));
         let port = plan.speaker.port;
         let listen: Vec<_> =
@@ -136,10 +170,10 @@ impl Task {
             ports: BTreeMap::new(),
             forwarding: ends.adopted,
             established: BTreeMap::new(),
-            handed: None,
+            hand,
+            may_have_more: false,
             again: Vec::new(),
             sweep: false,
-            engine: ends.engine.clone(),
             seldom: Seldom::default(),
         };
         task.set_model(model);
@@ -183,9 +217,9 @@ impl Task {
         for event in self.driver.flush(now) {
             self.note(event);
         }
-        if self.handed.is_some() {
-            return;
-        }
+        let room = self.hand.try_reserve();
+        self.may_have_more = room.is_err();
+        let Ok(room) = room else { return };
         let speaker = self.driver.speaker_mut();
         let again = std::mem::take(&mut self.again);
         let mut changes: Vec<Forwarding> =
@@ -195,26 +229,12 @@ impl Task {
         {
             changes.push(change);
         }
-        if !changes.is_empty() {
-            self.hand_over(learned::delta(changes));
+        self.may_have_more = !changes.is_empty();
+        if self.may_have_more {
+            room.send(Hand::Learn(learned::delta(changes)));
         } else if std::mem::take(&mut self.sweep) {
-            let engine = self.engine.clone();
-            self.handed = Some(tokio::spawn(async move {
-                if let Err(error) = engine.sweep().await {
-                    warn!(%error, "routes from before the start stay");
-                }
-            }));
+            room.send(Hand::Sweep);
         }
-    }
-
-    fn hand_over(&mut self, routes: RouteDelta) {
-        let engine = self.engine.clone();
-        self.handed = Some(tokio::spawn(async move {
-            // An engine that has ended has no kernel to bring routes into.
-            if let Err(error) = engine.learn(routes).await {
-                warn!(%error, "learned routes are not in the kernel");
-            }
-        }));
     }
 
     fn note(&mut self, event: Event) {

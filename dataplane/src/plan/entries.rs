@@ -4,9 +4,11 @@
 //! Nothing but the kernel holds what the kernel holds: a second copy of a million entries would cost more than it is
 //! worth. What differs is known from the changes, and from an audit, which reads the map.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::hash::Hash;
+
+use hashbrown::hash_map::Entry;
+use hashbrown::{HashMap, HashSet};
 
 use crate::change::Operation;
 
@@ -75,7 +77,7 @@ impl<K: Copy + Ord + Hash, S: Source<K>> Entries<K, S> {
 
     /// How many entries are wanted.
     pub(crate) fn len(&self) -> usize {
-        let both = self.local.keys().filter(|key| self.remote.contains_key(key)).count();
+        let both = self.local.keys().filter(|key| self.remote.contains_key(*key)).count();
         self.local.len() + self.remote.len() - both
     }
 
@@ -138,8 +140,8 @@ impl<K: Copy + Ord + Hash, S: Source<K>> Entries<K, S> {
         })?;
         if present.len() < self.len() {
             let present: HashSet<K> = present.into_iter().collect();
-            let remote = self.remote.keys().filter(|key| !self.local.contains_key(key));
-            let missing = self.local.keys().chain(remote).filter(|key| !present.contains(key));
+            let remote = self.remote.keys().filter(|key| !self.local.contains_key(*key));
+            let missing = self.local.keys().chain(remote).filter(|key| !present.contains(*key));
             stale.extend(missing.map(|key| (*key, false)));
         }
         (self.stale, self.audited) = (stale, true);

@@ -3,9 +3,10 @@
 
 mod kept;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use hashbrown::{HashMap, HashSet};
 use ipnet::IpNet;
 use weft_dataplane_abi::{HostRoute, IpKey, MacKey, NextHop, VtepAddr, VtepVniKey};
 use weft_vxlan::{MacAddr, Vni, Vtep};

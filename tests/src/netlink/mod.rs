@@ -8,6 +8,7 @@ mod nat;
 mod neighbour;
 mod netem;
 mod route;
+mod stations;
 
 use std::io;
 
@@ -24,6 +25,7 @@ pub use link::Link;
 pub use neighbour::Neighbour;
 pub use netem::{Impairment, without_netem};
 pub use route::Route;
+pub use stations::Stations;
 
 /// A netlink socket of one namespace: that of the thread which opened it.
 #[derive(Debug)]

@@ -72,24 +72,6 @@ impl Namespace {
         }
         Ok(neighbours)
     }
-
-    /// Entries of a vxlan device's forwarding table that lead to another host.
-    ///
-    /// # Errors
-    /// There is no such device.
-    pub fn tunnel_entries(&self, device: &str) -> Result<usize> {
-        let mut message = NeighbourMessage::default();
-        message.header.family = AddressFamily::Bridge;
-        let device = self.link(device)?.index;
-        let answers = self.netlink().dump(RouteNetlinkMessage::GetNeighbour(message))?;
-        let entries = answers.iter().filter_map(neighbour);
-        Ok(entries.filter(|entry| entry.device == device && entry.mac.is_some()).count())
-    }
-}
-
-fn ip(bytes: &[u8]) -> Option<IpAddr> {
-    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
-    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
 fn neighbour(message: &RouteNetlinkMessage) -> Option<Neighbour> {
@@ -101,8 +83,6 @@ fn neighbour(message: &RouteNetlinkMessage) -> Option<Neighbour> {
         match attribute {
             NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => address = Some(IpAddr::V4(*v4)),
             NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => address = Some(IpAddr::V6(*v6)),
-            // What leads through a tunnel is of the family of bridges.
-            NeighbourAttribute::Destination(NeighbourAddress::Other(bytes)) => address = ip(bytes),
             NeighbourAttribute::LinkLayerAddress(bytes) => {
                 mac = <[u8; 6]>::try_from(bytes.as_slice()).ok().map(MacAddr::new);
             }

@@ -3,8 +3,9 @@
 //!
 //! What an entry was made of is read from it, and made into an entry again: what does not come out the same is not kept.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
+use hashbrown::{HashMap, HashSet};
 use weft_dataplane_abi::{
     FloodKey, FloodMember, HostRoute, IpKey, MacKey, NextHop, VtepAddr, flood_group, kind,
 };

@@ -25,7 +25,7 @@ pub(super) const LATE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 4);
 const LINES: usize = 20;
 /// A hold time that no run takes.
 const LONG: u16 = 3600;
-const NETWORK_VNI: u32 = 100;
+pub(super) const NETWORK_VNI: u32 = 100;
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -78,16 +78,21 @@ fn attributes(kind: Kind) -> Result<Attributes> {
     })
 }
 
-fn route(kind: Kind, number: u32) -> Result<EvpnRoute> {
+/// MAC and address of a route.
+pub(super) fn station(number: u32) -> Result<(MacAddr, Ipv4Addr)> {
     let prefix: Ipv4Net = PREFIX.parse()?;
     let address = Ipv4Addr::from(u32::from(prefix.network()) + 2 + number);
     let [a, b, c, d] = number.to_be_bytes();
+    Ok((MacAddr::new([2, 0xbb, a, b, c, d]), address))
+}
+
+fn route(kind: Kind, number: u32) -> Result<EvpnRoute> {
+    let (mac, address) = station(number)?;
     let rd = format!("{SENDER}:{VNI}").parse().context("a route distinguisher")?;
     let label = Label::from(Vni::new(VNI)?);
     let (segment, tag) = (EthernetSegmentId::ZERO, EthernetTag(0));
     Ok(match kind {
         Kind::MacIp => {
-            let mac = MacAddr::new([2, 0xbb, a, b, c, d]);
             EvpnRoute::MacIp(MacIp { rd, segment, tag, mac, ip: Some(address.into()), label, l3_label: None })
         }
         Kind::Prefix => {
