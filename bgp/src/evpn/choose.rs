@@ -152,7 +152,7 @@ impl Instances {
         let learned = self.learned(key)?;
         match (*subject, &learned.kind) {
             (Subject::Mac(subnet, _), Kind::Mac(mac)) => {
-                let to = self.members(learned, mac, Some(subnet)).into_iter().next()?;
+                let to = self.member(learned, mac, Some(subnet))?;
                 Some(Candidate {
                     rank: rank(key, learned, OWN_ORDER),
                     target: Target::Mac(to),
@@ -185,8 +185,7 @@ impl Instances {
 
     /// The order of a route in a network, if it is there by a network's targets.
     fn order(&self, network: Vni, learned: &Learned) -> Option<u32> {
-        let imports = self.resolved.imports(&learned.targets);
-        let orders = imports.into_iter().filter_map(|import| match import {
+        let orders = self.resolved.imports(&learned.targets).filter_map(|import| match import {
             Import::Network(from) => {
                 self.seen_by(from).find(|(seen_by, _)| *seen_by == network).map(|(_, order)| order)
             }
@@ -205,8 +204,8 @@ impl Instances {
         if of_a_link || self.resolved.is_gateway(network, ip) {
             return None;
         }
-        let subnet = self.resolved.imported_subnets(&learned.targets, network).into_iter().next();
-        let RemoteMac { vtep, vni } = self.members(learned, mac, subnet).into_iter().next()?;
+        let subnet = self.resolved.imported_subnet(&learned.targets, network);
+        let RemoteMac { vtep, vni } = self.member(learned, mac, subnet)?;
         // How to route to it was told by one VTEP of the segment, and is true of that one.
         let order = self.order(network, learned);
         let routed = mac.routed.filter(|_| order.is_some() && vtep == learned.vtep);

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::hash::Hash;
 
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 /// Values by key, with changes that wait.
 #[derive(Debug)]
@@ -46,13 +47,15 @@ impl<K: Eq + Hash + Clone, V: PartialEq + Clone> Diff<K, V> {
     /// From now on it is `value`, or nothing.
     pub(super) fn set(&mut self, key: &K, value: Option<V>) {
         let comes = value.is_some();
-        let before = match value {
-            Some(value) if self.now.get(key) == Some(&value) => return,
-            Some(value) => self.now.insert(key.clone(), value),
-            None => match self.now.remove(key) {
-                None => return,
-                before => before,
-            },
+        let before = match (self.now.entry(key.clone()), value) {
+            (Entry::Occupied(held), Some(value)) if *held.get() == value => return,
+            (Entry::Occupied(mut held), Some(value)) => Some(held.insert(value)),
+            (Entry::Occupied(held), None) => Some(held.remove()),
+            (Entry::Vacant(free), Some(value)) => {
+                free.insert(value);
+                None
+            }
+            (Entry::Vacant(_), None) => return,
         };
         let waiting =
             self.waiting.entry(key.clone()).or_insert(Waiting { taken: before, comes: false, goes: false });

@@ -142,10 +142,7 @@ impl Instances {
         let Kind::Mac(mac) = &learned.kind else { return vec![learned.vtep] };
         let subnet = match subject {
             Subject::Mac(subnet, _) => Some(*subnet),
-            Subject::Host(network, _) => {
-                let subnets = self.resolved.imported_subnets(&learned.targets, *network);
-                subnets.into_iter().next()
-            }
+            Subject::Host(network, _) => self.resolved.imported_subnet(&learned.targets, *network),
             Subject::Prefix(..) | Subject::Flood(..) => None,
         };
         self.members(learned, mac, subnet).into_iter().map(|to| to.vtep).collect()

@@ -122,23 +122,21 @@ impl Resolved {
         self.network_names.get(name).copied()
     }
 
-    /// Where a route with these targets goes.
-    pub(super) fn imports(&self, targets: &[RouteTarget]) -> BTreeSet<Import> {
-        let mut all = BTreeSet::new();
-        for target in targets {
-            all.extend(self.imports.get(target).into_iter().flatten());
-            all.extend(config::any_as_number(*target).and_then(|vni| self.any_as.get(&vni)));
-        }
-        all
+    /// Where a route with these targets goes; once for each target that says so.
+    pub(super) fn imports(&self, targets: &[RouteTarget]) -> impl Iterator<Item = Import> {
+        targets.iter().flat_map(|target| {
+            let any_as = config::any_as_number(*target).and_then(|vni| self.any_as.get(&vni));
+            self.imports.get(target).into_iter().flatten().chain(any_as).copied()
+        })
     }
 
-    /// The subnets of a network that a route with these targets goes to.
-    pub(super) fn imported_subnets(&self, targets: &[RouteTarget], network: Vni) -> Vec<Vni> {
-        let imports = self.imports(targets).into_iter().filter_map(|import| match import {
+    /// The lowest subnet of a network that a route with these targets goes to.
+    pub(super) fn imported_subnet(&self, targets: &[RouteTarget], network: Vni) -> Option<Vni> {
+        let subnets = self.imports(targets).filter_map(|import| match import {
             Import::Subnet(vni) => Some(vni),
             Import::Network(_) => None,
         });
-        imports.filter(|vni| self.subnets.get(vni).is_some_and(|subnet| subnet.network == network)).collect()
+        subnets.filter(|vni| self.subnets.get(vni).is_some_and(|subnet| subnet.network == network)).min()
     }
 
     /// Every imported target, or `None` if some instance imports those of any AS, which cannot be said by targets.

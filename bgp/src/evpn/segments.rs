@@ -69,6 +69,19 @@ impl Segments {
 }
 
 impl Instances {
+    /// The VTEP to use of those that an address is behind, with the VNI that it wants.
+    pub(super) fn member(
+        &self,
+        learned: &Learned,
+        mac: &LearnedMac,
+        subnet: Option<Vni>,
+    ) -> Option<RemoteMac> {
+        if mac.segment.is_single_homed() {
+            return Some(RemoteMac { vtep: learned.vtep, vni: mac.vni });
+        }
+        self.members(learned, mac, subnet).into_iter().next()
+    }
+
     /// The VTEPs that an address is behind, with the VNI that each wants; the one to use comes first. That is the one
     /// that told of the address, else the lowest. None if the whole segment was withdrawn.
     pub(super) fn members(&self, learned: &Learned, mac: &LearnedMac, subnet: Option<Vni>) -> Vec<RemoteMac> {
@@ -84,8 +97,8 @@ impl Instances {
                     attached.insert(learned.vtep);
                 }
                 Kind::Segment(_, Some(vni)) => {
-                    let imports = self.resolved.imports(&learned.targets);
-                    if subnet.is_some_and(|subnet| imports.contains(&Import::Subnet(subnet))) {
+                    let mut imports = self.resolved.imports(&learned.targets);
+                    if subnet.is_some_and(|subnet| imports.any(|import| import == Import::Subnet(subnet))) {
                         instances.insert((learned.vtep, vni));
                     }
                 }

@@ -41,8 +41,8 @@ const INPUTS: usize = 64;
 /// Inputs that are handled before what they caused is sent.
 const TURN: usize = 32;
 /// How long inputs are handled at most before what they caused is sent, and before timers are looked at: peers that wait
-/// for a KEEPALIVE must not have to wait until another one's routes are taken in.
-const SLICE: Duration = Duration::from_millis(50);
+/// for a KEEPALIVE must not have to wait until another one's routes are taken in, nor packets for what those lead to.
+const SLICE: Duration = Duration::from_millis(5);
 /// Bytes that wait for a socket at most, but for messages that do not wait for room.
 const QUEUED: usize = 512 * 1024;
 /// Bytes of routes that are asked for at once.

@@ -36,7 +36,7 @@ use crate::engine::Handle;
 use crate::model::{Host, Model};
 
 /// Changes that the engine is handed at once.
-const BATCH: usize = 16_384;
+const BATCH: usize = 4096;
 
 /// What the task has to do with the rest of weftd.
 #[derive(Debug)]

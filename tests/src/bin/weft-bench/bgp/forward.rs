@@ -30,7 +30,7 @@ pub(super) fn run(subject: Subject, stream: &Stream, patience: Duration) -> Resu
 enum Watch {
     /// The kernel tells of each.
     Fdb(Stations),
-    /// Maps are looked into for one route after the other.
+    /// Maps are looked into for the last route, and then for all others.
     Maps {
         stations: Table<{ size_of::<MacKey>() }, { size_of::<NextHop>() }>,
         hosts: Table<{ size_of::<IpKey>() }, { size_of::<HostRoute>() }>,
@@ -58,18 +58,21 @@ impl Watch {
         };
         let deadline = Instant::now() + patience;
         let (subnet, network) = (Vni::new(VNI)?, Vni::new(NETWORK_VNI)?);
-        for number in 0..u32::try_from(count)? {
+        let mut end = None;
+        for number in (0..u32::try_from(count)?).rev() {
             let (mac, ip) = station(number)?;
             let mac = transmute!(MacKey::new(subnet, mac));
             let ip = transmute!(IpKey::new(network, ip.into()));
             while stations.get(&mac, 0).is_err() || hosts.get(&ip, 0).is_err() {
                 if Instant::now() > deadline {
-                    bail!("{number} of {count} routes after {patience:?}");
+                    bail!("route {number} of {count} is missing after {patience:?}");
                 }
                 pause();
+                end = None;
             }
+            end.get_or_insert_with(Instant::now);
         }
-        Ok(Instant::now())
+        end.context("no routes")
     }
 }
 
