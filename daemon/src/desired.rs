@@ -66,11 +66,7 @@ fn local(model: &Model, host: &model::Host) -> Desired {
             software_checksums: host.software_checksums.intersection(&others).copied().collect(),
         },
         subnets: subnets(model),
-        networks: model
-            .networks
-            .iter()
-            .map(|(name, network)| (network.vni, Network { name: name.clone() }))
-            .collect(),
+        networks: networks(model),
         ports: ports(model),
         flood: BTreeMap::new(),
         remote_hosts: BTreeMap::new(),
@@ -93,7 +89,7 @@ fn tests_itself(model: &Model, host: &model::Host) -> bool {
 fn add_self_test(desired: &mut Desired, netns: &Path) {
     let vtep = desired.host.vtep;
     let name = address::PORT.to_owned();
-    desired.networks.insert(address::NETWORK, Network { name: name.clone() });
+    desired.networks.insert(address::NETWORK, Network { name: name.clone(), sees: Vec::new() });
     let ipv6 = Some(address::subnet(vtep));
     let subnet = Subnet { name: name.clone(), network: address::NETWORK, ipv4: None, ipv6 };
     desired.subnets.insert(address::SUBNET, subnet);
@@ -175,6 +171,16 @@ fn changes<K: Eq + Hash, V: PartialEq>(mut old: HashMap<K, V>, new: HashMap<K, V
     let mut changes: Vec<_> = differing.map(|(key, value)| (key, Some(value))).collect();
     changes.extend(old.into_keys().map(|key| (key, None)));
     changes
+}
+
+fn networks(model: &Model) -> BTreeMap<Vni, Network> {
+    let seen = model.seen();
+    let networks = model.networks.iter().map(|(name, network)| {
+        let others = seen.get(name.as_str()).into_iter().flatten();
+        let sees = others.filter_map(|other| Some(model.networks.get(*other)?.vni)).collect();
+        (network.vni, Network { name: name.clone(), sees })
+    });
+    networks.collect()
 }
 
 fn subnets(model: &Model) -> BTreeMap<Vni, Subnet> {

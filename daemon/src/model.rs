@@ -211,6 +211,21 @@ impl Model {
         }
     }
 
+    /// The networks that each one sees, by its peerings: of several that have an address the first wins.
+    #[must_use]
+    pub fn seen(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut peerings: Vec<_> = self.peerings.values().collect();
+        peerings.sort_by_key(|peering| peering.order);
+        let mut seen: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for peering in peerings {
+            if let [one, other] = peering.networks.as_slice() {
+                seen.entry(one).or_default().push(other);
+                seen.entry(other).or_default().push(one);
+            }
+        }
+        seen
+    }
+
     /// L3 VNI of a subnet's network.
     #[must_use]
     pub fn network_vni(&self, subnet: &Subnet) -> Option<Vni> {

@@ -56,7 +56,24 @@ fn local(model: &Model) -> Vec<Route> {
             mac: Some(port.mac),
         }));
     }
+    see_others(&mut routes, model);
     routes
+}
+
+/// Adds what networks see of each other, which is routed, where they have nothing of their own.
+fn see_others(routes: &mut Vec<Route>, model: &Model) {
+    let at_home = routes.clone();
+    let mut known: BTreeSet<_> =
+        at_home.iter().map(|route| (route.network.as_str(), route.destination)).collect();
+    for (network, others) in model.seen() {
+        for other in others {
+            for route in at_home.iter().filter(|route| route.network == other) {
+                if known.insert((network, route.destination)) {
+                    routes.push(Route { network: network.to_owned(), mac: None, ..route.clone() });
+                }
+            }
+        }
+    }
 }
 
 fn remote(model: &Model) -> Vec<Route> {
@@ -84,6 +101,7 @@ fn remote(model: &Model) -> Vec<Route> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::tests::bgp::speaking_host;
     use crate::model::tests::{host, intent};
 
     #[test]
@@ -114,5 +132,22 @@ mod tests {
         );
         assert_eq!(routes(&model, None).len(), 5);
         assert_eq!(routes(&model, Some("green")).len(), 0);
+    }
+    #[test]
+    fn peered_networks_see_each_other_behind_their_own() {
+        let intent = intent(&[
+            r#"{"kind":"network","name":"blue","tenant":"blue","vni":6000}"#,
+            r#"{"kind":"network","name":"red","tenant":"red","vni":5000}"#,
+            r#"{"kind":"subnet","name":"red-a","network":"red","vni":5001,"ipv4":"10.0.0.0/24"}"#,
+            r#"{"kind":"subnet","name":"blue-a","network":"blue","vni":6001,"ipv4":"10.0.0.0/25"}"#,
+            r#"{"kind":"port","name":"in","subnet":"red-a","attachment":{"netns":"/run/netns/in"}}"#,
+            r#"{"kind":"peering","name":"both","networks":["red","blue"],"order":7}"#,
+        ]);
+        let model = Model::build(&intent, &speaking_host(), &[]).unwrap();
+        let lines: Vec<_> = routes(&model, Some("blue"))
+            .into_iter()
+            .map(|route| format!("{} {:?} {:?}", route.destination, route.source, route.mac))
+            .collect();
+        assert_eq!(lines, ["10.0.0.1/32 Gateway(\"blue-a\") None", "10.0.0.2/32 Port(\"in\") None"]);
     }
 }

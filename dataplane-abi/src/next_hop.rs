@@ -86,6 +86,12 @@ impl NextHop {
         .sealed(scope)
     }
 
+    /// The same for addresses of another network, which sees those that this one is for.
+    #[must_use]
+    pub const fn within(self, scope: Scope) -> Self {
+        Self { seal: 0, ..self }.sealed(scope)
+    }
+
     /// One of [`kind`].
     #[must_use]
     #[inline(always)]

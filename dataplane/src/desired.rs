@@ -90,6 +90,9 @@ impl Default for Limits {
 pub struct Network {
     /// Its name in the API, for messages.
     pub name: String,
+    /// Other networks (L3 VNIs) whose ports and gateways on this host it sees beside its own. Of several that have an
+    /// address the first counts. What it sees of their routes is among its own.
+    pub sees: Vec<Vni>,
 }
 
 /// A broadcast domain of a network.

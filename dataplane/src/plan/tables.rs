@@ -1,6 +1,6 @@
 //! The map entries that are wanted for this host's own things. Those for routes are [`RouteTables`](super::RouteTables).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use weft_dataplane_abi::{
@@ -72,7 +72,28 @@ impl Tables {
                 tables.port(*local, port, subnet.network, gateways);
             }
         }
+        tables.see_others(desired);
         tables
+    }
+
+    /// What networks see of each other is routed, however the addresses are reached at home.
+    fn see_others(&mut self, desired: &Desired) {
+        let seen: BTreeSet<u32> =
+            desired.networks.values().flat_map(|network| &network.sees).map(|vni| vni.get()).collect();
+        let mut at_home: BTreeMap<u32, Vec<(IpAddr, NextHop)>> = BTreeMap::new();
+        for (key, route) in self.hosts.iter().filter(|(key, _)| seen.contains(&key.network())) {
+            let addresses = at_home.entry(key.network()).or_default();
+            addresses.extend(key.address().map(|address| (address, *route.next_hop())));
+        }
+        for (vni, network) in &desired.networks {
+            let scope = Scope::of(*vni);
+            for (address, next_hop) in
+                network.sees.iter().filter_map(|seen| at_home.get(&seen.get())).flatten()
+            {
+                let route = HostRoute::routed(scope, next_hop.within(scope));
+                self.hosts.entry(IpKey::new(*vni, *address)).or_insert(route);
+            }
+        }
     }
 
     fn subnet(&mut self, vni: Vni, subnet: &Subnet, desired: &Desired) {

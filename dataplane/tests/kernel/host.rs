@@ -230,7 +230,7 @@ pub fn desired() -> Desired {
             software_checksums: BTreeSet::new(),
         },
         subnets: BTreeMap::from([(vni(200), subnet)]),
-        networks: BTreeMap::from([(vni(100), Network { name: "red".to_owned() })]),
+        networks: BTreeMap::from([(vni(100), Network { name: "red".to_owned(), sees: Vec::new() })]),
         ports: BTreeMap::new(),
         flood: BTreeMap::new(),
         remote_hosts: BTreeMap::new(),

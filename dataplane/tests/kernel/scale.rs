@@ -207,7 +207,10 @@ fn four_thousand_hosts_and_ten_thousand_networks() {
         let mut dataplane = Dataplane::open(options(&host), owner()).await.unwrap();
         let mut all = desired();
         for number in 0..5000 {
-            all.networks.insert(vni(10_000 + number), Network { name: format!("network-{number}") });
+            all.networks.insert(
+                vni(10_000 + number),
+                Network { name: format!("network-{number}"), sees: Vec::new() },
+            );
             let [high, low] = u16::try_from(number).unwrap().to_be_bytes();
             let prefix = ipnet::Ipv4Net::new([10, high, low, 0].into(), 24).unwrap();
             let subnet = Subnet {

@@ -7,7 +7,10 @@
 //! red-2 10.0.0.12 ─ h2 192.0.2.2 ──┘                     └ red-6 10.0.1.16
 //! ```
 
-use anyhow::Result;
+use std::fs;
+use std::net::Ipv4Addr;
+
+use anyhow::{Result, ensure};
 use weft_tests::cloud::{Cloud, Fabric, Intent};
 use weft_tests::probe::Steady;
 use weft_tests::{Lab, PATIENCE, Wire, underlay, wait_closely};
@@ -81,7 +84,7 @@ fn a_restart_loses_nothing() -> Result<()> {
         }
         for flow in [ping, udp] {
             let tally = flow.stop()?;
-            anyhow::ensure!(tally.lost() == 0, "{} of {} lost", tally.lost(), tally.sent);
+            ensure!(tally.lost() == 0, "{} of {} lost", tally.lost(), tally.sent);
         }
         Ok(())
     })
@@ -105,5 +108,50 @@ fn a_host_that_is_torn_down_is_forgotten() -> Result<()> {
             })?;
         }
         Ok(())
+    })
+}
+
+/// In: two tenants whose networks are peered, with pods on the same hosts and on others; then the peering is deleted. Out:
+/// each pod has answers from every other one and from the gateways of both, and then only of its own network.
+#[test]
+fn peered_networks_reach_each_other() -> Result<()> {
+    Lab::test(|lab| {
+        let below = underlay::three_hosts(lab, Wire::default())?;
+        let mut cloud = Cloud::start_evpn(lab, below, |vteps| Fabric::reflector(vteps, 0))?;
+        let intent = Intent::default()
+            .tenant("red", 100)?
+            .network("blue", 200)?
+            .subnet("blue-a", "blue", 201, "10.7.0.0/24", "fd00:7::/64")?
+            .pod("red-1", "red-a", 0, 11)?
+            .pod("red-2", "red-b", 1, 12)?
+            .pod("blue-1", "blue-a", 0, 13)?
+            .pod("blue-2", "blue-a", 2, 14)?;
+        cloud.deploy(&intent)?;
+        let peering = lab.folder().join("peering.yaml");
+        // A host has only the networks of its pods, and is to know of both.
+        let documents = "kind: network\nname: red\ntenant: red\nvni: 100\n---\n\
+                         kind: network\nname: blue\ntenant: blue\nvni: 200\n---\n\
+                         kind: peering\nname: red-blue\nnetworks: [red, blue]\n";
+        fs::write(&peering, documents)?;
+        for host in 0..3 {
+            cloud.daemon(host).weft().must(&["apply", "-f", &peering.display().to_string()])?;
+        }
+        all_reach_all(&cloud)?;
+        let (red, blue) = (cloud.pod("red-1"), cloud.pod("blue-1"));
+        red.namespace.ping_until(Ipv4Addr::new(10, 7, 0, 1).into(), PATIENCE)?;
+        let routes = cloud.daemon(0).weft().must(&["routes", "--network", "blue"])?;
+        ensure!(
+            routes.lines().any(|line| line.contains("10.0.0.11/32") && line.contains("red-1")),
+            "{routes}"
+        );
+        for host in 0..3 {
+            cloud.daemon(host).weft().must(&["delete", "peering", "red-blue"])?;
+        }
+        for (from, to) in [(red, blue), (blue, red), (cloud.pod("red-2"), blue), (cloud.pod("blue-2"), red)] {
+            wait_closely(PATIENCE, &format!("no way from {} to {}", from.name, to.name), || {
+                Ok(from.namespace.ping(to.v4.into())?.is_err())
+            })?;
+        }
+        red.namespace.ping_until(cloud.pod("red-2").v4.into(), PATIENCE).map(drop)
     })
 }

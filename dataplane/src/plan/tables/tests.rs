@@ -52,7 +52,9 @@ fn desired() -> Desired {
             software_checksums: BTreeSet::new(),
         },
         subnets: BTreeMap::from([(vni(RED_FRONT), subnet(RED)), (vni(BLUE_FRONT), subnet(BLUE))]),
-        networks: [RED, BLUE].map(|number| (vni(number), Network { name: number.to_string() })).into(),
+        networks: [RED, BLUE]
+            .map(|number| (vni(number), Network { name: number.to_string(), sees: Vec::new() }))
+            .into(),
         ports: BTreeMap::new(),
         flood: BTreeMap::new(),
         remote_hosts: BTreeMap::new(),
@@ -120,4 +122,30 @@ fn a_port_is_an_endpoint_a_mac_and_its_addresses() {
     let route = HostRoute::new(network, NextHop::local(network, 30, 4, mac(10)), vni(RED_FRONT), mac(10));
     assert_eq!(tables.hosts.get(&key(RED, "10.0.0.10")), Some(&route));
     assert_eq!(tables.hosts.get(&key(BLUE, "10.0.0.10")), None);
+}
+
+#[test]
+fn a_network_sees_others_behind_its_own_addresses() {
+    let mut desired = desired();
+    let port = Port {
+        subnet: vni(RED_FRONT),
+        mac: mac(10),
+        ipv4: Some([10, 0, 0, 10].into()),
+        ipv6: None,
+        netns: PathBuf::new(),
+        device: "eth0".to_owned(),
+    };
+    desired.ports.insert("a".to_owned(), port.clone());
+    desired.networks.get_mut(&vni(BLUE)).unwrap().sees = vec![vni(RED)];
+    let local = LocalPort { ifindex: 30, slot: 4 };
+    let alone = plan(&desired, &[("a", local)]);
+    let blue = Scope::raw(BLUE);
+    let seen = HostRoute::routed(blue, NextHop::local(blue, 30, 4, mac(10)));
+    assert_eq!(alone.hosts.get(&key(BLUE, "10.0.0.10")), Some(&seen));
+    assert_eq!(alone.hosts[&key(BLUE, "10.0.0.1")].neighbour().unwrap().0, BLUE_FRONT);
+    assert_eq!(alone.hosts.len(), 6);
+    desired.ports.insert("b".to_owned(), Port { subnet: vni(BLUE_FRONT), mac: mac(11), ..port });
+    let both = plan(&desired, &[("a", local), ("b", LocalPort { ifindex: 31, slot: 5 })]);
+    assert_eq!(both.hosts[&key(BLUE, "10.0.0.10")].next_hop().ifindex(), 31);
+    assert_eq!(both.hosts[&key(RED, "10.0.0.10")].next_hop().ifindex(), 30);
 }
