@@ -9,6 +9,7 @@ mod body;
 mod drops;
 mod error;
 mod handlers;
+mod metrics;
 mod peer;
 mod socket;
 mod watch;
@@ -67,6 +68,7 @@ fn router(context: Context) -> Router {
         .route("/v1/status", get(handlers::status))
         .route("/v1/routes", get(handlers::routes))
         .route("/v1/counters", get(handlers::counters))
+        .route("/v1/metrics", get(metrics::metrics))
         .route("/v1/watch", get(watch::watch))
         .route("/v1/drops", get(drops::drops))
         .route("/v1/apply", post(handlers::apply))

@@ -160,7 +160,7 @@ pub(super) async fn teardown(State(context): State<Context>) -> Answer<Vec<Strin
 }
 
 pub(super) async fn no_such_path(uri: Uri) -> Refusal {
-    let message = "there is no such path; /v1/status, /v1/routes, /v1/counters, /v1/drops, /v1/watch, /v1/apply, \
+    let message = "there is no such path; /v1/status, /v1/routes, /v1/counters, /v1/metrics, /v1/drops, /v1/watch, /v1/apply, \
                    /v1/delete, /v1/teardown, /v1/bgp/summary, /v1/bgp/neighbors, /v1/bgp/rib, /v1/bgp/explain, \
                    /v1/bgp/clear and /v1/KINDS/NAME are";
     Refusal::one(StatusCode::NOT_FOUND, uri.path(), message)

@@ -39,6 +39,16 @@ pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T, ClientError>) -> (u1
 
 /// One request in bytes that no client would send; status and problems.
 pub(crate) fn raw(client: &Client, method: &str, path: &str, body: &str) -> (u16, Vec<Problem>) {
+    let answer = answer(client, method, path, body);
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    let body = answer.split("\r\n\r\n").nth(1).unwrap();
+    let errors =
+        serde_json::from_str::<ErrorBody>(body).unwrap_or_else(|error| panic!("{error}: {answer}")).errors;
+    (status, errors)
+}
+
+/// All that the server says, from the status line on.
+pub(crate) fn answer(client: &Client, method: &str, path: &str, body: &str) -> String {
     let mut stream = UnixStream::connect(client.socket()).unwrap();
     let length = body.len();
     write!(
@@ -48,11 +58,7 @@ pub(crate) fn raw(client: &Client, method: &str, path: &str, body: &str) -> (u16
     .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    let body = answer.split("\r\n\r\n").nth(1).unwrap();
-    let errors =
-        serde_json::from_str::<ErrorBody>(body).unwrap_or_else(|error| panic!("{error}: {answer}")).errors;
-    (status, errors)
+    answer
 }
 
 #[test]

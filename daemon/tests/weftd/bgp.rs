@@ -7,7 +7,7 @@ use weft_api::view::Event;
 use weft_api::view::bgp::Clear;
 use weft_daemon::store::Store;
 
-use crate::api::{raw, reference, refusal, resource};
+use crate::api::{answer, raw, reference, refusal, resource};
 use crate::daemon::Daemon;
 
 const GROUP: &str = r#"{"kind":"peer-group","name":"rr","asn":"internal","password":"of-the-group"}"#;
@@ -94,4 +94,13 @@ fn questions_that_make_no_sense() {
         (status, problems[0].message.as_str()),
         (503, "the speaker does not run; weftd's log says why")
     );
+}
+
+#[test]
+fn metrics_are_read_by_any_scraper() {
+    let Some(daemon) = Daemon::start() else { return };
+    let answer = answer(&daemon.client(), "GET", "/v1/metrics", "");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n# EOF\n"), "{answer}");
+    let kind = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n";
+    assert!(answer.contains(kind), "{answer}");
 }
