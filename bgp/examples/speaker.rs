@@ -67,7 +67,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// A speaker whose session with the peer is established.
 fn speaker(with_instance: bool, now: Instant) -> Result<(Speaker, ConnectionId), Box<dyn Error>> {
     let (own, vni) = (RouterId::new(OWN)?, Vni::new(SUBNET)?);
-    let config = SpeakerConfig { local: Local { asn: ASN, router_id: own, cluster_id: OWN }, deferral: None };
+    let config = SpeakerConfig {
+        local: Local { asn: ASN, router_id: own, cluster_id: OWN },
+        deferral: None,
+        learns_unicast: false,
+    };
     let router_mac = MacAddr::new([2, 0, 0, 0, 0, 250]);
     let host = evpn::Host { vtep: Vtep::new(OWN.into())?, router_mac, asn: ASN, router_id: own };
     let mut speaker = Speaker::new(&config, host, 1, now);

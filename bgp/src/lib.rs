@@ -7,6 +7,7 @@
 
 pub mod bfd;
 mod dice;
+mod diff;
 pub mod evpn;
 pub mod peer;
 pub mod rib;

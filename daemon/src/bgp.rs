@@ -14,6 +14,7 @@ pub mod policy;
 pub mod session;
 pub mod subject;
 pub mod task;
+mod underlay;
 pub mod words;
 
 /// Said to whoever wants BGP of a host that speaks none.

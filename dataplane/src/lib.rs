@@ -24,6 +24,7 @@ mod patience;
 mod plan;
 mod teardown;
 mod tenure;
+mod underlay_routes;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ pub use change::{Change, DeviceSetting, Operation, PortSetting};
 pub use dataplane::Dataplane;
 pub use error::{ObserveError, OpenError};
 pub use events::{DropReader, Dropped, Frame, Packet, Transport, Tunnel};
+pub use underlay_routes::UnderlayRoutes;
 pub use weft_dataplane_abi::MOST_FLOOD_VTEPS;
 
 /// Where weft's pins live and how large its maps are.

@@ -5,6 +5,7 @@
 
 mod address;
 mod filter;
+mod learned;
 mod link;
 mod neighbour;
 mod netdev;

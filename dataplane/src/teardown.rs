@@ -16,6 +16,7 @@ use crate::error::{OpenError, chain};
 use crate::names::{self, Owned, PROTOCOL};
 use crate::netlink::{Netlink, NetlinkError};
 use crate::tenure::Tenure;
+use crate::underlay_routes;
 use crate::{Failure, Hook, Report};
 
 /// As [`Dataplane::teardown`](crate::Dataplane::teardown), for the pin folder `root`.
@@ -31,6 +32,13 @@ pub(crate) fn teardown(root: &Path) -> Result<Vec<String>, Vec<Failure>> {
         report.failures.push(Failure::new("devices".to_owned(), chain(&error)));
     }
     let mut removed: Vec<String> = report.changes.iter().map(ToString::to_string).collect();
+    match Netlink::open().and_then(|mut netlink| underlay_routes::teardown(&mut netlink)) {
+        Ok((routes, mut failures)) => {
+            removed.extend(routes);
+            report.failures.append(&mut failures);
+        }
+        Err(error) => report.failures.push(Failure::new("routes".to_owned(), chain(&error))),
+    }
     // A device that could not be removed keeps the program that guards it.
     if let Some(folder) = folder.filter(|_| report.failures.is_empty()) {
         pins(&folder, &mut removed, &mut report.failures);

@@ -10,7 +10,6 @@
 
 mod choose;
 mod config;
-mod diff;
 mod explain;
 mod forwarding;
 mod learned;
@@ -36,7 +35,6 @@ pub use config::{
     Config, ConfigError, DuplicateDetection, Host, Network, Overlapping, Peering, Subnet, Targets,
     any_as_number,
 };
-use diff::Diff;
 pub use explain::{Explained, Source, Verdict};
 use forwarding::Target;
 pub use forwarding::{Forwarding, Neighbour, RemoteHost, RemoteMac, RemotePrefix, Routed, Subject};
@@ -51,6 +49,7 @@ use routes::Held;
 pub use routes::RouteChange;
 use segments::Segments;
 
+use crate::diff::Diff;
 use crate::peer::PeerId;
 use crate::rib::{Key, Wanted};
 use crate::wire::EvpnRoute;

@@ -20,6 +20,8 @@ pub struct SpeakerConfig {
     /// After a restart that lost no route in the data plane: how long the peers may take to tell their routes until the
     /// speaker announces its own and forgets what nobody told (RFC 4724 section 4.1, Selection_Deferral_Timer).
     pub deferral: Option<Duration>,
+    /// Whether [`Speaker::poll_unicast`](super::Speaker::poll_unicast) tells what is learned of IPv4 and IPv6 unicast.
+    pub learns_unicast: bool,
 }
 
 /// A neighbour.

@@ -18,12 +18,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
 
+use ipnet::IpNet;
+
 pub use config::{GroupConfig, MostRoutes, Neighbours, PeerConfig, Routing, SpeakerConfig};
 pub use neighbours::Neighbour;
 pub use path::{Distance, Password, PasswordError, Path};
 use restart::Restart;
 
 use crate::bfd;
+use crate::diff::Diff;
 use crate::evpn::{self, Instances};
 use crate::peer::PeerId;
 use crate::rib::Rib;
@@ -37,6 +40,8 @@ pub struct Speaker {
     instances: Instances,
     /// There are instances, or were.
     learns: bool,
+    /// Where prefixes of the underlay are; `None` if nobody is to know.
+    unicast: Option<Diff<IpNet, Vec<IpAddr>>>,
     /// What peers of unicast families are told.
     addresses: BTreeSet<IpAddr>,
     /// What is configured.
@@ -131,7 +136,8 @@ impl Speaker {
         Self {
             rib,
             instances: Instances::new(host),
-            learns: false,
+            learns: config.learns_unicast,
+            unicast: config.learns_unicast.then(Diff::default),
             addresses: BTreeSet::new(),
             neighbours: Neighbours::default(),
             peers: BTreeMap::new(),
@@ -150,6 +156,12 @@ impl Speaker {
     /// The next change of where packets go.
     pub fn poll_forwarding(&mut self) -> Option<evpn::Forwarding> {
         self.instances.poll_forwarding()
+    }
+
+    /// The next change of where prefixes of IPv4 and IPv6 are: behind any of these next hops (ECMP), or behind none any more.
+    pub fn poll_unicast(&mut self) -> Option<(IpNet, Vec<IpAddr>)> {
+        let (prefix, next_hops) = self.unicast.as_mut()?.poll()?;
+        Some((prefix, next_hops.unwrap_or_default()))
     }
 
     /// Where packets to `subject` go now: what [`Speaker::poll_forwarding`] told of it last, or tells next.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{Event, Output, Speaker};
 use crate::evpn::{Config, ConfigError, LearnedPath, LocalPort, Origination, PortError, RouteChange};
@@ -46,12 +46,7 @@ impl Speaker {
     }
 
     /// The prefixes of a network that are behind this host, all of them.
-    pub fn set_prefixes(
-        &mut self,
-        network: &str,
-        prefixes: impl IntoIterator<Item = ipnet::IpNet>,
-        now: Instant,
-    ) {
+    pub fn set_prefixes(&mut self, network: &str, prefixes: impl IntoIterator<Item = IpNet>, now: Instant) {
         self.instances.set_prefixes(network, prefixes, now);
         self.pump(now);
     }
@@ -136,17 +131,32 @@ impl Speaker {
         }
     }
 
-    /// An EVPN route has another best path. An own one is of no use to the instances: it came from them.
+    /// A route has other best paths. An own EVPN route is of no use to the instances: it came from them.
     fn learn(&mut self, key: &Key, best: &[PathView], now: Instant) {
         let path = best.first();
         let payload = path.map(|path| path.payload.clone()).unwrap_or_default();
-        let Route::Evpn(route) = key.route(&payload) else { return };
+        let route = match key.route(&payload) {
+            Route::Evpn(route) => route,
+            Route::Ipv4(prefix) => return self.learn_unicast(prefix.into(), best),
+            Route::Ipv6(prefix) => return self.learn_unicast(prefix.into(), best),
+            Route::RouteTargets(_) => return,
+        };
         let best = path.and_then(|path| {
             let from = path.peer?;
             let attributes = Cow::Borrowed(&path.shared.attributes);
             Some(LearnedPath { attributes, next_hop: path.shared.next_hop, from })
         });
         self.instances.handle_route(RouteChange { route, best }, now);
+    }
+
+    /// What leads to this host itself leads nowhere else.
+    fn learn_unicast(&mut self, prefix: IpNet, best: &[PathView]) {
+        let Some(unicast) = &mut self.unicast else { return };
+        let own = best.iter().any(|path| path.peer.is_none());
+        let mut next_hops: Vec<_> = best.iter().map(|path| path.shared.next_hop.address()).collect();
+        next_hops.sort_unstable();
+        next_hops.dedup();
+        unicast.set(&prefix, (!own && !next_hops.is_empty()).then_some(next_hops));
     }
 }
 

@@ -138,7 +138,7 @@ impl Fabric {
         let local = Local { asn: Asn::new(ASN), router_id, cluster_id: router_id.get() };
         let vtep = Vtep::new(address(number)).unwrap();
         let host = evpn::Host { vtep, router_mac: vtep.default_router_mac(), asn: Asn::new(ASN), router_id };
-        let config = SpeakerConfig { local, deferral };
+        let config = SpeakerConfig { local, deferral, learns_unicast: false };
         let mut speaker = Speaker::new(&config, host, number.into(), self.now);
         speaker.set_instances(&instances(), self.now).unwrap();
         speaker.set_neighbours(neighbours, self.now);

@@ -14,9 +14,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
 use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
 use weft_bgp::bfd;
 use weft_bgp::evpn::{self, Forwarding, LocalPort, Subject};
@@ -31,10 +33,13 @@ use super::command::{BgpError, Command};
 use super::learned;
 use super::neighbours::neighbours;
 use super::plan::{Plan, plan};
+use super::underlay::Underlay;
 use crate::desired;
 use crate::engine::Handle;
 use crate::model::{Host, Model};
 
+/// How often routes of the underlay are looked for in the kernel, which forgets those whose link goes down.
+const RECONCILE: Duration = Duration::from_secs(5);
 /// Changes that the engine is handed at once.
 const BATCH: usize = 4096;
 
@@ -117,6 +122,7 @@ async fn run(host: Host, mut ends: Ends) {
 /// What the engine is to do.
 enum Hand {
     Learn(RouteDelta),
+    Underlay(Vec<(IpNet, Vec<IpAddr>)>),
     Sweep,
 }
 
@@ -128,12 +134,30 @@ async fn room(hand: &mpsc::Sender<Hand>) {
     }
 }
 
-/// Hands one after the other to the engine.
-async fn hand_over(engine: Handle, mut handed: mpsc::Receiver<Hand>) {
-    while let Some(hand) = handed.recv().await {
+/// Hands one after the other to the engine, and routes of the underlay to the kernel.
+async fn hand_over(engine: Handle, installs: bool, mut handed: mpsc::Receiver<Hand>) {
+    let mut underlay = Underlay::open(installs);
+    let mut look = tokio::time::interval(RECONCILE);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let hand = tokio::select! {
+            hand = handed.recv() => hand,
+            _ = look.tick(), if installs => {
+                underlay.reconcile();
+                continue;
+            }
+        };
         let (done, left) = match hand {
-            Hand::Learn(routes) => (engine.learn(routes).await, "learned routes are not in the kernel"),
-            Hand::Sweep => (engine.sweep().await, "routes from before the start stay"),
+            Some(Hand::Learn(routes)) => (engine.learn(routes).await, "learned routes are not in the kernel"),
+            Some(Hand::Underlay(routes)) => {
+                underlay.change(routes);
+                continue;
+            }
+            Some(Hand::Sweep) => {
+                underlay.sweep();
+                (engine.sweep().await, "routes from before the start stay")
+            }
+            None => return,
         };
         // An engine that has ended has no kernel to bring routes into.
         if let Err(error) = done {
@@ -151,10 +175,14 @@ impl Task {
             cluster_id: plan.speaker.cluster_id,
         };
         let longest = Duration::from_secs(plan.speaker.restart_time_s.into());
-        let config = SpeakerConfig { local, deferral: ends.adopted.then_some(longest) };
+        let config = SpeakerConfig {
+            local,
+            deferral: ends.adopted.then_some(longest),
+            learns_unicast: plan.speaker.install_routes,
+        };
         let seed = u64::from(u32::from(plan.speaker.router_id.get())) << 32 | u64::from(std::process::id());
         let (hand, handed) = mpsc::channel(1);
-        tokio::spawn(hand_over(ends.engine.clone(), handed));
+        tokio::spawn(hand_over(ends.engine.clone(), plan.speaker.install_routes, handed));
         let mut driver = Driver::new(Speaker::new(&config, plan.host.clone(), seed, now));
         let port = plan.speaker.port;
         let listen: Vec<_> =
@@ -221,6 +249,12 @@ impl Task {
         self.may_have_more = room.is_err();
         let Ok(room) = room else { return };
         let speaker = self.driver.speaker_mut();
+        // The way to a VTEP before what is behind it.
+        let underlay: Vec<_> = std::iter::from_fn(|| speaker.poll_unicast()).take(BATCH).collect();
+        if !underlay.is_empty() {
+            self.may_have_more = true;
+            return room.send(Hand::Underlay(underlay));
+        }
         let again = std::mem::take(&mut self.again);
         let mut changes: Vec<Forwarding> =
             again.into_iter().map(|subject| speaker.forwarding(subject)).collect();

@@ -28,6 +28,8 @@ pub struct Bgp {
     cluster_id: Option<Ipv4Addr>,
     #[serde(default = "restart_time", deserialize_with = "restart_seconds")]
     restart_time_s: u16,
+    #[serde(default)]
+    install_routes: bool,
     #[serde(default = "duplicate_moves")]
     duplicate_moves: NonZeroU16,
     #[serde(default = "duplicate_window")]
@@ -51,6 +53,8 @@ pub struct Speaker {
     pub cluster_id: Ipv4Addr,
     /// Seconds that it asks peers to keep its routes while it restarts (RFC 4724 section 3), at most 4095.
     pub restart_time_s: u16,
+    /// Whether what it learns of IPv4 and IPv6 unicast goes into the kernel's main table.
+    pub install_routes: bool,
     /// When an address moves too often.
     pub duplicates: DuplicateDetection,
 }
@@ -70,6 +74,7 @@ impl Bgp {
             port: self.port.get(),
             cluster_id: self.cluster_id.unwrap_or_else(|| router_id.get()),
             restart_time_s: self.restart_time_s,
+            install_routes: self.install_routes,
             duplicates: DuplicateDetection {
                 moves: self.duplicate_moves.get().into(),
                 window: Duration::from_secs(self.duplicate_window_s.into()),

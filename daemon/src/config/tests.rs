@@ -111,11 +111,12 @@ fn a_speaker_is_filled_in() {
         port: 179,
         cluster_id: [192, 0, 2, 1].into(),
         restart_time_s: 120,
+        install_routes: false,
         duplicates: DuplicateDetection::default(),
     };
     assert_eq!(parse(&format!("{GOOD}[bgp]\nasn = 65000\n")).as_ref(), Some(&speaker));
     let given = "[bgp]\nasn = 65000\nrouter_id = \"10.0.0.1\"\ncluster_id = \"0.0.0.9\"\nlisten = []\nport = 1179\n\
-                 restart_time_s = 0\nduplicate_moves = 9\nduplicate_window_s = 10\nduplicate_recovery_s = 0\n";
+                 restart_time_s = 0\ninstall_routes = true\nduplicate_moves = 9\nduplicate_window_s = 10\nduplicate_recovery_s = 0\n";
     let router_id = RouterId::new([10, 0, 0, 1].into()).unwrap();
     let cluster_id = [0, 0, 0, 9].into();
     let given_speaker = Speaker {
@@ -124,6 +125,7 @@ fn a_speaker_is_filled_in() {
         listen: vec![],
         port: 1179,
         restart_time_s: 0,
+        install_routes: true,
         duplicates: DuplicateDetection { moves: 9, window: Duration::from_secs(10), recovery: None },
         ..speaker.clone()
     };

@@ -164,7 +164,7 @@ fn may_be_default(message: &[u8]) -> bool {
     !is_route || message.get(PREFIX_LENGTH) == Some(&0)
 }
 
-fn message(ipv6: bool) -> RouteMessage {
+pub(super) fn message(ipv6: bool) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header.address_family = if ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
     message
@@ -180,10 +180,19 @@ fn over(ifindex: u32, gateway: IpAddr, protocol: u8) -> RouteMessage {
     message
 }
 
-fn route_address(address: IpAddr) -> RouteAddress {
+pub(super) fn route_address(address: IpAddr) -> RouteAddress {
     match address {
         IpAddr::V4(v4) => RouteAddress::Inet(v4),
         IpAddr::V6(v6) => RouteAddress::Inet6(v6),
+    }
+}
+
+pub(super) fn address(address: &RouteAddress) -> Option<IpAddr> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "labels of MPLS are no addresses")]
+    match address {
+        RouteAddress::Inet(v4) => Some((*v4).into()),
+        RouteAddress::Inet6(v6) => Some((*v6).into()),
+        _ => None,
     }
 }
 
@@ -229,7 +238,7 @@ fn mtu(attributes: &[RouteAttribute]) -> Option<u32> {
     })
 }
 
-fn gateway(attributes: &[RouteAttribute]) -> Option<IpAddr> {
+pub(super) fn gateway(attributes: &[RouteAttribute]) -> Option<IpAddr> {
     attributes.iter().find_map(|attribute| {
         #[expect(clippy::wildcard_enum_match_arm, reason = "only these two name the next router")]
         match attribute {

@@ -5,6 +5,7 @@
 //! ```
 
 use anyhow::{Result, ensure};
+use ipnet::IpNet;
 use weft_api::view::bgp::{RibRoute, Verdict};
 use weft_bgp::wire::{
     Attributes, EthernetSegmentId, EthernetTag, EvpnRoute, ExtendedCommunity, InclusiveMulticast,
@@ -12,7 +13,8 @@ use weft_bgp::wire::{
 };
 use weft_tests::cloud::{ASN, Cloud, Fabric, Intent};
 use weft_tests::peers::{self, Bird, Carrier, ExaBgp, Program};
-use weft_tests::{PATIENCE, Wire, underlay, wait_for};
+use weft_tests::underlay::{self, UPLINK};
+use weft_tests::{PATIENCE, Wire, wait_for};
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
 use crate::injected::{arrives, explained};
@@ -118,6 +120,60 @@ fn bird_learns_the_vtep() -> Result<()> {
         let route = bird.wait_for_route("192.0.2.1/32".parse()?)?;
         ensure!(route.protocol == "weft" && route.next_hop == Some(host(1)), "{route:?}");
         has(&cloud, &["203.0.113.0/24", "2001:db8:b::/48"])
+    })
+}
+
+/// In: BIRD's networks, to a weft that installs routes; the uplink down and up; weftd killed, and BIRD has one network less when
+/// it returns; then none; and one again at teardown. Out: the kernel has what BIRD says, and keeps it without weftd.
+#[test]
+fn bird_s_networks_are_in_the_kernel() -> Result<()> {
+    peers::test(&[Program::Bird], |lab| {
+        let mut below = underlay::two_hosts(lab, Wire::default())?;
+        let other = below.machines.split_off(1).remove(0);
+        let fabric = |_: &[Vtep]| {
+            let documents = vec![vec![Fabric::peer("bird", other.vtep, 65003, FAMILIES)]];
+            Fabric { asns: vec![ASN], any_as: false, documents }
+        };
+        below.machines[0].namespace.add_address(UPLINK, "2001:db8::1/64".parse()?)?;
+        let mut cloud = Cloud::start_evpn_with(lab, below, fabric, |settings| {
+            "install_routes = true\n".clone_into(&mut settings.bgp);
+        })?;
+        let configuration = bird("192.0.2.2", "192.0.2.1", "next hop address 2001:db8::2;");
+        let bird = Bird::start(lab, "bird", &other.namespace, &configuration)?;
+        bird.wait_established("weft")?;
+        let (v4, v6) = ("203.0.113.0/24".parse()?, "2001:db8:b::/48".parse()?);
+        in_kernel(&cloud, v4, true)?;
+        in_kernel(&cloud, v6, true)?;
+        for up in [false, true] {
+            cloud.machine(0).namespace.set_up(UPLINK, up)?;
+            in_kernel(&cloud, v4, up)?;
+        }
+
+        cloud.daemon_mut(0).kill()?;
+        bird.birdc(&["disable", "static6"])?;
+        ensure!(has_route(&cloud, v4)?, "without weftd");
+        cloud.daemon_mut(0).start()?;
+        in_kernel(&cloud, v6, false)?;
+        ensure!(has_route(&cloud, v4)?, "after a restart");
+        bird.birdc(&["disable", "static4"])?;
+        in_kernel(&cloud, v4, false)?;
+        bird.birdc(&["enable", "static4"])?;
+        in_kernel(&cloud, v4, true)?;
+        cloud.daemon(0).weft().must(&["teardown", "--yes"])?;
+        in_kernel(&cloud, v4, false)
+    })
+}
+
+fn has_route(cloud: &Cloud<'_>, prefix: IpNet) -> Result<bool> {
+    let routes = cloud.machine(0).namespace.routes()?;
+    Ok(routes.iter().any(|route| route.destination == Some(prefix) && route.gateway.is_some()))
+}
+
+fn in_kernel(cloud: &Cloud<'_>, prefix: IpNet, wanted: bool) -> Result<()> {
+    wait_for(PATIENCE, &format!("{prefix} in the kernel: {wanted}"), || match has_route(cloud, prefix) {
+        Ok(has) if has == wanted => Ok(()),
+        Ok(_) => Err("not so".to_owned()),
+        Err(error) => Err(format!("{error:#}")),
     })
 }
 

@@ -54,7 +54,12 @@ impl Side {
             router_id: plan.speaker.router_id,
             cluster_id: plan.speaker.cluster_id,
         };
-        let mut speaker = Speaker::new(&SpeakerConfig { local, deferral: None }, plan.host.clone(), 1, now);
+        let mut speaker = Speaker::new(
+            &SpeakerConfig { local, deferral: None, learns_unicast: false },
+            plan.host.clone(),
+            1,
+            now,
+        );
         speaker.set_instances(&plan.instances, now).unwrap();
         speaker.set_neighbours(neighbours(&plan, false), now);
         Self { address: address.parse().unwrap(), model, plan, speaker }

@@ -9,7 +9,7 @@ use hashbrown::hash_map::Entry;
 
 /// Values by key, with changes that wait.
 #[derive(Debug)]
-pub(super) struct Diff<K, V> {
+pub(crate) struct Diff<K, V> {
     now: HashMap<K, V>,
     waiting: HashMap<K, Waiting<V>>,
     /// Keys that got a value: each once, and it may have gone since.
@@ -35,17 +35,17 @@ impl<K, V> Default for Diff<K, V> {
 
 impl<K: Eq + Hash + Clone, V: PartialEq + Clone> Diff<K, V> {
     /// What is so.
-    pub(super) fn get(&self, key: &K) -> Option<&V> {
+    pub(crate) fn get(&self, key: &K) -> Option<&V> {
         self.now.get(key)
     }
 
     /// All that is so.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.now.iter()
     }
 
     /// From now on it is `value`, or nothing.
-    pub(super) fn set(&mut self, key: &K, value: Option<V>) {
+    pub(crate) fn set(&mut self, key: &K, value: Option<V>) {
         let comes = value.is_some();
         let before = match (self.now.entry(key.clone()), value) {
             (Entry::Occupied(held), Some(value)) if *held.get() == value => return,
@@ -67,7 +67,7 @@ impl<K: Eq + Hash + Clone, V: PartialEq + Clone> Diff<K, V> {
     }
 
     /// The next change.
-    pub(super) fn poll(&mut self) -> Option<(K, Option<V>)> {
+    pub(crate) fn poll(&mut self) -> Option<(K, Option<V>)> {
         while let Some(key) = self.come.pop_front() {
             if let Some(change) = self.take(key, true) {
                 return Some(change);

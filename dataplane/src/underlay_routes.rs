@@ -1,0 +1,105 @@
+//! Routes of the underlay that this host learned, in the kernel's main table.
+//!
+//! They stay when their owner goes, and the next one takes them over: what it is not told until [`UnderlayRoutes::sweep`]
+//! goes then.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::error::chain;
+use crate::names::PROTOCOL;
+use crate::netlink::{Netlink, NetlinkError};
+use crate::{Failure, ObserveError};
+
+/// The learned routes of the network namespace of the thread that opened them.
+#[derive(Debug)]
+pub struct UnderlayRoutes {
+    netlink: Netlink,
+    /// Gateways by prefix, in their order.
+    wanted: BTreeMap<IpNet, Vec<IpAddr>>,
+    /// Whether all that is not wanted is to go.
+    swept: bool,
+}
+
+impl UnderlayRoutes {
+    /// Without routes; those that are in the kernel stay for now.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    pub fn open() -> Result<Self, ObserveError> {
+        let netlink = Netlink::open().map_err(|error| unread(&error))?;
+        Ok(Self { netlink, wanted: BTreeMap::new(), swept: false })
+    }
+
+    /// Each prefix is behind these gateways from now on, or behind none. Returns what the kernel refused;
+    /// [`UnderlayRoutes::reconcile`] tries that again.
+    pub fn change(&mut self, changes: impl IntoIterator<Item = (IpNet, Vec<IpAddr>)>) -> Vec<Failure> {
+        let mut failures = Vec::new();
+        for (prefix, mut gateways) in changes {
+            gateways.sort_unstable();
+            let done = if gateways.is_empty() {
+                self.wanted.remove(&prefix);
+                self.netlink.remove_learned_route(prefix, PROTOCOL)
+            } else {
+                let done = self.netlink.set_learned_route(prefix, &gateways, PROTOCOL);
+                self.wanted.insert(prefix, gateways);
+                done
+            };
+            failures.extend(done.err().map(|error| failure(prefix, &error)));
+        }
+        failures
+    }
+
+    /// Removes routes from before that no change has confirmed.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    pub fn sweep(&mut self) -> Result<Vec<Failure>, ObserveError> {
+        self.swept = true;
+        self.reconcile()
+    }
+
+    /// Makes the kernel's table as wanted, which others may have changed: it forgets routes whose link goes down.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked.
+    pub fn reconcile(&mut self) -> Result<Vec<Failure>, ObserveError> {
+        let held = self.netlink.learned_routes(PROTOCOL).map_err(|error| unread(&error))?;
+        let mut failures = Vec::new();
+        for (prefix, gateways) in &self.wanted {
+            if held.get(prefix) != Some(gateways) {
+                let done = self.netlink.set_learned_route(*prefix, gateways, PROTOCOL);
+                failures.extend(done.err().map(|error| failure(*prefix, &error)));
+            }
+        }
+        if self.swept {
+            for prefix in held.keys().filter(|prefix| !self.wanted.contains_key(prefix)) {
+                let done = self.netlink.remove_learned_route(*prefix, PROTOCOL);
+                failures.extend(done.err().map(|error| failure(*prefix, &error)));
+            }
+        }
+        Ok(failures)
+    }
+}
+
+/// Removes all of them. Returns what was removed, in words, and what the kernel refused.
+pub(crate) fn teardown(netlink: &mut Netlink) -> Result<(Vec<String>, Vec<Failure>), NetlinkError> {
+    let (mut removed, mut failures) = (Vec::new(), Vec::new());
+    for prefix in netlink.learned_routes(PROTOCOL)?.into_keys() {
+        match netlink.remove_learned_route(prefix, PROTOCOL) {
+            Ok(()) => removed.push(format!("remove route {prefix}")),
+            Err(error) => failures.push(failure(prefix, &error)),
+        }
+    }
+    Ok((removed, failures))
+}
+
+fn failure(prefix: IpNet, error: &NetlinkError) -> Failure {
+    Failure::new(format!("route {prefix}"), chain(error))
+}
+
+fn unread(error: &NetlinkError) -> ObserveError {
+    ObserveError::Netlink { what: "routes", cause: chain(error) }
+}
