@@ -63,6 +63,17 @@ fn desired() -> Desired {
     }
 }
 
+fn port() -> Port {
+    Port {
+        subnet: vni(RED_FRONT),
+        mac: mac(10),
+        ipv4: Some([10, 0, 0, 10].into()),
+        ipv6: None,
+        netns: PathBuf::new(),
+        device: "eth0".to_owned(),
+    }
+}
+
 fn plan(desired: &Desired, ports: &[(&str, LocalPort)]) -> Tables {
     Tables::plan(desired, &ports.iter().copied().collect(), 7, &NextHops::default(), BTreeMap::new())
 }
@@ -100,14 +111,7 @@ fn subnets_and_networks_bring_vnis_and_gateways() {
 #[test]
 fn a_port_is_an_endpoint_a_mac_and_its_addresses() {
     let mut desired = desired();
-    let port = Port {
-        subnet: vni(RED_FRONT),
-        mac: mac(10),
-        ipv4: Some([10, 0, 0, 10].into()),
-        ipv6: None,
-        netns: PathBuf::new(),
-        device: "eth0".to_owned(),
-    };
+    let port = port();
     desired.ports.insert("a".to_owned(), port.clone());
     desired.ports.insert("without-device".to_owned(), Port { mac: mac(11), ..port });
     let tables = plan(&desired, &[("a", LocalPort { ifindex: 30, slot: 4 })]);
@@ -127,14 +131,7 @@ fn a_port_is_an_endpoint_a_mac_and_its_addresses() {
 #[test]
 fn a_network_sees_others_behind_its_own_addresses() {
     let mut desired = desired();
-    let port = Port {
-        subnet: vni(RED_FRONT),
-        mac: mac(10),
-        ipv4: Some([10, 0, 0, 10].into()),
-        ipv6: None,
-        netns: PathBuf::new(),
-        device: "eth0".to_owned(),
-    };
+    let port = port();
     desired.ports.insert("a".to_owned(), port.clone());
     desired.networks.get_mut(&vni(BLUE)).unwrap().sees = vec![vni(RED)];
     let local = LocalPort { ifindex: 30, slot: 4 };
