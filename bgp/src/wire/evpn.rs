@@ -92,12 +92,15 @@ pub enum EvpnError {
 
 impl EvpnRoute {
     /// Reads one route; `None` if it crosses the end.
-    pub(super) fn decode(reader: &mut Reader<'_>) -> Option<Result<Self, Unreadable>> {
+    // Inlined with all that reads a type 2: a value that is handed through four results costs more than reading it.
+    #[inline]
+    pub(super) fn decode<'a>(reader: &mut Reader<'a>) -> Option<Result<Self, Unreadable<'a>>> {
         let kind = reader.u8()?;
         let value = reader.counted_u8()?;
-        Some(Self::decode_value(kind, value).map_err(|error| Unreadable { error, key: key(kind, value) }))
+        Some(Self::decode_value(kind, value).map_err(|error| Unreadable { error, kind, value }))
     }
 
+    #[inline]
     fn decode_value(kind: u8, value: &[u8]) -> Result<Self, EvpnError> {
         match kind {
             ethernet_ad::KIND => EthernetAd::decode(value).map(Self::EthernetAd),
@@ -144,23 +147,26 @@ impl EvpnRoute {
 
 /// A route that cannot be read. What the peer announced before under the same key is not what it means now:
 /// the key is withdrawn if it can be read (RFC 7606 section 2).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unreadable {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unreadable<'a> {
     pub(super) error: EvpnError,
-    /// With a label of zero, as in a withdrawal.
-    pub(super) key: Option<EvpnRoute>,
+    kind: u8,
+    value: &'a [u8],
 }
 
-/// The key of a route of which only the labels behind it are wrong. The other types have nothing behind their
-/// key, or do not say how long it is when their length is wrong.
-fn key(kind: u8, value: &[u8]) -> Option<EvpnRoute> {
-    let len = match kind {
-        ethernet_ad::KIND => ethernet_ad::KEY_LEN,
-        mac_ip::KIND => mac_ip::key_len(value)?,
-        _ => return None,
-    };
-    let with_label = [value.get(..len)?, &Label::ZERO.to_bytes()].concat();
-    EvpnRoute::decode_value(kind, &with_label).ok()
+impl Unreadable<'_> {
+    /// The key of a route of which only the labels behind it are wrong, with a label of zero, as in a withdrawal. The
+    /// other types have nothing behind their key, or do not say how long it is when their length is wrong.
+    #[cold]
+    pub(super) fn key(&self) -> Option<EvpnRoute> {
+        let len = match self.kind {
+            ethernet_ad::KIND => ethernet_ad::KEY_LEN,
+            mac_ip::KIND => mac_ip::key_len(self.value)?,
+            _ => return None,
+        };
+        let with_label = [self.value.get(..len)?, &Label::ZERO.to_bytes()].concat();
+        EvpnRoute::decode_value(self.kind, &with_label).ok()
+    }
 }
 
 /// Reads the fields that the route types share; a field that is not there is a wrong length of the route.
@@ -204,6 +210,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A length in bits and an address of that length; `None` for length 0.
+    #[inline(always)]
     fn counted_address(&mut self) -> Result<Option<IpAddr>, EvpnError> {
         match self.u8()? {
             0 => Ok(None),

@@ -160,7 +160,7 @@ fn decode_evpn(
         match EvpnRoute::decode(&mut reader).ok_or(RoutesError::Truncated)? {
             Ok(route) => routes.push(Nlri { path_id, route }),
             Err(unreadable) => {
-                let key = unreadable.key.map(|route| Nlri { path_id, route });
+                let key = unreadable.key().map(|route| Nlri { path_id, route });
                 refused.push(Refused { fault: unreadable.error.into(), key });
             }
         }

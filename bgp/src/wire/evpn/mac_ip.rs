@@ -41,6 +41,7 @@ pub struct MacIp {
 }
 
 impl MacIp {
+    #[inline]
     pub(super) fn decode(value: &[u8]) -> Result<Self, EvpnError> {
         let mut fields = Fields::new(KIND, value);
         let (rd, segment, tag) = (fields.distinguisher()?, fields.segment()?, fields.tag()?);

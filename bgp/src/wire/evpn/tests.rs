@@ -113,7 +113,7 @@ fn what_no_route_can_be() {
 #[test]
 fn the_key_of_an_unreadable_route() {
     let mac_row: &[u8] = &[48, 2, 0, 0, 0, 1, 1];
-    let key = |bytes: &[u8]| EvpnRoute::decode(&mut Reader::new(bytes)).unwrap().unwrap_err().key;
+    let key = |bytes: &[u8]| EvpnRoute::decode(&mut Reader::new(bytes)).unwrap().unwrap_err().key();
     let zero = |bytes: &[u8]| decode(bytes).unwrap().ok();
     let ad: [&[u8]; 3] = [&RD, &ESI, &TAG];
     assert_eq!(key(&row(1, &ad)), zero(&row(1, &[&ad.concat(), &[0; 3]])));
