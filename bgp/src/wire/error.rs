@@ -179,9 +179,12 @@ pub enum AttributeProblem {
     /// A value that the attribute cannot have.
     #[error("illegal value")]
     Value,
-    /// AS 0 (RFC 7607).
+    /// AS 0 (RFC 7607 section 2).
     #[error("AS 0")]
     ZeroAs,
+    /// ASes in no known order, which nobody may send any more (RFC 9774 section 3).
+    #[error("an AS_SET")]
+    AsSet,
     /// The next hop is no host's address.
     #[error(transparent)]
     NextHop(#[from] NextHopError),
@@ -200,13 +203,15 @@ pub enum AttributeProblem {
 }
 
 impl AttributeError {
-    /// What the error costs (RFC 7606 sections 3 and 7, RFC 6793 section 6, RFC 8092 section 6).
+    /// What the error costs (RFC 7606 sections 3 and 7, RFC 6793 section 6, RFC 8092 section 6,
+    /// RFC 9774 section 3).
     #[must_use]
     pub fn treatment(&self) -> Treatment {
         match self.problem {
             AttributeProblem::Twice | AttributeProblem::Unexpected | AttributeProblem::Family(_) => {
                 Treatment::AttributeDiscard
             }
+            AttributeProblem::AsSet => Treatment::TreatAsWithdraw,
             AttributeProblem::Flags(_)
             | AttributeProblem::Length(_)
             | AttributeProblem::Value
@@ -229,7 +234,10 @@ impl AttributeError {
             (AttributeProblem::Flags(_), _) => 4,
             (_, AttributeCode::ORIGIN) if self.problem == AttributeProblem::Value => 6,
             (AttributeProblem::NextHop(_), _) => 8,
-            (AttributeProblem::Value | AttributeProblem::ZeroAs, AttributeCode::AS_PATH) => 11,
+            (
+                AttributeProblem::Value | AttributeProblem::ZeroAs | AttributeProblem::AsSet,
+                AttributeCode::AS_PATH,
+            ) => 11,
             (AttributeProblem::Length(_), _) => 5,
             _ => 9,
         }

@@ -23,6 +23,8 @@ mod segment;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use weft_vxlan::MacAddr;
+
 use super::reader::Reader;
 use super::{EncodeError, EthernetSegmentId, EthernetTag, Label, RouteDistinguisher, writer};
 pub use ethernet_ad::EthernetAd;
@@ -88,6 +90,13 @@ pub enum EvpnError {
     /// A segment and a gateway address at once (RFC 9136 section 3.2).
     #[error("type 5 with a segment and a gateway")]
     TwoOverlayIndexes,
+    /// No segment, no gateway, no router's MAC address and no label: nothing to reach the prefix by (RFC 9136
+    /// section 3.2).
+    #[error("type 5 without anything that it could resolve by")]
+    NoOverlayIndex,
+    /// The router's MAC address beside it is one of many hosts (RFC 9136 section 3.2).
+    #[error("type 5 with the router's MAC address {0}")]
+    RouterMac(MacAddr),
 }
 
 impl EvpnRoute {

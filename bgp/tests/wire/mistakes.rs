@@ -65,6 +65,13 @@ fn route(kind: u8, value: &[&[u8]]) -> Vec<u8> {
     reach(&[REACH, GOOD, &[kind, u8::try_from(value.len()).unwrap()], &value])
 }
 
+/// An UPDATE with a good route and a type 5 of this end, and an extended community.
+fn beside(community: &[u8], end: &[u8]) -> Vec<u8> {
+    let value = [RD, &[0; 14], end].concat();
+    let value = [REACH, GOOD, &[5, u8::try_from(value.len()).unwrap()], &value].concat();
+    update(&[&attribute(0x80, 14, &value), ORIGIN, AS_PATH, LOCAL_PREF, &attribute(0xc0, 16, community)])
+}
+
 fn reaction(bytes: &[u8], dialect: &Dialect) -> Reaction {
     let read = Frame::next(bytes, dialect.receive_extended)
         .map_err(MessageError::from)
@@ -215,6 +222,13 @@ fn what_only_internal_peers_send() {
         ("LOCAL_PREF missing", "RFC 4271 5", bare(&[]), Withdraw),
         ("LOCAL_PREF of 9 bytes", "RFC 7606 7.5", bare(&at(0x40, 5, &[0; 9])), Withdraw),
         ("confederation in AS_PATH", "RFC 5065 5", with_two(ORIGIN, &confederation), Nothing),
+        (
+            "AS_SET",
+            "RFC 9774 3",
+            with_two(ORIGIN, &at(0x40, 2, &[&AS_PATH[3..], &[1, 1, 0, 0, 0xfd, 0xe9]].concat())),
+            Withdraw,
+        ),
+        ("AS_CONFED_SET", "RFC 9774 3", with_two(ORIGIN, &at(0x40, 2, &[4, 1, 0, 0, 0xfd, 0xe8])), Withdraw),
     ];
     check(own, &INTERNAL);
 }
@@ -273,6 +287,18 @@ fn routes() {
             "type 5 with a segment and a gateway",
             "RFC 9136 3.2",
             route(5, &[RD, &[1; 10], tag, &[24], &[10, 1, 2, 0], &[10; 4], &[0, 0, 1]]),
+            WithdrawRoute,
+        ),
+        (
+            "type 5 without anything that it could resolve by",
+            "RFC 9136 3.2",
+            route(5, &[RD, esi, tag, &[24], &[10, 1, 2, 0], &[0; 4], &[0; 3]]),
+            WithdrawRoute,
+        ),
+        (
+            "type 5 beside a multicast MAC address",
+            "RFC 9136 3.2",
+            beside(&[6, 3, 1, 0, 0x5e, 0, 0, 1], &[&[24, 10, 1, 2, 0, 0, 0, 0, 0][..], &[0, 0, 1]].concat()),
             WithdrawRoute,
         ),
         ("type 3, IP length 0", "RFC 7432 7.3", route(3, &[RD, tag, &[0]]), DropRoute),

@@ -37,8 +37,8 @@ fn path_ids() -> impl Strategy<Value = AddPathFamilies> {
     any::<[bool; 3]>().prop_map(|[ipv4, ipv6, evpn]| AddPathFamilies { ipv4, ipv6, evpn })
 }
 
-fn family() -> impl Strategy<Value = Family> {
-    (any::<u16>(), any::<u8>()).prop_map(|(afi, safi)| Family::new(Afi(afi), Safi(safi)))
+fn family() -> BoxedStrategy<Family> {
+    (any::<u16>(), any::<u8>()).prop_map(|(afi, safi)| Family::new(Afi(afi), Safi(safi))).boxed()
 }
 
 fn host_v4() -> impl Strategy<Value = Ipv4Addr> {
@@ -83,6 +83,7 @@ pub fn evpn_route() -> impl Strategy<Value = EvpnRoute> {
     let label = || any::<[u8; 3]>().prop_map(Label::from_bytes);
     let mac = || any::<[u8; 6]>().prop_map(weft_vxlan::MacAddr::new);
     let net = || prop_oneof![net_v4().prop_map(IpNet::V4), net_v6().prop_map(IpNet::V6)];
+    let vni = (1..=0xff_ffff_u32).prop_map(|vni| Label::from(weft_vxlan::Vni::new(vni).unwrap()));
     let other = prop_oneof![Just(0_u8), 6..=255_u8];
     prop_oneof![
         (rd(), esi(), tag(), label()).prop_map(|(rd, segment, tag, label)| {
@@ -99,7 +100,7 @@ pub fn evpn_route() -> impl Strategy<Value = EvpnRoute> {
         (rd(), esi(), address()).prop_map(|(rd, segment, originator)| {
             EvpnRoute::EthernetSegment(EthernetSegment { rd, segment, originator })
         }),
-        (rd(), esi(), tag(), net(), option::of(address()), label()).prop_map(
+        (rd(), esi(), tag(), net(), option::of(address()), vni).prop_map(
             |(rd, segment, tag, prefix, gateway, label)| {
                 let gateway = gateway.filter(|gateway| gateway.is_ipv4() == prefix.addr().is_ipv4());
                 let segment = if gateway.is_some() { EthernetSegmentId::ZERO } else { segment };
@@ -141,7 +142,8 @@ fn routes(ids: AddPathFamilies, least: usize) -> impl Strategy<Value = Routes> {
 }
 
 fn reachable(dialect: Dialect) -> impl Strategy<Value = Reachable> {
-    let hops = (host_v4(), host_v6(), host_v6(), any::<u8>());
+    let link_local = any::<u64>().prop_map(|host| Ipv6Addr::from(0xfe80_u128 << 112 | u128::from(host)));
+    let hops = (host_v4(), host_v6(), link_local, any::<u8>());
     (routes(dialect.receive_path_ids, 0), hops).prop_map(move |(routes, (v4, v6, link_local, pick))| {
         let hops = match routes {
             Routes::Ipv4(_) if !dialect.extended_next_hop => &[0][..],
@@ -160,15 +162,34 @@ fn reachable(dialect: Dialect) -> impl Strategy<Value = Reachable> {
 
 fn as_path(dialect: Dialect) -> impl Strategy<Value = AsPath> {
     // Segments of a confederation do not survive a peer of two-byte numbers.
-    let kinds = if dialect.internal && dialect.four_octet_as { 4 } else { 2 };
-    let kind = (0..kinds).prop_map(|kind| match kind {
-        0 => SegmentKind::Sequence,
-        1 => SegmentKind::Set,
-        2 => SegmentKind::ConfederationSequence,
-        _ => SegmentKind::ConfederationSet,
+    let confederation = dialect.internal && dialect.four_octet_as;
+    let kind = any::<bool>().prop_map(move |pick| match pick && confederation {
+        true => SegmentKind::ConfederationSequence,
+        false => SegmentKind::Sequence,
     });
     let segment = (kind, vec(asn(), 1..5)).prop_map(|(kind, asns)| Segment { kind, asns });
     vec(segment, 0..4).prop_map(|segments| AsPath { segments })
+}
+
+/// Any bytes, and often those of a known type.
+fn extended_community() -> impl Strategy<Value = ExtendedCommunity> {
+    let known = (0..=2_u8, any::<[u8; 8]>(), 0..9_u8).prop_map(|(kind, bytes, pick)| {
+        let [_, _, a, b, c, d, e, f] = bytes;
+        match pick {
+            0 => [kind, 2, a, b, c, d, e, f],
+            1 => [kind, 3, a, b, c, d, e, f],
+            2 => [3, 12, 0, 0, 0, 0, e, f],
+            3 => [3, 13, 0, 0, 0, 0, 0, 0],
+            4 => [6, 0, a & 1, 0, c, d, e, f],
+            5 => [6, 1, a & 1, 0, 0, d, e, f],
+            6 => [6, 2, a, b, c, d, e, f],
+            // Of one host: a type 5 beside another is refused.
+            7 => [6, 3, a & 0xfe, b, c, d, e, f],
+            _ => [6, 8, a & 0x0b, 0, 0, 0, 0, 0],
+        }
+    });
+    let other = any::<[u8; 8]>().prop_filter("has a form of its own", |bytes| bytes[..2] != [6, 3]);
+    prop_oneof![3 => known, 1 => other].prop_map(ExtendedCommunity::from_bytes)
 }
 
 fn attributes(dialect: Dialect) -> impl Strategy<Value = Attributes> {
@@ -190,11 +211,8 @@ fn attributes(dialect: Dialect) -> impl Strategy<Value = Attributes> {
         first,
         second,
     });
-    let communities = (
-        vec(any::<u32>().prop_map(Community), 0..80),
-        vec(any::<[u8; 8]>().prop_map(ExtendedCommunity::from_bytes), 0..40),
-        vec(large, 0..5),
-    );
+    let communities =
+        (vec(any::<u32>().prop_map(Community), 0..80), vec(extended_community(), 0..40), vec(large, 0..5));
     let unknown = btree_map(prop_oneof![11..=13_u8, 23..=31_u8, 36..=255_u8], vec(any::<u8>(), 0..300), 0..4);
     let rest = (option::of(aggregator), option::of(pmsi), option::of(any::<u32>()), unknown, any::<bool>());
     (classic, reflection, communities, rest).prop_map(move |(classic, reflection, communities, rest)| {
@@ -229,7 +247,7 @@ fn attributes(dialect: Dialect) -> impl Strategy<Value = Attributes> {
     })
 }
 
-fn update(dialect: Dialect) -> impl Strategy<Value = Update> {
+pub fn update(dialect: Dialect) -> impl Strategy<Value = Update> {
     let ids = dialect.receive_path_ids;
     (
         row(net_v4(), ids.ipv4, 0),
@@ -251,11 +269,11 @@ fn update(dialect: Dialect) -> impl Strategy<Value = Update> {
         })
 }
 
-fn capability() -> impl Strategy<Value = Capability> {
-    let next_hop =
-        (family(), any::<u16>()).prop_map(|(family, afi)| ExtendedNextHop { family, next_hop: Afi(afi) });
+fn capability(family: &BoxedStrategy<Family>) -> impl Strategy<Value = Capability> + use<> {
+    let next_hop = (family.clone(), family.clone())
+        .prop_map(|(family, Family { afi, .. })| ExtendedNextHop { family, next_hop: afi });
     let restarted =
-        (family(), any::<bool>()).prop_map(|(family, forwarding)| RestartFamily { family, forwarding });
+        (family.clone(), any::<bool>()).prop_map(|(family, forwarding)| RestartFamily { family, forwarding });
     let restart = (any::<bool>(), any::<bool>(), 0..4096_u16, vec(restarted, 0..4)).prop_map(
         |(restarted, notification, time, families)| GracefulRestart {
             restarted,
@@ -264,16 +282,23 @@ fn capability() -> impl Strategy<Value = Capability> {
             families,
         },
     );
-    let long = (family(), any::<bool>(), 0..1_u32 << 24)
+    let long = (family.clone(), any::<bool>(), 0..1_u32 << 24)
         .prop_map(|(family, forwarding, stale_time)| LongLivedFamily { family, forwarding, stale_time });
     let mode = prop_oneof![Just(AddPathMode::Receive), Just(AddPathMode::Send), Just(AddPathMode::Both)];
-    let add_path = (family(), mode).prop_map(|(family, mode)| AddPath { family, mode });
+    let add_path = (family.clone(), mode).prop_map(|(family, mode)| AddPath { family, mode });
+    let role = proptest::sample::select(vec![
+        Role::Provider,
+        Role::RouteServer,
+        Role::RouteServerClient,
+        Role::Customer,
+        Role::Peer,
+    ]);
     prop_oneof![
-        family().prop_map(Capability::Multiprotocol),
+        family.clone().prop_map(Capability::Multiprotocol),
         Just(Capability::RouteRefresh),
         vec(next_hop, 0..4).prop_map(Capability::ExtendedNextHop),
         Just(Capability::ExtendedMessage),
-        Just(Capability::Role(Role::Peer)),
+        role.prop_map(Capability::Role),
         restart.prop_map(Capability::GracefulRestart),
         vec(add_path, 0..4).prop_map(Capability::AddPath),
         Just(Capability::EnhancedRouteRefresh),
@@ -283,10 +308,19 @@ fn capability() -> impl Strategy<Value = Capability> {
     ]
 }
 
-fn open() -> impl Strategy<Value = Open> {
+/// An OPEN with capabilities for some of these families.
+pub fn open(family: BoxedStrategy<Family>) -> impl Strategy<Value = Open> {
     let hold_time = prop_oneof![Just(0), 3..=u16::MAX];
-    (asn(), hold_time, router_id(), vec(capability(), 0..12)).prop_map(
+    (asn(), hold_time, router_id(), vec(capability(&family), 0..12)).prop_map(
         |(asn, hold_time, router_id, mut capabilities)| {
+            // A second role is an error (RFC 9234 section 4.2).
+            let mut roles = 0;
+            capabilities.retain(|one| {
+                !matches!(one, Capability::Role(_)) || {
+                    roles += 1;
+                    roles == 1
+                }
+            });
             if asn.get() > 0xffff {
                 capabilities.push(Capability::FourOctetAs(asn));
             }
@@ -295,7 +329,7 @@ fn open() -> impl Strategy<Value = Open> {
     )
 }
 
-pub fn message(dialect: Dialect) -> impl Strategy<Value = Message> {
+fn message(dialect: Dialect) -> impl Strategy<Value = Message> {
     let kind = prop_oneof![
         Just(RouteRefreshKind::Request),
         Just(RouteRefreshKind::Begin),
@@ -307,7 +341,7 @@ pub fn message(dialect: Dialect) -> impl Strategy<Value = Message> {
             Message::Notification(Notification { code: NotificationCode(code), subcode, data })
         });
     prop_oneof![
-        2 => open().prop_map(Message::Open),
+        2 => open(family()).prop_map(Message::Open),
         8 => update(dialect).prop_map(Message::Update),
         1 => family().prop_filter("has a form of its own", |family| *family != Family::IPV4_UNICAST)
             .prop_map(Message::EndOfRib),

@@ -5,7 +5,9 @@ use std::net::Ipv4Addr;
 use super::super::routes::check_host;
 use super::super::{AttributeCode, AttributeProblem, Dialect, ExtendedCommunity, RouterId};
 use super::as4::{TwoOctet, without_confederations};
-use super::{Aggregator, AsPath, Asn, Attributes, Community, LargeCommunity, Origin, PmsiTunnel};
+use super::{
+    Aggregator, AsPath, Asn, Attributes, Community, LargeCommunity, Origin, PmsiTunnel, Segment, SegmentKind,
+};
 
 /// Reads the value of a known attribute into its place. What an error costs follows from code and problem.
 pub(in crate::wire) fn decode_value(
@@ -55,7 +57,7 @@ pub(in crate::wire) fn decode_value(
             return Err(AttributeProblem::Unexpected);
         }
         Code::AS4_PATH => {
-            two_octet.path = Some(without_confederations(AsPath::decode(value, true)?));
+            two_octet.path = Some(without_confederations(without_sets(AsPath::decode(value, true)?)?));
         }
         Code::AS4_AGGREGATOR => two_octet.aggregator = Some(Aggregator::decode(value, true)?),
         Code::PMSI_TUNNEL => attributes.pmsi = Some(PmsiTunnel::decode(value)?),
@@ -73,7 +75,13 @@ pub(in crate::wire) fn decode_value(
 fn as_path(value: &[u8], dialect: &Dialect) -> Result<AsPath, AttributeProblem> {
     let path = AsPath::decode(value, dialect.four_octet_as)?;
     let confederation = path.segments.iter().any(|segment| segment.kind.is_confederation());
-    if confederation && !dialect.internal { Err(AttributeProblem::Value) } else { Ok(path) }
+    if confederation && !dialect.internal { Err(AttributeProblem::Value) } else { without_sets(path) }
+}
+
+/// Refuses what passed a set, be it one of a confederation (RFC 9774 section 3).
+fn without_sets(path: AsPath) -> Result<AsPath, AttributeProblem> {
+    let is_set = |segment: &Segment| matches!(segment.kind, SegmentKind::Set | SegmentKind::ConfederationSet);
+    if path.segments.iter().any(is_set) { Err(AttributeProblem::AsSet) } else { Ok(path) }
 }
 
 fn fixed<const N: usize>(value: &[u8]) -> Result<[u8; N], AttributeProblem> {
@@ -138,6 +146,10 @@ mod tests {
         assert!(matches!(next_hop, Err(AttributeProblem::NextHop(_))));
         assert!(decode(Code::AS_PATH, &[3, 1, 0, 1], internal).is_ok());
         assert_eq!(decode(Code::AS_PATH, &[3, 1, 0, 1], external), Err(AttributeProblem::Value));
+        for kind in [1, 4] {
+            assert_eq!(decode(Code::AS_PATH, &[kind, 1, 0, 1], internal), Err(AttributeProblem::AsSet));
+        }
+        assert_eq!(decode(Code::AS4_PATH, &[1, 1, 0, 0, 0, 1], external), Err(AttributeProblem::AsSet));
         for code in [Code::LOCAL_PREF, Code::ORIGINATOR_ID, Code::CLUSTER_LIST] {
             assert_eq!(decode(code, &[1; 9], external), Err(AttributeProblem::Unexpected), "{code}");
         }

@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
+use weft_vxlan::MacAddr;
 
 use super::{EncodeError, EthernetSegmentId, EthernetTag, EvpnError, Fields, Label, RouteDistinguisher};
 
@@ -85,12 +86,20 @@ impl IpPrefixRoute {
         Ok(())
     }
 
-    /// Whether the route can be announced as it stands: one overlay index at most (RFC 9136 section 3.2). One
-    /// that cannot is treated as withdrawn, for its key is good.
-    pub(crate) fn check_announced(&self) -> Result<(), EvpnError> {
-        if self.gateway.is_some() && !self.segment.is_single_homed() {
+    /// Whether the route can be announced as it stands, beside a router's MAC address: by one overlay index at most, and
+    /// by something (RFC 9136 section 3.2). One that cannot is treated as withdrawn, for its key is good.
+    pub(crate) fn check_announced(&self, router_mac: Option<MacAddr>) -> Result<(), EvpnError> {
+        let has_segment = !self.segment.is_single_homed();
+        if self.gateway.is_some() && has_segment {
             return Err(EvpnError::TwoOverlayIndexes);
         }
-        Ok(())
+        // As a MAC address of zeroes, one that is not there is none.
+        match router_mac.filter(|mac| mac.bytes() != [0; 6]) {
+            Some(mac) if mac.is_multicast() => Err(EvpnError::RouterMac(mac)),
+            None if self.gateway.is_none() && !has_segment && self.label == Label::ZERO => {
+                Err(EvpnError::NoOverlayIndex)
+            }
+            _ => Ok(()),
+        }
     }
 }

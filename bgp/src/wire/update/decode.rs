@@ -1,12 +1,14 @@
 //! An UPDATE from bytes, with the reaction of RFC 7606 to each thing that can be wrong with it.
 
+use weft_vxlan::MacAddr;
+
 use super::super::attribute::{EXTENDED, PARTIAL, TwoOctet, decode_value};
 use super::super::error::MultiprotocolProblem;
 use super::super::reader::Reader;
 use super::super::routes::Refused;
 use super::super::{
-    AttributeCode, AttributeError, AttributeProblem, Attributes, Dialect, EvpnRoute, Family, Fault, NextHop,
-    Nlri, Routes, Treatment, UnknownAttribute, UpdateError,
+    AttributeCode, AttributeError, AttributeProblem, Attributes, Dialect, EvpnRoute, ExtendedCommunityValue,
+    Family, Fault, NextHop, Nlri, Routes, Treatment, UnknownAttribute, UpdateError,
 };
 use super::{Reachable, Update};
 
@@ -172,10 +174,7 @@ impl<'a> Walk<'a> {
         if let Err(error) = next_hop.check() {
             self.fault(raw.code, error.into());
         }
-        let mut withdrawn = self.routes(raw, &mut routes, reader.rest())?;
-        if let Routes::Evpn(routes) = &mut routes {
-            withdrawn.extend(take_refused(routes, &mut self.faults));
-        }
+        let withdrawn = self.routes(raw, &mut routes, reader.rest())?;
         if !withdrawn.is_empty() {
             self.update.unreachable.push(Routes::Evpn(withdrawn));
         }
@@ -218,6 +217,7 @@ impl<'a> Walk<'a> {
 
     /// Looks for what is missing, then does to the message what its worst fault wants.
     fn finish(mut self, any_attributes: bool) -> Result<(Update, Vec<Fault>), UpdateError> {
+        self.refuse();
         let announced = !self.update.announced.is_empty();
         if announced || self.update.reachable.is_some() {
             self.missing();
@@ -230,6 +230,20 @@ impl<'a> Walk<'a> {
             Some(fault) if !found && any_attributes => Err(UpdateError::NoRoutes(fault.clone())),
             Some(_) => Ok((treat_as_withdraw(self.update), self.faults)),
             None => Ok((self.update, self.faults)),
+        }
+    }
+
+    /// Withdraws what can be read and must not be announced, once all attributes are known.
+    fn refuse(&mut self) {
+        let Update { attributes, reachable, unreachable, .. } = &mut self.update;
+        let Some(Reachable { routes: Routes::Evpn(routes), .. }) = reachable else { return };
+        // The first one counts (RFC 9135 section 8.1).
+        let router_mac = attributes.extended_communities.iter().find_map(|community| {
+            if let ExtendedCommunityValue::RouterMac(mac) = community.value() { Some(mac) } else { None }
+        });
+        let refused = take_refused(routes, router_mac, &mut self.faults);
+        if !refused.is_empty() {
+            unreachable.push(Routes::Evpn(refused));
         }
     }
 
@@ -252,10 +266,14 @@ impl<'a> Walk<'a> {
 }
 
 /// Takes out the routes that can be read and must not be announced.
-fn take_refused(routes: &mut Vec<Nlri<EvpnRoute>>, faults: &mut Vec<Fault>) -> Vec<Nlri<EvpnRoute>> {
+fn take_refused(
+    routes: &mut Vec<Nlri<EvpnRoute>>,
+    router_mac: Option<MacAddr>,
+    faults: &mut Vec<Fault>,
+) -> Vec<Nlri<EvpnRoute>> {
     let refused = routes.extract_if(.., |nlri| {
         let EvpnRoute::IpPrefix(route) = &nlri.route else { return false };
-        let checked = route.check_announced();
+        let checked = route.check_announced(router_mac);
         faults.extend(checked.err().map(Fault::Route));
         checked.is_err()
     });
