@@ -66,7 +66,8 @@ enum Task {
     /// Measures weft's packet path beside kernel vxlan with a bridge and plain routing, or its BGP beside FRR and GoBGP
     /// (`bench bgp`), and writes target/bench/NAME.json
     Bench(bench::Options),
-    /// Feeds the BGP codec with mutations of its corpus, and keeps in bgp/fuzz/corpus what makes it fail
+    /// Feeds the BGP codec with mutations of its corpus, and keeps in bgp/fuzz/corpus what makes it fail (`decode`); or
+    /// compares what it makes of them with two other codecs (`differ`)
     Fuzz {
         /// What is fuzzed
         #[arg(value_parser = fuzz::TARGETS)]
@@ -74,7 +75,7 @@ enum Task {
         /// How long
         #[arg(long, default_value_t = 60)]
         seconds: u64,
-        /// Also keep inputs that end in a way not seen before
+        /// Also keep inputs that end in a way not seen before (`decode`)
         #[arg(long)]
         keep: bool,
     },

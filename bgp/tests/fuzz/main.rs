@@ -6,6 +6,7 @@
 #[path = "../counting/mod.rs"]
 mod counting;
 mod mutate;
+mod mutation;
 
 use std::fs;
 use std::path::PathBuf;
