@@ -6,5 +6,6 @@ mod damage;
 mod mistakes;
 mod peers;
 mod support;
+mod tshark;
 mod values;
 mod vectors;

@@ -84,6 +84,15 @@ pub(crate) const REQUIREMENTS: &[Requirement] = &[
         by_hand: "install frr, gobgp, exabgp and bird 2, with FRR's daemons in /usr/lib/frr",
     },
     Requirement {
+        name: "tshark",
+        why: "reads the BGP messages that weft writes, and says what is wrong with them",
+        purpose: Purpose::Test,
+        present: || runs("tshark"),
+        // Its package asks who may capture packets; nobody need, for a file is read.
+        install: Install::Packages(&["tshark"]),
+        by_hand: "install Wireshark's tshark, 4.0 or later, so that it is on the PATH",
+    },
+    Requirement {
         name: "nft",
         why: "a firewall that weft is measured beside",
         purpose: Purpose::Bench,
