@@ -1,5 +1,5 @@
 //! Six bytes that someone administers: the body of route distinguishers (RFC 4364 section 4.2), route targets
-//! and route origins (RFC 4360 sections 3 to 5, RFC 5668).
+//! and route origins (RFC 4360 sections 3 to 5, RFC 5668 section 2).
 //!
 //! ```text
 //! kind 0: | AS (2) | number (4) |   kind 1: | IPv4 address (4) | number (2) |   kind 2: | AS (4) | number (2) |

@@ -1,10 +1,10 @@
-//! Who speaks: the autonomous system number (RFC 6793) and the BGP identifier (RFC 6286).
+//! Who speaks: the autonomous system number (RFC 6793 section 3) and the BGP identifier (RFC 6286 section 2.1).
 
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
-/// A four-byte autonomous system number. 0 is no AS (RFC 7607), but some fields hold it on the way.
+/// A four-byte autonomous system number. 0 is no AS (RFC 7607 section 2), but some fields hold it on the way.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct Asn(u32);
@@ -25,7 +25,7 @@ impl Asn {
         self.0
     }
 
-    /// Whether this is the AS that RFC 7607 forbids.
+    /// Whether this is the AS that RFC 7607 section 2 forbids.
     #[must_use]
     pub const fn is_zero(self) -> bool {
         self.0 == 0

@@ -59,17 +59,17 @@ pub struct Attributes {
     pub atomic_aggregate: bool,
     /// 7
     pub aggregator: Option<Aggregator>,
-    /// 8 (RFC 1997)
+    /// 8 (RFC 1997, COMMUNITIES attribute)
     pub communities: Vec<Community>,
-    /// 9 (RFC 4456)
+    /// 9 (RFC 4456 section 8)
     pub originator_id: Option<RouterId>,
-    /// 10 (RFC 4456): the reflectors passed, the last one first.
+    /// 10 (RFC 4456 section 8): the reflectors passed, the last one first.
     pub cluster_list: Vec<Ipv4Addr>,
-    /// 16 (RFC 4360)
+    /// 16 (RFC 4360 section 2)
     pub extended_communities: Vec<ExtendedCommunity>,
     /// 22 (RFC 6514 section 5)
     pub pmsi: Option<PmsiTunnel>,
-    /// 32 (RFC 8092)
+    /// 32 (RFC 8092 section 3)
     pub large_communities: Vec<LargeCommunity>,
     /// 35 (RFC 9234 section 5)
     pub only_to_customer: Option<Asn>,

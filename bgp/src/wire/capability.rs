@@ -34,23 +34,23 @@ const FQDN: u8 = 73;
 pub enum Capability {
     /// 1: routes of this family (RFC 4760 section 8).
     Multiprotocol(Family),
-    /// 2: route refresh (RFC 2918).
+    /// 2: route refresh (RFC 2918 section 2).
     RouteRefresh,
-    /// 5: IPv6 next hops for families of another address family (RFC 8950).
+    /// 5: IPv6 next hops for families of another address family (RFC 8950 section 4).
     ExtendedNextHop(Vec<ExtendedNextHop>),
-    /// 6: messages of up to 65535 bytes (RFC 8654).
+    /// 6: messages of up to 65535 bytes (RFC 8654 section 3).
     ExtendedMessage,
-    /// 9: the speaker's role towards the other (RFC 9234).
+    /// 9: the speaker's role towards the other (RFC 9234 section 4.1).
     Role(Role),
-    /// 64: graceful restart (RFC 4724, RFC 8538).
+    /// 64: graceful restart (RFC 4724 section 3, RFC 8538 section 2).
     GracefulRestart(GracefulRestart),
-    /// 65: AS numbers of four bytes, and the speaker's own (RFC 6793).
+    /// 65: AS numbers of four bytes, and the speaker's own (RFC 6793 section 3).
     FourOctetAs(Asn),
-    /// 69: several paths of one route (RFC 7911).
+    /// 69: several paths of one route (RFC 7911 section 4).
     AddPath(Vec<AddPath>),
-    /// 70: begin and end of a refresh are marked (RFC 7313).
+    /// 70: begin and end of a refresh are marked (RFC 7313 section 3.1).
     EnhancedRouteRefresh,
-    /// 71: long-lived graceful restart (RFC 9494).
+    /// 71: long-lived graceful restart (RFC 9494 section 3.1).
     LongLived(LongLived),
     /// 73: the name of the speaker's host (draft-walton-bgp-hostname-capability).
     Fqdn(Fqdn),

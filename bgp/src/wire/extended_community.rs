@@ -5,8 +5,8 @@
 //! | type (1) | subtype (1) | value (6)                               |
 //! +----------+-------------+-----------------------------------------+
 //! type bit 0x40: not transitive, does not leave the AS
-//! 0x00-0x02 / 0x02   route target          AS2:4, IPv4:2, AS4:2     RFC 4360, RFC 5668
-//! 0x00-0x02 / 0x03   route origin          the same
+//! 0x00-0x02 / 0x02   route target          AS2:4, IPv4:2, AS4:2     RFC 4360 section 4, RFC 5668 section 2
+//! 0x00-0x02 / 0x03   route origin          the same                 RFC 4360 section 5
 //! 0x03 / 0x0c        encapsulation         0 (4) | tunnel type (2)  RFC 9012 section 4.1
 //! 0x03 / 0x0d        default gateway       0 (6)                    RFC 7432 section 7.8
 //! 0x03 / 0x57        weft's group          domain (2) | group (4)

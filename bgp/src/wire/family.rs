@@ -22,7 +22,7 @@ pub struct Safi(pub u8);
 impl Safi {
     /// Unicast forwarding.
     pub const UNICAST: Self = Self(1);
-    /// EVPN (RFC 7432).
+    /// EVPN (RFC 7432 section 7).
     pub const EVPN: Self = Self(70);
     /// Route target membership (RFC 4684 section 4).
     pub const ROUTE_TARGETS: Self = Self(132);

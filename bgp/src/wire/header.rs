@@ -1,4 +1,4 @@
-//! The message header, and the cut of a byte stream into messages (RFC 4271 section 4.1, RFC 8654).
+//! The message header, and the cut of a byte stream into messages (RFC 4271 section 4.1, RFC 8654 section 2).
 //!
 //! ```text
 //!  0                   1                   2                   3
@@ -33,7 +33,7 @@ pub enum MessageKind {
     Notification,
     /// 4
     Keepalive,
-    /// 5 (RFC 2918)
+    /// 5 (RFC 2918 section 3)
     RouteRefresh,
 }
 

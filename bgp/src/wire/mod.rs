@@ -5,7 +5,7 @@
 //!
 //! The contract for input from a peer: no bytes panic; nothing is reserved that the message could not hold;
 //! every refusal is a typed error, from which the NOTIFICATION (RFC 4271 section 6) or the milder reaction of
-//! RFC 7606 follows. What is transitive and unknown is kept, byte for byte.
+//! RFC 7606 section 2 follows. What is transitive and unknown is kept, byte for byte.
 
 mod administered;
 mod asn;

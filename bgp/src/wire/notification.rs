@@ -1,4 +1,4 @@
-//! NOTIFICATION: why a session ends (RFC 4271 section 4.5, RFC 4486, RFC 9003, RFC 8538).
+//! NOTIFICATION: why a session ends (RFC 4271 section 4.5, RFC 4486 section 3, RFC 9003 section 2, RFC 8538 section 3).
 //!
 //! ```text
 //! +---------------+---------------+------------------------+
@@ -61,7 +61,7 @@ pub mod fsm {
     pub const ESTABLISHED: u8 = 3;
 }
 
-/// Subcodes of Cease (RFC 4486 section 4, RFC 8538 section 3.1, RFC 9384).
+/// Subcodes of Cease (RFC 4486 section 4, RFC 8538 section 3.1, RFC 9384 section 3).
 pub mod cease {
     /// More prefixes than the neighbour may announce.
     pub const MAXIMUM_PREFIXES: u8 = 1;

@@ -1,4 +1,4 @@
-//! OPEN: who speaks, and what it can do (RFC 4271 section 4.2, RFC 5492, RFC 9072).
+//! OPEN: who speaks, and what it can do (RFC 4271 section 4.2, RFC 5492 section 4, RFC 9072 section 2).
 //!
 //! ```text
 //! +---------+-------------+---------------+--------------------+---------+---------------------+

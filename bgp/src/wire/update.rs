@@ -24,7 +24,7 @@ use super::routes::encode_ipv4;
 use super::{AttributeCode, Attributes, Dialect, EncodeError, Family, NextHop, Nlri, Routes, writer};
 pub(super) use decode::decode;
 
-/// An UPDATE. One that was received is already treated as RFC 7606 wants: what was to be treated as withdrawn
+/// An UPDATE. One that was received is already treated as RFC 7606 section 2 wants: what was to be treated as withdrawn
 /// stands among the withdrawn.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Update {

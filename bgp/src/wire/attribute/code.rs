@@ -28,7 +28,7 @@ impl AttributeCode {
     pub const ATOMIC_AGGREGATE: Self = Self(6);
     /// RFC 4271 section 5.1.7.
     pub const AGGREGATOR: Self = Self(7);
-    /// RFC 1997.
+    /// RFC 1997, COMMUNITIES attribute.
     pub const COMMUNITIES: Self = Self(8);
     /// RFC 4456 section 8.
     pub const ORIGINATOR_ID: Self = Self(9);
@@ -38,7 +38,7 @@ impl AttributeCode {
     pub const MP_REACH_NLRI: Self = Self(14);
     /// RFC 4760 section 4.
     pub const MP_UNREACH_NLRI: Self = Self(15);
-    /// RFC 4360.
+    /// RFC 4360 section 2.
     pub const EXTENDED_COMMUNITIES: Self = Self(16);
     /// RFC 6793 section 3.
     pub const AS4_PATH: Self = Self(17);
@@ -46,7 +46,7 @@ impl AttributeCode {
     pub const AS4_AGGREGATOR: Self = Self(18);
     /// RFC 6514 section 5.
     pub const PMSI_TUNNEL: Self = Self(22);
-    /// RFC 8092.
+    /// RFC 8092 section 3.
     pub const LARGE_COMMUNITIES: Self = Self(32);
     /// RFC 9234 section 5.
     pub const ONLY_TO_CUSTOMER: Self = Self(35);

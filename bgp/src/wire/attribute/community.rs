@@ -1,4 +1,4 @@
-//! Communities of four bytes (RFC 1997) and of twelve (RFC 8092).
+//! Communities of four bytes (RFC 1997, whose sections have no numbers) and of twelve (RFC 8092 section 3).
 //!
 //! ```text
 //! community:        | AS (2) | value (2) |
@@ -13,15 +13,15 @@ use std::str::FromStr;
 pub struct Community(pub u32);
 
 impl Community {
-    /// Not beyond a confederation (RFC 1997).
+    /// Not beyond a confederation (RFC 1997, Well-known Communities).
     pub const NO_EXPORT: Self = Self(0xffff_ff01);
-    /// To nobody (RFC 1997).
+    /// To nobody (RFC 1997, Well-known Communities).
     pub const NO_ADVERTISE: Self = Self(0xffff_ff02);
-    /// Stale, kept by long-lived graceful restart (RFC 9494).
+    /// Stale, kept by long-lived graceful restart (RFC 9494 section 3.2).
     pub const LLGR_STALE: Self = Self(0xffff_0006);
-    /// Not to be kept by long-lived graceful restart (RFC 9494).
+    /// Not to be kept by long-lived graceful restart (RFC 9494 section 3.3).
     pub const NO_LLGR: Self = Self(0xffff_0007);
-    /// About to go away (RFC 8326).
+    /// About to go away (RFC 8326 section 4).
     pub const GRACEFUL_SHUTDOWN: Self = Self(0xffff_0000);
 
     pub(super) const fn from_bytes(bytes: [u8; 4]) -> Self {

@@ -28,7 +28,7 @@ pub struct PmsiTunnel {
 pub enum TunnelId {
     /// 6: each VTEP gets a copy of its own at this address.
     IngressReplication(IpAddr),
-    /// Any other, as received: RFC 6514 calls an undefined type malformed, but the registry has grown since.
+    /// Any other, as received: RFC 6514 section 5 calls an undefined type malformed, but the registry has grown since.
     Other {
         /// The tunnel type.
         kind: u8,

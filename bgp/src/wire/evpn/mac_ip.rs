@@ -1,4 +1,4 @@
-//! Type 2, MAC/IP advertisement (RFC 7432 section 7.2, RFC 9135 section 4.1).
+//! Type 2, MAC/IP advertisement (RFC 7432 section 7.2, RFC 9135 section 5.1).
 //!
 //! ```text
 //! | RD (8) | ESI (10) | Ethernet tag (4) | 48 | MAC (6) | 0, 32 or 128 | IP (0, 4, 16) | label (3) | label (0, 3) |

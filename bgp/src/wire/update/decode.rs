@@ -1,4 +1,4 @@
-//! An UPDATE from bytes, with the reaction of RFC 7606 to each thing that can be wrong with it.
+//! An UPDATE from bytes, with the reaction of RFC 7606 sections 3 to 7 to each thing that can be wrong with it.
 
 use weft_vxlan::MacAddr;
 
