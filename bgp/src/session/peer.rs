@@ -91,6 +91,11 @@ impl Peer {
         }
     }
 
+    /// Another configuration, for sessions to come: the one that stands is stopped before.
+    pub fn set_config(&mut self, config: Config) {
+        self.config = config;
+    }
+
     /// How its session is led.
     #[must_use]
     pub const fn config(&self) -> &Config {

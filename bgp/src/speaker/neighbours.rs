@@ -190,18 +190,35 @@ impl Speaker {
             None => self.remove(id, &Stop::Deconfigured, now),
             Some(config) if config == peer.config => {}
             Some(config) if config.is_same_session(&peer.config) => self.reroute(id, config, now),
-            Some(config) => {
-                let (name, group) = (peer.name.clone(), peer.group.clone());
-                let stop = match &config.session.shutdown {
-                    Some(text) => Stop::Shutdown(text.clone()),
-                    None => Stop::Reconfigured,
-                };
-                self.remove(id, &stop, now);
-                if group.is_none() {
-                    self.add(name, group, config, now);
-                }
+            Some(config) if config.path.remote.ip() != remote => {
+                let name = peer.name.clone();
+                self.remove(id, &Stop::Deconfigured, now);
+                self.add(name, None, config, now);
             }
+            Some(config) => self.begin_anew(id, config, now),
         }
+    }
+
+    /// Ends the session, and lets the next one be as it is configured now. It is the same neighbour: what was kept of its
+    /// routes is its own when it is back.
+    fn begin_anew(&mut self, id: PeerId, config: PeerConfig, now: Instant) {
+        let stop = match &config.session.shutdown {
+            Some(text) => Stop::Shutdown(text.clone()),
+            None => Stop::Reconfigured,
+        };
+        self.with_session(id, now, |session| session.handle_stop(&stop, now));
+        let session = self.session_config(&config);
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.session.set_config(session);
+        let watched = config.bfd.map(|bfd| (config.path.clone(), bfd));
+        let before = std::mem::replace(&mut peer.config, config);
+        if before.bfd.is_some() {
+            self.outputs.push_back(Output::Watch { path: before.path, config: None });
+        }
+        if let Some((path, bfd)) = watched {
+            self.outputs.push_back(Output::Watch { path, config: Some(bfd) });
+        }
+        self.with_session(id, now, |session| session.handle_start(now));
     }
 
     /// Tells the neighbour who the speaker is, what it was asked, and hands on what it says.

@@ -23,9 +23,17 @@ pub(super) struct Restart {
     grace: Option<Instant>,
     /// When it has waited long enough for anything.
     deadline: Instant,
-    /// The families that a peer whose session is established has still to tell.
-    missing: BTreeMap<PeerId, BTreeSet<Family>>,
+    /// The families that peers whose sessions are established have still to tell.
+    missing: BTreeMap<PeerId, Missing>,
     silent: bool,
+}
+
+/// The families that a peer has still to tell.
+#[derive(Debug, Default)]
+struct Missing {
+    families: BTreeSet<Family>,
+    /// It restarts too, and may wait for this speaker to announce.
+    waits: bool,
 }
 
 impl Restart {
@@ -44,17 +52,19 @@ impl Restart {
         self.silent
     }
 
-    /// A session is established. Nothing is waited for of a peer that says no End-of-RIB, or that waits itself.
+    /// A session is established. Nothing is missing of a peer that says no End-of-RIB.
     pub(super) fn handle_up(&mut self, peer: PeerId, established: &Established) {
-        let restart = established.restart.as_ref().filter(|restart| !restart.restarted);
-        let families = restart.map(|_| established.families.iter().copied().collect());
-        self.missing.insert(peer, families.unwrap_or_default());
+        let missing = established.restart.as_ref().map(|restart| Missing {
+            families: established.families.iter().copied().collect(),
+            waits: restart.restarted,
+        });
+        self.missing.insert(peer, missing.unwrap_or_default());
     }
 
     /// The peer told all that it has of the family.
     pub(super) fn handle_end_of_rib(&mut self, peer: PeerId, family: Family) {
         if let Some(missing) = self.missing.get_mut(&peer) {
-            missing.remove(&family);
+            missing.families.remove(&family);
         }
     }
 
@@ -63,12 +73,14 @@ impl Restart {
         self.missing.remove(&peer);
     }
 
-    /// Whether `peers` and all that came by themselves have told all that they have; `more` may come.
+    /// Whether `peers` and all that came by themselves have told all that they have; `more` may come. Silence does not wait
+    /// for those that wait themselves; what they will tell is not missing from the routes before they had the time to.
     fn is_complete(&mut self, peers: &BTreeSet<PeerId>, more: bool, now: Instant) -> bool {
         self.grace = self.grace.filter(|at| *at > now);
-        let told = self.missing.values().all(BTreeSet::is_empty);
+        let told = self.missing.values().all(|missing| missing.families.is_empty());
+        let heard = self.missing.values().all(|missing| missing.waits || missing.families.is_empty());
         let all = !more && peers.iter().all(|peer| self.missing.contains_key(peer));
-        self.silent &= !(told && (all || self.grace.is_none())) && now < self.deadline;
+        self.silent &= !(heard && (all || self.grace.is_none())) && now < self.deadline;
         (told && all) || now >= self.deadline
     }
 }

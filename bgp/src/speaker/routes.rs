@@ -93,7 +93,9 @@ impl Speaker {
 
     /// Tells the peers which routes are of use here.
     pub(super) fn tell_wanted(&mut self) {
-        let reflects = self.peers.values().any(|peer| peer.config.session.client);
+        let mut groups = self.neighbours.groups.values();
+        let reflects = self.peers.values().any(|peer| peer.config.session.client)
+            || groups.any(|group| group.template.session.client);
         let wanted = if reflects { Wanted::All } else { self.instances.route_targets() };
         self.rib.set_wanted(&wanted);
     }

@@ -196,3 +196,64 @@ fn who_is_watched_and_comes_back_is_not_waited_for() {
     assert!(is_up(&fabric));
     assert_eq!(fabric.hosts[&1].events.iter().filter(|event| matches!(event, Event::Up { .. })).count(), 1);
 }
+
+/// Another hold time ends sessions, at either end. Out: routes stay meanwhile, and are those of the session that follows.
+#[test]
+fn a_neighbour_that_is_configured_anew_is_the_same() {
+    for at_the_reflector in [false, true] {
+        let mut fabric = fabric();
+        fabric.add_port(1, 11);
+        fabric.add_port(1, 12);
+        let now = fabric.now;
+        if at_the_reflector {
+            let mut neighbours = clients(RR);
+            neighbours.groups.values_mut().for_each(|group| group.template.session.hold_time = 30);
+            fabric.speaker(RR).set_neighbours(neighbours, now);
+        } else {
+            let mut neighbours = reflector(2, RR);
+            neighbours.peers.values_mut().for_each(|peer| peer.session.hold_time = 30);
+            fabric.speaker(2).set_neighbours(neighbours, now);
+        }
+        assert_eq!(fabric.hosts[&2].finds(11), Some(1));
+        fabric.settle();
+        fabric.pass(Duration::from_secs(60));
+        assert!(is_up(&fabric));
+        assert_eq!(fabric.hosts[&2].finds(11), Some(1));
+        fabric.remove_port(1, 11);
+        fabric.pass(Duration::from_secs(1));
+        assert_eq!((fabric.hosts[&2].finds(11), fabric.hosts[&2].finds(12)), (None, Some(1)));
+    }
+}
+
+/// A reflector that knows members only by their prefix is silent for a while, and so is a host that restarts beside it. Out:
+/// the host does not take for gone what the reflector has not told yet.
+#[test]
+fn who_restarts_beside_its_reflector_waits_for_its_routes() {
+    let mut fabric = fabric();
+    fabric.add_port(2, 12);
+    fabric.kill(RR);
+    fabric.kill(1);
+    fabric.start(RR, clients(RR), Some(Duration::from_secs(120)));
+    fabric.start(1, reflector(1, RR), Some(Duration::from_secs(120)));
+    let mut passed = 0;
+    while !fabric.hosts[&1].events.iter().any(|event| matches!(event, Event::Converged)) {
+        assert!(passed < 200, "it waits for ever");
+        fabric.pass(Duration::from_secs(1));
+        passed += 1;
+    }
+    assert!(passed < 30, "{passed} s");
+    assert_eq!(fabric.hosts[&1].finds(12), Some(2));
+}
+
+/// Nobody is there yet who wants routes.
+#[test]
+fn a_reflector_asks_for_all_routes_from_the_start() {
+    let mut fabric = fabric();
+    fabric.add_port(2, 12);
+    fabric.kill(RR);
+    fabric.start(RR, clients(RR), None);
+    fabric.pass(Duration::from_secs(5));
+    let rib = fabric.hosts[&RR].speaker.rib();
+    let asked = rib.routes().any(|(key, _)| format!("{key:?}").starts_with("RouteTargets"));
+    assert!(asked && rib.routes().count() > 1, "{:?}", rib.routes().map(|(key, _)| key).collect::<Vec<_>>());
+}
