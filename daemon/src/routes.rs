@@ -18,8 +18,14 @@ pub fn routes(model: &Model, network: Option<&str>) -> Vec<Route> {
     routes
 }
 
-/// Adds learned routes to those of this host; these come first.
+/// Adds learned routes to those of this host. Its own come first; what a network sees of another's ports comes behind.
 pub fn add_learned(routes: &mut Vec<Route>, learned: Vec<Route>) {
+    let known: BTreeSet<_> =
+        learned.iter().map(|route| (route.network.as_str(), route.destination)).collect();
+    routes.retain(|route| {
+        let is_seen = matches!(route.source, RouteSource::Port(_)) && route.mac.is_none();
+        !is_seen || !known.contains(&(route.network.as_str(), route.destination))
+    });
     let own: BTreeSet<_> = routes.iter().map(|route| (route.network.clone(), route.destination)).collect();
     let new = learned.into_iter().filter(|route| !own.contains(&(route.network.clone(), route.destination)));
     routes.extend(new);

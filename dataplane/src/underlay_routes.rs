@@ -19,6 +19,8 @@ pub struct UnderlayRoutes {
     netlink: Netlink,
     /// Gateways by prefix, in their order.
     wanted: BTreeMap<IpNet, Vec<IpAddr>>,
+    /// The same of what was in the kernel when that was read or changed last.
+    held: BTreeMap<IpNet, Vec<IpAddr>>,
     /// Whether all that is not wanted is to go.
     swept: bool,
 }
@@ -29,8 +31,9 @@ impl UnderlayRoutes {
     /// # Errors
     /// The kernel cannot be asked.
     pub fn open() -> Result<Self, ObserveError> {
-        let netlink = Netlink::open().map_err(|error| unread(&error))?;
-        Ok(Self { netlink, wanted: BTreeMap::new(), swept: false })
+        let mut netlink = Netlink::open().map_err(|error| unread(&error))?;
+        let held = netlink.learned_routes(PROTOCOL).map_err(|error| unread(&error))?;
+        Ok(Self { netlink, wanted: BTreeMap::new(), held, swept: false })
     }
 
     /// Each prefix is behind these gateways from now on, or behind none. Returns what the kernel refused;
@@ -41,13 +44,12 @@ impl UnderlayRoutes {
             gateways.sort_unstable();
             let done = if gateways.is_empty() {
                 self.wanted.remove(&prefix);
-                self.netlink.remove_learned_route(prefix, PROTOCOL)
+                self.remove(prefix)
             } else {
-                let done = self.netlink.set_learned_route(prefix, &gateways, PROTOCOL);
-                self.wanted.insert(prefix, gateways);
-                done
+                self.wanted.insert(prefix, gateways.clone());
+                self.set(prefix, gateways)
             };
-            failures.extend(done.err().map(|error| failure(prefix, &error)));
+            failures.extend(done.err());
         }
         failures
     }
@@ -66,21 +68,38 @@ impl UnderlayRoutes {
     /// # Errors
     /// The kernel cannot be asked.
     pub fn reconcile(&mut self) -> Result<Vec<Failure>, ObserveError> {
-        let held = self.netlink.learned_routes(PROTOCOL).map_err(|error| unread(&error))?;
-        let mut failures = Vec::new();
-        for (prefix, gateways) in &self.wanted {
-            if held.get(prefix) != Some(gateways) {
-                let done = self.netlink.set_learned_route(*prefix, gateways, PROTOCOL);
-                failures.extend(done.err().map(|error| failure(*prefix, &error)));
-            }
-        }
+        self.held = self.netlink.learned_routes(PROTOCOL).map_err(|error| unread(&error))?;
+        let missing: Vec<_> = self
+            .wanted
+            .iter()
+            .filter(|(prefix, gateways)| self.held.get(prefix) != Some(gateways))
+            .map(|(prefix, gateways)| (*prefix, gateways.clone()))
+            .collect();
+        let mut failures: Vec<_> =
+            missing.into_iter().filter_map(|(prefix, gateways)| self.set(prefix, gateways).err()).collect();
         if self.swept {
-            for prefix in held.keys().filter(|prefix| !self.wanted.contains_key(prefix)) {
-                let done = self.netlink.remove_learned_route(*prefix, PROTOCOL);
-                failures.extend(done.err().map(|error| failure(*prefix, &error)));
-            }
+            let gone: Vec<_> =
+                self.held.keys().filter(|prefix| !self.wanted.contains_key(prefix)).copied().collect();
+            failures.extend(gone.into_iter().filter_map(|prefix| self.remove(prefix).err()));
         }
         Ok(failures)
+    }
+
+    fn set(&mut self, prefix: IpNet, gateways: Vec<IpAddr>) -> Result<(), Failure> {
+        let is_there = self.held.contains_key(&prefix);
+        let mut done = self.netlink.set_learned_route(prefix, &gateways, is_there, PROTOCOL);
+        if done.as_ref().is_err_and(|error| is_there && error.errno() == Some(libc::ENOENT)) {
+            done = self.netlink.set_learned_route(prefix, &gateways, false, PROTOCOL);
+        }
+        done.map_err(|error| failure(prefix, &error))?;
+        self.held.insert(prefix, gateways);
+        Ok(())
+    }
+
+    fn remove(&mut self, prefix: IpNet) -> Result<(), Failure> {
+        self.netlink.remove_learned_route(prefix, PROTOCOL).map_err(|error| failure(prefix, &error))?;
+        self.held.remove(&prefix);
+        Ok(())
     }
 }
 
@@ -97,7 +116,13 @@ pub(crate) fn teardown(netlink: &mut Netlink) -> Result<(Vec<String>, Vec<Failur
 }
 
 fn failure(prefix: IpNet, error: &NetlinkError) -> Failure {
-    Failure::new(format!("route {prefix}"), chain(error))
+    let cause = match error.errno() {
+        Some(libc::EEXIST) => {
+            "there is one of its metric that weft did not make: give that another metric".to_owned()
+        }
+        _ => chain(error),
+    };
+    Failure::new(format!("route {prefix}"), cause)
 }
 
 fn unread(error: &NetlinkError) -> ObserveError {

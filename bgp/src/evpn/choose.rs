@@ -107,6 +107,30 @@ impl Instances {
         }
     }
 
+    /// Whether a port of a network that the subject's one sees comes before a route of this rank. Where the address is in
+    /// the subject's own network is another question.
+    pub(super) fn is_seen_here(&self, subject: &Subject, rank: &Rank) -> bool {
+        let Subject::Host(network, ip) = subject else { return false };
+        let sees = self.resolved.networks.get(network).into_iter().flat_map(|network| &network.sees);
+        let ports = sees.filter_map(|(other, order)| {
+            let attached = self.ports.get(self.addresses.get(&(*other, *ip))?)?;
+            Some((attached, *order))
+        });
+        ports
+            .filter(|(attached, _)| attached.held && !attached.lost.contains(ip))
+            .any(|(attached, order)| Rank { order, ..self.own_rank(attached) } < *rank)
+    }
+
+    /// The same address in the networks that see the subject's one.
+    pub(super) fn seen_elsewhere(&self, subject: &Subject) -> impl Iterator<Item = Subject> {
+        let host = if let Subject::Host(network, ip) = subject { Some((*network, *ip)) } else { None };
+        host.into_iter().flat_map(|(network, ip)| {
+            let networks =
+                self.resolved.networks.get(&network).into_iter().flat_map(|network| network.seen_by.keys());
+            networks.map(move |other| Subject::Host(*other, ip))
+        })
+    }
+
     /// What a route is about, here: nothing if no instance imports it.
     pub(super) fn subjects(&self, key: &Key, learned: &Learned) -> Vec<Subject> {
         let mut subjects = Vec::new();

@@ -34,6 +34,8 @@ pub(super) struct IpVrf {
     pub(super) vrf: Vrf,
     /// The networks that see its routes, each with the order there.
     pub(super) seen_by: BTreeMap<Vni, u32>,
+    /// The networks whose routes it sees, the same way.
+    pub(super) sees: BTreeMap<Vni, u32>,
     connected: BTreeSet<IpNet>,
     gateways: BTreeSet<IpAddr>,
 }
@@ -71,7 +73,10 @@ impl Resolved {
             this.enter(&vrf, network.vni, Import::Network(network.vni));
             this.network_names.insert(network.name.clone(), network.vni);
             let (connected, gateways) = (BTreeSet::new(), BTreeSet::new());
-            this.networks.insert(network.vni, IpVrf { vrf, seen_by: BTreeMap::new(), connected, gateways });
+            this.networks.insert(
+                network.vni,
+                IpVrf { vrf, seen_by: BTreeMap::new(), sees: BTreeMap::new(), connected, gateways },
+            );
         }
         for subnet in &config.subnets {
             let rd = match subnet.route_distinguisher {
@@ -94,10 +99,12 @@ impl Resolved {
                 Overlapping::Order(order) => OWN_ORDER + 1 + u32::from(order),
             };
             let ends = (this.network(&peering.from), this.network(&peering.to));
-            if let (Some(from), Some(to)) = ends
-                && let Some(from) = this.networks.get_mut(&from)
-            {
-                from.seen_by.insert(to, order);
+            let (Some(from), Some(to)) = ends else { continue };
+            if let Some(network) = this.networks.get_mut(&from) {
+                network.seen_by.insert(to, order);
+            }
+            if let Some(network) = this.networks.get_mut(&to) {
+                network.sees.insert(from, order);
             }
         }
         Ok(this)

@@ -14,7 +14,12 @@ impl Instances {
     pub(super) fn settle(&mut self, mut subjects: Vec<Subject>, now: Instant) {
         subjects.sort_unstable();
         subjects.dedup();
-        for subject in subjects {
+        for subject in &subjects {
+            self.settle_one(*subject, now);
+        }
+        // Networks that see a port of this one have settled against what it had before.
+        let elsewhere: Vec<_> = subjects.iter().flat_map(|subject| self.seen_elsewhere(subject)).collect();
+        for subject in elsewhere {
             self.settle_one(subject, now);
         }
     }
@@ -22,6 +27,7 @@ impl Instances {
     fn settle_one(&mut self, subject: Subject, now: Instant) {
         let best = self.best(&subject);
         let Some((port, had)) = self.port_with(&subject) else {
+            let best = best.filter(|best| !self.is_seen_here(&subject, &best.rank));
             self.lead(subject, best);
             return;
         };
@@ -42,6 +48,8 @@ impl Instances {
         let Some(attached) = self.ports.get(port).filter(|_| subject.subnet().is_some()) else { return };
         for address in attached.subjects().into_iter().filter(|of| of.subnet().is_none()) {
             self.settle_one(address, now);
+            let elsewhere: Vec<_> = self.seen_elsewhere(&address).collect();
+            elsewhere.into_iter().for_each(|address| self.settle_one(address, now));
         }
     }
 

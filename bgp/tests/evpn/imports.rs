@@ -250,6 +250,36 @@ fn a_peering_shows_routes_of_one_network_in_another() {
 }
 
 #[test]
+fn a_port_here_of_another_network_has_the_order_of_its_peering() {
+    let (mut here, now) = (instances(1), Instant::now());
+    let mut peered = config();
+    peered.networks.extend([network("blue", 6000), network("green", 7000)]);
+    peered.subnets.push(subnet("green-web", "green", 700));
+    let from = |from: &str, order| Peering {
+        from: from.into(),
+        to: "blue".into(),
+        overlapping: Overlapping::Order(order),
+    };
+    let in_blue = |changes: Vec<String>| -> Vec<String> {
+        changes.into_iter().filter(|line| line.starts_with("host 6000")).collect()
+    };
+    for (red, green, hides) in [(2, 1, true), (1, 2, false)] {
+        peered.peerings = vec![from("red", red), from("green", green)];
+        here.set_config(&peered, now).unwrap();
+        let there = "host 6000 192.168.100.9 -> 10.250.0.2 vni 5000 rmac 02:00:0a:fa:00:02";
+        assert_eq!(in_blue(after(&mut here, &[Remote::mac_ip(2, 9, Some(ip(9)))])), [there]);
+        here.set_port("g", port("green-web", 9), now).unwrap();
+        let hidden = if hides { vec!["host 6000 192.168.100.9 -> gone".to_owned()] } else { vec![] };
+        assert_eq!(in_blue(forwarding(&mut here)), hidden);
+        here.remove_port("g", now);
+        let again = if hides { vec![there.to_owned()] } else { vec![] };
+        assert_eq!(in_blue(forwarding(&mut here)), again);
+        here.handle_route(Remote::mac_ip(2, 9, Some(ip(9))).goes(), now);
+        forwarding(&mut here);
+    }
+}
+
+#[test]
 fn a_configuration_sorts_the_routes_that_are_there() {
     let mut here = instances(1);
     let now = Instant::now();

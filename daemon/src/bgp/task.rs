@@ -135,8 +135,9 @@ async fn room(hand: &mpsc::Sender<Hand>) {
 }
 
 /// Hands one after the other to the engine, and routes of the underlay to the kernel.
-async fn hand_over(engine: Handle, installs: bool, mut handed: mpsc::Receiver<Hand>) {
-    let mut underlay = Underlay::open(installs);
+async fn hand_over(engine: Handle, installs: bool, adopted: bool, mut handed: mpsc::Receiver<Hand>) {
+    // Of a start that adopts nothing there is no end after which to sweep.
+    let mut underlay = Underlay::open(installs && adopted);
     let mut look = tokio::time::interval(RECONCILE);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -182,7 +183,7 @@ impl Task {
         };
         let seed = u64::from(u32::from(plan.speaker.router_id.get())) << 32 | u64::from(std::process::id());
         let (hand, handed) = mpsc::channel(1);
-        tokio::spawn(hand_over(ends.engine.clone(), plan.speaker.install_routes, handed));
+        tokio::spawn(hand_over(ends.engine.clone(), plan.speaker.install_routes, ends.adopted, handed));
         let mut driver = Driver::new(Speaker::new(&config, plan.host.clone(), seed, now));
         let port = plan.speaker.port;
         let listen: Vec<_> =

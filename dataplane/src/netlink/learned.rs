@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::route::{
     RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteProtocol, RouteScope, RouteType, RouteVia,
@@ -49,11 +49,13 @@ impl Netlink {
         Ok(routes)
     }
 
-    /// Has a prefix be behind these gateways, and no other learned ones (ECMP).
+    /// Has a prefix be behind these gateways (ECMP): in the place of those of the learned route that is there, or if there
+    /// is none, nor another one of its metric.
     pub(crate) fn set_learned_route(
         &mut self,
         prefix: IpNet,
         gateways: &[IpAddr],
+        is_there: bool,
         protocol: u8,
     ) -> Result<(), NetlinkError> {
         let mut message = to(prefix, protocol);
@@ -61,7 +63,8 @@ impl Netlink {
             [one] => over(prefix, *one),
             several => RouteAttribute::MultiPath(several.iter().map(|one| hop(prefix, *one)).collect()),
         });
-        self.execute(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_REPLACE)
+        let flags = if is_there { NLM_F_REPLACE } else { NLM_F_CREATE | NLM_F_EXCL };
+        self.execute(RouteNetlinkMessage::NewRoute(message), flags)
     }
 
     /// Removes a learned route; one that is not there is no error.

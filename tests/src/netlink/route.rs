@@ -71,6 +71,22 @@ impl Namespace {
             .with_context(|| format!("a route in {} to {destination} of {mtu} bytes", self.name()))
     }
 
+    /// Removes the first route to `destination`, whoever made it.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn delete_route(&self, destination: IpNet) -> Result<()> {
+        let mut message = RouteMessage::default();
+        message.header.address_family = family(destination.addr());
+        message.header.destination_prefix_length = destination.prefix_len();
+        message.header.table = RouteHeader::RT_TABLE_MAIN;
+        message.header.scope = RouteScope::NoWhere;
+        message.attributes = vec![RouteAttribute::Destination(destination.network().into())];
+        self.netlink()
+            .change(RouteNetlinkMessage::DelRoute(message))
+            .with_context(|| format!("removing a route to {destination} in {}", self.name()))
+    }
+
     /// Unicast routes of the main table.
     ///
     /// # Errors
