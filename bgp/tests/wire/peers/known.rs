@@ -34,8 +34,8 @@ const ALL: &[Known] = &[
     Known { kinds: &["rustbgpd accepts: Open ZeroAs"], why: "RFC 7607 section 2: nobody may be AS 0" },
     Known {
         kinds: &["rustbgpd accepts: Open Capability"],
-        why: "RFC 4271 section 6.2: an optional parameter that is known and malformed has subcode 0; rustbgpd keeps it as \
-              unknown",
+        why: "RFC 4271 section 6.2: an optional parameter that is known and malformed has subcode 0; rustbgpd keeps it \
+              as unknown",
     },
     Known {
         kinds: &[
@@ -49,10 +49,12 @@ const ALL: &[Known] = &[
             "rustbgpd misses add-path",
             "rustbgpd misses long-lived",
             "rustbgpd misses graceful-restart",
+            "rustbgpd reads another graceful-restart",
             "rustbgpd misses capability",
             "rustbgpd adds capability",
             "rustbgpd reads another capability",
             "rustbgpd adds LinkLocalNextHop",
+            "rustbgpd adds OutboundRouteFilter",
             "rustbgpd adds PathsLimit",
         ],
         why: "RFC 5492 section 3: what is not known is ignored, be it a family or a capability. weft keeps families \
@@ -151,6 +153,10 @@ const ALL: &[Known] = &[
               RFC 9234 section 5: these lengths are malformed",
     },
     Known {
+        kinds: &["rustbgpd accepts: AS_PATH Value", "NetGauze accepts: AS_PATH Value"],
+        why: "RFC 7606 section 7.2: a segment without an AS is malformed",
+    },
+    Known {
         kinds: &["NetGauze accepts: AS_PATH AsSet"],
         why: "RFC 9774 section 3: what passed a set is withdrawn",
     },
@@ -237,8 +243,15 @@ const ALL: &[Known] = &[
         why: "RFC 7606 sections 3 c and 7.11: flags and next hop of a multiprotocol attribute",
     },
     Known {
-        kinds: &["NetGauze refuses: UndefinedRouteDistinguisherTypeCode"],
+        kinds: &[
+            "NetGauze refuses: UndefinedRouteDistinguisherTypeCode",
+            "NetGauze refuses: InvalidLeafAdRoutes",
+        ],
         why: "RFC 4364 section 4.2 leaves room for more types; a reflector has no reason to look inside",
+    },
+    Known {
+        kinds: &["NetGauze * membership"],
+        why: "RFC 4684 section 4: a membership is a prefix of bits; NetGauze reads whole bytes of it",
     },
     Known {
         kinds: &["NetGauze refuses: InvalidUnicastNetwork"],

@@ -290,7 +290,7 @@ fn of_reach(reach: &MpReach, all: &mut Vec<String>) {
         }
         MpReach::RouteTargetMembership { next_hop, nlri } => {
             to(next_hop.to_string());
-            all.extend(nlri.iter().map(|one| format!("{VERB} {}", of_membership(one))));
+            all.extend(nlri.iter().map(|one| of_membership(VERB, one)));
         }
         other => all.push(format!("{other:?}")),
     }
@@ -316,7 +316,7 @@ fn of_unreach(unreach: &MpUnreach, all: &mut Vec<String>) {
         }
         MpUnreach::L2Evpn { nlri } => all.extend(nlri.iter().map(of_evpn)),
         MpUnreach::RouteTargetMembership { nlri } => {
-            all.extend(nlri.iter().map(|one| format!("{VERB} {}", of_membership(one))));
+            all.extend(nlri.iter().map(|one| of_membership(VERB, one)));
         }
         // The family is all there is to say of an End-of-RIB.
         MpUnreach::Unknown { nlri, .. } if nlri.is_empty() => {}
@@ -324,12 +324,12 @@ fn of_unreach(unreach: &MpUnreach, all: &mut Vec<String>) {
     }
 }
 
-fn of_membership(of: &RouteTargetMembershipAddress) -> String {
-    let Some(membership) = of.membership() else { return said::membership(0, 0, [0; 8]) };
+fn of_membership(verb: &str, of: &RouteTargetMembershipAddress) -> String {
+    let Some(membership) = of.membership() else { return said::membership(verb, 0, 0, [0; 8]) };
     let mut target = [0; 8];
     let bytes = membership.route_target();
     target[..bytes.len()].copy_from_slice(bytes);
-    said::membership(32 + 8 * u8::try_from(bytes.len()).unwrap(), membership.origin_as(), target)
+    said::membership(verb, 32 + 8 * u8::try_from(bytes.len()).unwrap(), membership.origin_as(), target)
 }
 
 fn rd(rd: RouteDistinguisher) -> [u8; 8] {

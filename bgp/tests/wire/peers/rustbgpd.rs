@@ -141,7 +141,7 @@ fn of_update(update: &ParsedUpdate, dialect: &Dialect) -> Vec<String> {
                 let with_id = if gone.afi == Afi::Ipv4 { ids.ipv4 } else { ids.ipv6 };
                 all.extend(gone.withdrawn.iter().map(|entry| of_entry("withdraws", entry, with_id)));
                 all.extend(gone.evpn_withdrawn.iter().map(of_evpn));
-                all.extend(gone.rtc_withdrawn.iter().map(|one| format!("withdraws {}", of_membership(one))));
+                all.extend(gone.rtc_withdrawn.iter().map(|one| of_membership("withdraws", one)));
             }
             PathAttribute::MpReachNlri(come) => {
                 let link_local = come.link_local_next_hop.map_or(String::new(), |hop| format!(" {hop}"));
@@ -153,7 +153,7 @@ fn of_update(update: &ParsedUpdate, dialect: &Dialect) -> Vec<String> {
                 let with_id = if come.afi == Afi::Ipv4 { ids.ipv4 } else { ids.ipv6 };
                 all.extend(come.announced.iter().map(|entry| of_entry("announces", entry, with_id)));
                 all.extend(come.evpn_announced.iter().map(of_evpn));
-                all.extend(come.rtc_announced.iter().map(|one| format!("announces {}", of_membership(one))));
+                all.extend(come.rtc_announced.iter().map(|one| of_membership("announces", one)));
             }
             // Without the routes that it is for, it is ignored (RFC 4760 section 3).
             PathAttribute::NextHop(_) if update.announced.is_empty() => {}
@@ -176,8 +176,13 @@ fn of_entry(verb: &str, entry: &NlriEntry, with_id: bool) -> String {
     said::route(verb, with_id.then_some(entry.path_id), &prefix)
 }
 
-fn of_membership(membership: &RtcNlri) -> String {
-    said::membership(membership.prefix_len, membership.origin_as, membership.route_target_bits.to_be_bytes())
+fn of_membership(verb: &str, membership: &RtcNlri) -> String {
+    said::membership(
+        verb,
+        membership.prefix_len,
+        membership.origin_as,
+        membership.route_target_bits.to_be_bytes(),
+    )
 }
 
 fn of_evpn(route: &EvpnRoute) -> String {

@@ -64,8 +64,8 @@ pub fn ip_prefix(
 }
 
 /// A route target membership, by its length in bits.
-pub fn membership(len: u8, origin: u32, target: [u8; 8]) -> String {
-    format!("targets {} of {origin}, {len} bits", hex(&target))
+pub fn membership(verb: &str, len: u8, origin: u32, target: [u8; 8]) -> String {
+    format!("membership {verb} {} of {origin}, {len} bits", hex(&target))
 }
 
 /// What weft reads in a message.
@@ -171,7 +171,7 @@ fn of_routes(verb: &str, routes: &Routes) -> Vec<String> {
         Routes::Evpn(all) => {
             all.iter().map(|nlri| route("", nlri.path_id, &of_evpn(&nlri.route)).trim().to_owned()).collect()
         }
-        Routes::RouteTargets(all) => all.iter().map(|nlri| of_nlri(verb, nlri, of_membership)).collect(),
+        Routes::RouteTargets(all) => all.iter().map(|nlri| of_membership(verb, &nlri.route)).collect(),
     }
 }
 
@@ -197,11 +197,11 @@ fn of_evpn(route: &EvpnRoute) -> String {
     }
 }
 
-fn of_membership(of: &RouteTargetMembership) -> String {
+fn of_membership(verb: &str, of: &RouteTargetMembership) -> String {
     match of {
-        RouteTargetMembership::Default => membership(0, 0, [0; 8]),
+        RouteTargetMembership::Default => membership(verb, 0, 0, [0; 8]),
         RouteTargetMembership::Targets { origin, targets } => {
-            membership(32 + targets.len(), origin.get(), targets.bytes())
+            membership(verb, 32 + targets.len(), origin.get(), targets.bytes())
         }
     }
 }
