@@ -171,7 +171,7 @@ fn as_path(dialect: Dialect) -> impl Strategy<Value = AsPath> {
     vec(segment, 0..4).prop_map(|segments| AsPath { segments })
 }
 
-/// Any bytes, and often those of a known type.
+/// Those of a known type without anything reserved, and any of another.
 fn extended_community() -> impl Strategy<Value = ExtendedCommunity> {
     let known = (0..=2_u8, any::<[u8; 8]>(), 0..9_u8).prop_map(|(kind, bytes, pick)| {
         let [_, _, a, b, c, d, e, f] = bytes;
@@ -188,7 +188,8 @@ fn extended_community() -> impl Strategy<Value = ExtendedCommunity> {
             _ => [6, 8, a & 0x0b, 0, 0, 0, 0, 0],
         }
     });
-    let other = any::<[u8; 8]>().prop_filter("has a form of its own", |bytes| bytes[..2] != [6, 3]);
+    let other =
+        any::<[u8; 8]>().prop_filter("has a form of its own", |bytes| bytes[0] > 6 || bytes[1] > 0x0d);
     prop_oneof![3 => known, 1 => other].prop_map(ExtendedCommunity::from_bytes)
 }
 
