@@ -38,7 +38,8 @@ use crate::desired;
 use crate::engine::Handle;
 use crate::model::{Host, Model};
 
-/// How often routes of the underlay are looked for in the kernel, which forgets those whose link goes down.
+/// How often it is tried again to listen, and routes of the underlay are looked for in the kernel, which forgets those whose
+/// link goes down.
 const RECONCILE: Duration = Duration::from_secs(5);
 /// Changes that the engine is handed at once.
 const BATCH: usize = 4096;
@@ -75,6 +76,8 @@ struct Task {
     again: Vec<Subject>,
     /// What was kept and nobody told is to go, once all else was handed over.
     sweep: bool,
+    /// When to try again to listen, where that failed.
+    listen_again: Option<Instant>,
     /// What a bad peer can say as often as it likes is not logged as often.
     seldom: Seldom,
 }
@@ -115,7 +118,15 @@ async fn run(host: Host, mut ends: Ends) {
                 task.set_model(model);
             }
             () = room(&task.hand), if task.may_have_more => {}
+            () = until(task.listen_again) => task.listen(),
         }
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -184,13 +195,7 @@ impl Task {
         let seed = u64::from(u32::from(plan.speaker.router_id.get())) << 32 | u64::from(std::process::id());
         let (hand, handed) = mpsc::channel(1);
         tokio::spawn(hand_over(ends.engine.clone(), plan.speaker.install_routes, ends.adopted, handed));
-        let mut driver = Driver::new(Speaker::new(&config, plan.host.clone(), seed, now));
-        let port = plan.speaker.port;
-        let listen: Vec<_> =
-            plan.speaker.listen.iter().map(|address| SocketAddr::new(*address, port)).collect();
-        if let Err(error) = driver.listen(&listen) {
-            error!(%error, "peers cannot connect as they should; weftd connects to them");
-        }
+        let driver = Driver::new(Speaker::new(&config, plan.host.clone(), seed, now));
         let mut task = Self {
             driver,
             host,
@@ -203,10 +208,28 @@ impl Task {
             may_have_more: false,
             again: Vec::new(),
             sweep: false,
+            listen_again: None,
             seldom: Seldom::default(),
         };
+        task.listen();
         task.set_model(model);
         task
+    }
+
+    /// Listens wherever it does not yet. A port that somebody has is free some day.
+    fn listen(&mut self) {
+        let of = &self.plan.speaker;
+        let addresses: Vec<_> = of.listen.iter().map(|address| SocketAddr::new(*address, of.port)).collect();
+        let done = self.driver.listen(&addresses);
+        let failed_before = self.listen_again.is_some();
+        self.listen_again = done.is_err().then(|| Instant::now() + RECONCILE);
+        match done {
+            Err(error) if !failed_before => {
+                error!(%error, "peers cannot connect as they should; weftd connects to them, and tries again");
+            }
+            Ok(()) if failed_before => info!("peers can connect as they should"),
+            Err(_) | Ok(()) => {}
+        }
     }
 
     /// Makes the speaker as is intended now.

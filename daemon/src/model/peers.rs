@@ -55,11 +55,30 @@ pub(super) fn resolve(
         check_together(&merged, &[peer.address], speaker, &mut |field, message| {
             tell(field, format!("{message}{place}"));
         });
+        if merged.passive == Some(true)
+            && merged.password.is_none()
+            && let Some((range, holder)) = asked_for_password(&groups, peer.address)
+        {
+            let message = format!(
+                "it only connects, and who connects from {range} of peer-group/{holder} needs a password: give it one, or let \
+                 this host connect to it"
+            );
+            tell("passive", message);
+        }
         if let Some(session) = Session::of(&merged, speaker) {
             peers.insert(peer.name.clone(), Peer { given: peer.clone(), session });
         }
     }
     (groups, peers)
+}
+
+/// The range and the group whose password is asked of who connects from `address`. The kernel asks it of a peer without
+/// one, too.
+fn asked_for_password(groups: &BTreeMap<String, PeerGroup>, address: IpAddr) -> Option<(IpNet, &str)> {
+    let signed = groups.values().filter(|group| group.given.settings().password.is_some());
+    let mut ranges =
+        signed.flat_map(|group| group.given.ranges.iter().map(|range| (*range, group.given.name.as_str())));
+    ranges.find(|(range, _)| range.contains(&address))
 }
 
 /// That a host without BGP has no resources for it.

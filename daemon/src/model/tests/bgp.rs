@@ -316,3 +316,19 @@ fn the_examples_of_the_documentation_are_good() {
         assert_eq!(model.peers.len(), peers);
     }
 }
+
+#[test]
+fn who_only_connects_has_the_password_of_its_range() {
+    let group = r#"{"kind":"peer-group","name":"hosts","asn":"internal","ranges":["192.0.2.0/24"],"password":"sesam"}"#;
+    let build = |rest: &str| {
+        let peer = format!(r#"{{"kind":"peer","name":"h4","address":"192.0.2.4","asn":"internal"{rest}}}"#);
+        Model::build(&intent(&[group, &peer]), &speaking_host(), &[])
+    };
+    assert!(build("").is_ok() && build(r#","passive":true,"password":"other""#).is_ok());
+    let problems = build(r#","passive":true"#).unwrap_err();
+    assert_eq!((problems.len(), problems[0].field.as_deref()), (1, Some("passive")));
+    assert!(
+        problems[0].message.contains("192.0.2.0/24 of peer-group/hosts needs a password"),
+        "{problems:?}"
+    );
+}
