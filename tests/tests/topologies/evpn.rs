@@ -12,6 +12,7 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Result, ensure};
 use weft_tests::cloud::{Cloud, Fabric, Intent};
+use weft_tests::peers::RawListener;
 use weft_tests::probe::Steady;
 use weft_tests::{Lab, PATIENCE, Wire, underlay, wait_closely};
 use weft_vxlan::Vni;
@@ -153,5 +154,17 @@ fn peered_networks_reach_each_other() -> Result<()> {
             })?;
         }
         red.namespace.ping_until(cloud.pod("red-2").v4.into(), PATIENCE).map(drop)
+    })
+}
+
+/// In: somebody listens where the reflector's clients connect to, and then no more. Out: sessions.
+#[test]
+fn a_port_that_gets_free_is_listened_on() -> Result<()> {
+    Lab::test(|lab| {
+        let below = underlay::two_hosts(lab, Wire::default())?;
+        let taken = RawListener::bind(&below.machines[0].namespace, (Ipv4Addr::UNSPECIFIED, 179).into())?;
+        let cloud = Cloud::start_evpn(lab, below, |vteps| Fabric::reflector(vteps, 0))?;
+        drop(taken);
+        cloud.wait_until_up()
     })
 }
