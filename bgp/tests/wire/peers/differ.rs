@@ -103,7 +103,7 @@ fn compare(inputs: impl Iterator<Item = Vec<u8>>) -> (usize, usize) {
         }
     }
     let texts: Vec<_> = found.iter().map(|(kind, input)| format!("{kind}: {}", hex(input))).collect();
-    assert!(texts.is_empty(), "{}", texts.join("\n"));
+    assert!(texts.is_empty(), "in {messages} messages, and {panics} panics:\n{}", texts.join("\n"));
     (messages, panics)
 }
 

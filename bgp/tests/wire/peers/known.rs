@@ -31,7 +31,10 @@ const ALL: &[Known] = &[
         kinds: &["rustbgpd accepts: Open HoldTime"],
         why: "RFC 4271 section 6.2: a hold time of one or two seconds must be rejected",
     },
-    Known { kinds: &["rustbgpd accepts: Open ZeroAs"], why: "RFC 7607 section 2: nobody may be AS 0" },
+    Known {
+        kinds: &["rustbgpd accepts: * ZeroAs", "NetGauze accepts: * ZeroAs"],
+        why: "RFC 7607 section 2: nobody may be AS 0",
+    },
     Known {
         kinds: &["rustbgpd accepts: Open Capability"],
         why: "RFC 4271 section 6.2: an optional parameter that is known and malformed has subcode 0; rustbgpd keeps it \
