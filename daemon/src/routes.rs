@@ -139,6 +139,7 @@ mod tests {
         assert_eq!(routes(&model, None).len(), 5);
         assert_eq!(routes(&model, Some("green")).len(), 0);
     }
+
     #[test]
     fn peered_networks_see_each_other_behind_their_own() {
         let intent = intent(&[
@@ -155,5 +156,23 @@ mod tests {
             .map(|route| format!("{} {:?} {:?}", route.destination, route.source, route.mac))
             .collect();
         assert_eq!(lines, ["10.0.0.1/32 Gateway(\"blue-a\") None", "10.0.0.2/32 Port(\"in\") None"]);
+
+        // What is learned of the address says where it is to the one that only sees it.
+        let learned = |network: &str| Route {
+            network: network.to_owned(),
+            destination: "10.0.0.2/32".parse().unwrap(),
+            source: RouteSource::Peer("rr".to_owned()),
+            via: Via::Gateway,
+            mac: None,
+        };
+        let mut all = routes(&model, None);
+        add_learned(&mut all, vec![learned("blue"), learned("red")]);
+        let sources: Vec<_> = all
+            .iter()
+            .filter(|route| route.destination == learned("red").destination)
+            .map(|route| (route.network.as_str(), &route.source))
+            .collect();
+        let port = RouteSource::Port("in".to_owned());
+        assert_eq!(sources, [("blue", &learned("blue").source), ("red", &port)]);
     }
 }

@@ -212,11 +212,11 @@ impl Speaker {
         peer.session.set_config(session);
         let watched = config.bfd.map(|bfd| (config.path.clone(), bfd));
         let before = std::mem::replace(&mut peer.config, config);
-        if before.bfd.is_some() {
-            self.outputs.push_back(Output::Watch { path: before.path, config: None });
-        }
-        if let Some((path, bfd)) = watched {
-            self.outputs.push_back(Output::Watch { path, config: Some(bfd) });
+        let watched_before = before.bfd.map(|bfd| (before.path, bfd));
+        if watched != watched_before {
+            let gone = watched_before.map(|(path, _)| Output::Watch { path, config: None });
+            let new = watched.map(|(path, bfd)| Output::Watch { path, config: Some(bfd) });
+            self.outputs.extend(gone.into_iter().chain(new));
         }
         self.with_session(id, now, |session| session.handle_start(now));
     }

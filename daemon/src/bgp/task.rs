@@ -70,6 +70,8 @@ struct Task {
     established: BTreeMap<String, u64>,
     /// To the engine. While it works, the next is made ready, and no more.
     hand: mpsc::Sender<Hand>,
+    /// Ends with `hand`, when all is done that was handed over.
+    handing: JoinHandle<()>,
     /// Whether there may be more to hand over once there is room.
     may_have_more: bool,
     /// What the engine is to be told again, because what it was told by hand instead is gone.
@@ -104,6 +106,9 @@ async fn run(host: Host, mut ends: Ends) {
                 Some(Command::Leave { reply }) => {
                     info!("leaving: peers are told that this host is torn down");
                     task.driver.leave("torn down").await;
+                    // Nothing more comes into the kernel from here on. If it panicked, it has told so.
+                    drop(task.hand);
+                    let _ = task.handing.await;
                     let _ = reply.send(Ok(()));
                     return;
                 }
@@ -194,7 +199,8 @@ impl Task {
         };
         let seed = u64::from(u32::from(plan.speaker.router_id.get())) << 32 | u64::from(std::process::id());
         let (hand, handed) = mpsc::channel(1);
-        tokio::spawn(hand_over(ends.engine.clone(), plan.speaker.install_routes, ends.adopted, handed));
+        let installs = plan.speaker.install_routes;
+        let handing = tokio::spawn(hand_over(ends.engine.clone(), installs, ends.adopted, handed));
         let driver = Driver::new(Speaker::new(&config, plan.host.clone(), seed, now));
         let mut task = Self {
             driver,
@@ -205,6 +211,7 @@ impl Task {
             forwarding: ends.adopted,
             established: BTreeMap::new(),
             hand,
+            handing,
             may_have_more: false,
             again: Vec::new(),
             sweep: false,
@@ -227,7 +234,7 @@ impl Task {
             Err(error) if !failed_before => {
                 error!(%error, "peers cannot connect as they should; weftd connects to them, and tries again");
             }
-            Ok(()) if failed_before => info!("peers can connect as they should"),
+            Ok(()) if failed_before => info!("listening wherever peers are to connect"),
             Err(_) | Ok(()) => {}
         }
     }

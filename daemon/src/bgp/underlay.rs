@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use tokio::task::block_in_place;
-use tracing::warn;
+use tracing::{error, warn};
 use weft_dataplane::{Failure, ObserveError, UnderlayRoutes};
 
 /// The routes, as far as the kernel lets them be seen.
@@ -21,7 +21,7 @@ impl Underlay {
         let mut this = Self { routes: None, told: BTreeSet::new() };
         match block_in_place(UnderlayRoutes::open) {
             Ok(routes) => this.routes = Some(routes),
-            Err(error) => this.tell(Err(error), true),
+            Err(error) => error!(%error, "routes of the underlay do not come into the kernel; restart weftd"),
         }
         if !kept {
             this.sweep();

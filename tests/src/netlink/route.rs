@@ -43,6 +43,16 @@ impl Namespace {
         self.make_route(message, destination, gateway)
     }
 
+    /// The same, which counts only where there is none of a lower metric.
+    ///
+    /// # Errors
+    /// As [`Namespace::add_route`].
+    pub fn add_route_of_metric(&self, destination: IpNet, gateway: IpAddr, metric: u32) -> Result<()> {
+        let mut message = route_message(destination, &[gateway]);
+        message.attributes.push(RouteAttribute::Priority(metric));
+        self.make_route(message, destination, gateway)
+    }
+
     fn make_route(&self, message: RouteMessage, destination: IpNet, gateway: IpAddr) -> Result<()> {
         self.netlink()
             .create(RouteNetlinkMessage::NewRoute(message))

@@ -124,7 +124,7 @@ fn bird_learns_the_vtep() -> Result<()> {
 }
 
 /// In: BIRD's networks, to a weft that installs routes; one is deleted by somebody; weftd killed, and BIRD has one network less when
-/// it returns; then none; and one again at teardown. Out: the kernel has what BIRD says, and keeps it without weftd.
+/// it returns; then none; then one that somebody else has, too; and one at teardown. Out: the kernel has what BIRD says, and keeps it without weftd.
 #[test]
 fn bird_s_networks_are_in_the_kernel() -> Result<()> {
     peers::test(&[Program::Bird], |lab| {
@@ -159,7 +159,25 @@ fn bird_s_networks_are_in_the_kernel() -> Result<()> {
         ensure!(has_route(&cloud, v4)?, "after a restart");
         bird.birdc(&["disable", "static4"])?;
         in_kernel(&cloud, v4, false)?;
+
+        // Somebody else's of the same metric stays, also when BIRD's is gone again; and when it goes, BIRD's comes.
+        let here = &cloud.machine(0).namespace;
+        here.add_route_of_metric(v4, other.vtep.address(), 4096)?;
         bird.birdc(&["enable", "static4"])?;
+        wait_for(PATIENCE, "a word on the other's route", || {
+            let log = std::fs::read_to_string(cloud.daemon(0).settings().log())
+                .map_err(|error| error.to_string())?;
+            if log.contains("203.0.113.0/24: there is one of its metric") { Ok(()) } else { Err(log) }
+        })?;
+        bird.birdc(&["disable", "static4"])?;
+        wait_for(PATIENCE, "a RIB without the network", || {
+            let rib = cloud.daemon(0).weft().must(&["bgp", "rib"]).map_err(|error| format!("{error:#}"))?;
+            if rib.contains("203.0.113.0/24") { Err(rib) } else { Ok(()) }
+        })?;
+        ensure!(has_route(&cloud, v4)?, "the other's route was displaced");
+        bird.birdc(&["enable", "static4"])?;
+        has(&cloud, &["203.0.113.0/24"])?;
+        here.delete_route(v4)?;
         in_kernel(&cloud, v4, true)?;
         cloud.daemon(0).weft().must(&["teardown", "--yes"])?;
         in_kernel(&cloud, v4, false)
