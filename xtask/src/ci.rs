@@ -35,7 +35,7 @@ pub(crate) fn ci() -> Result<ExitCode> {
     })?;
     step("build", || run(cargo("build").args(["--workspace", "--locked"])))?;
     let mut counts = run_tests(&[], Machine::HasAll)?;
-    counts += &vm::run(&vm::Options::core())?;
+    counts += vm::run(&vm::Options::core())?;
     Ok(counts.conclude())
 }
 

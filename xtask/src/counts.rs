@@ -1,10 +1,14 @@
-//! How many tests passed, failed and were skipped, and which failed, from what `cargo test` prints.
+//! How many tests passed, failed and were skipped, which failed and why, from what `cargo test` prints.
 
+use std::collections::VecDeque;
 use std::process::ExitCode;
-use std::{fmt, ops};
+use std::{fmt, mem, ops};
 
 /// How a test says that the machine lacks what it needs. It then passes in the eyes of `cargo test`.
 const SKIPPED: &str = "skipped, because";
+
+/// Lines of a failed test's output that are said again at the end: the last ones, where its error stands.
+const REPEATED: usize = 30;
 
 /// Counts over all test binaries.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -15,40 +19,67 @@ pub(crate) struct Counts {
     pub(crate) failed: usize,
     /// Did not run: ignored, or the machine lacks what they need.
     pub(crate) skipped: usize,
-    /// Names of those that failed.
-    failures: Vec<String>,
-    /// Tests of the running binary that said they were skipped.
+    failures: Vec<Failure>,
+    /// Those of the running binary.
+    running: Running,
+}
+
+/// A test that failed.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Failure {
+    name: String,
+    /// The last lines of what it printed.
+    output: VecDeque<String>,
+}
+
+/// What is known of the test binary that is running.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Running {
+    /// Tests that said they were skipped.
     said_skipped: usize,
     /// Whether the test whose output is being read has said so.
     said_so: bool,
+    failures: Vec<Failure>,
+    /// The failed test whose output is being read: its place in `failures`.
+    reading: Option<usize>,
 }
 
 impl Counts {
     /// Takes the next line of output.
     pub(crate) fn handle_line(&mut self, line: &str) {
-        if line.starts_with("---- ") && line.ends_with(" stdout ----") {
-            self.said_so = false;
-        } else if line.contains(SKIPPED) && !self.said_so {
-            self.said_so = true;
-            self.said_skipped += 1;
+        if let Some(name) = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----")) {
+            self.running.said_so = false;
+            self.running.reading = self.running.failures.iter().position(|failure| failure.name == name);
         } else if let Some(name) =
             line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED"))
         {
-            self.failures.push(name.to_owned());
+            self.running.failures.push(Failure { name: name.to_owned(), ..Failure::default() });
         } else if let Some(result) = line.strip_prefix("test result: ") {
-            let passed = number(result, "passed");
-            let skipped = self.said_skipped.min(passed);
-            self.passed += passed - skipped;
-            self.failed += number(result, "failed");
-            self.skipped += number(result, "ignored") + skipped;
-            (self.said_skipped, self.said_so) = (0, false);
+            self.end_binary(result);
+        } else if line == "failures:" || line == "successes:" {
+            self.running.reading = None;
+        } else {
+            self.running.handle_output(line);
         }
     }
 
-    /// Prints which failed, and the counts as the last line, and says whether all is well.
+    fn end_binary(&mut self, result: &str) {
+        let ended = mem::take(&mut self.running);
+        let passed = number(result, "passed");
+        let skipped = ended.said_skipped.min(passed);
+        self.passed += passed - skipped;
+        self.failed += number(result, "failed");
+        self.skipped += number(result, "ignored") + skipped;
+        self.failures.extend(ended.failures);
+    }
+
+    /// Prints which failed and how, and the counts as the last line, and says whether all is well.
     pub(crate) fn conclude(&self) -> ExitCode {
-        for name in &self.failures {
+        for Failure { name, output } in &self.failures {
             println!("failed: {name}");
+            for line in output {
+                println!("    {line}");
+            }
         }
         println!("{self}");
         if self.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -60,12 +91,27 @@ impl Counts {
     }
 }
 
-impl ops::AddAssign<&Self> for Counts {
-    fn add_assign(&mut self, others: &Self) {
+impl Running {
+    fn handle_output(&mut self, line: &str) {
+        if line.contains(SKIPPED) && !self.said_so {
+            self.said_so = true;
+            self.said_skipped += 1;
+        }
+        if let Some(failure) = self.reading.and_then(|at| self.failures.get_mut(at)) {
+            failure.output.push_back(line.to_owned());
+            if failure.output.len() > REPEATED {
+                failure.output.pop_front();
+            }
+        }
+    }
+}
+
+impl ops::AddAssign for Counts {
+    fn add_assign(&mut self, others: Self) {
         self.passed += others.passed;
         self.failed += others.failed;
         self.skipped += others.skipped;
-        self.failures.extend_from_slice(&others.failures);
+        self.failures.extend(others.failures);
     }
 }
 
@@ -100,14 +146,40 @@ mod tests {
     }
 
     #[test]
-    fn those_that_failed_are_named() {
+    fn those_that_failed_are_named_with_what_they_printed() {
         let output = "\
 test far::a ... ok
 test far::b ... FAILED
 test c - should panic ... FAILED
+successes:
+---- far::a stdout ----
+all is well
+successes:
+    far::a
+failures:
 ---- far::b stdout ----
-test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 7 filtered out; finished in 1.20s";
-        assert_eq!(read(output).failures, ["far::b", "c - should panic"]);
+Error: one is not two
+failures:
+    c - should panic
+    far::b
+test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 7 filtered out; finished in 1.20s
+said after the end";
+        let counts = read(output);
+        let failures: Vec<_> =
+            counts.failures.iter().map(|failure| (failure.name.as_str(), &failure.output)).collect();
+        let said = VecDeque::from(["Error: one is not two".to_owned()]);
+        assert_eq!(failures, [("far::b", &said), ("c - should panic", &VecDeque::new())]);
+    }
+
+    #[test]
+    fn of_much_output_the_end_is_repeated() {
+        let lines: String = (0..100).map(|line| format!("{line}\n")).collect();
+        let counts = read(&format!(
+            "test a ... FAILED\n---- a stdout ----\n{lines}test result: FAILED. 0 passed; 1 failed;"
+        ));
+        assert_eq!(counts.failures.len(), 1);
+        let expected: Vec<String> = (100 - REPEATED..100).map(|line| line.to_string()).collect();
+        assert_eq!(counts.failures[0].output, expected);
     }
 
     #[test]

@@ -95,7 +95,7 @@ pub(crate) fn run(options: &Options) -> Result<Counts> {
     for report in reports {
         print!("{}", report.failures());
         println!("{report}");
-        counts += report.counts();
+        counts += report.into_counts();
     }
     Ok(counts)
 }

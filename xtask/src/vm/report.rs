@@ -97,8 +97,8 @@ impl Report {
     }
 
     /// How many tests passed and failed; what else went wrong counts as a failed one.
-    pub(crate) fn counts(&self) -> &Counts {
-        &self.counts
+    pub(crate) fn into_counts(self) -> Counts {
+        self.counts
     }
 
     /// A line for each failure.
@@ -132,7 +132,7 @@ mod tests {
     fn a_machine_that_says_all_is_good() {
         let name = PROGRAMS[0].name;
         let report = reported(&format!("@begin {name}\ntest a ... ok\n{GOOD}\n@end {name} 0\n@done"));
-        assert!(report.counts().good() && report.is_whole() && report.failures().is_empty(), "{report:?}");
+        assert!(report.counts.good() && report.is_whole() && report.failures().is_empty(), "{report:?}");
     }
 
     #[test]
@@ -147,8 +147,8 @@ mod tests {
         ];
         for (said, failed) in cases {
             let report = reported(&said);
-            assert_eq!(report.counts().failed, failed, "{said}: {report:?}");
-            assert!(!report.counts().good());
+            assert_eq!(report.counts.failed, failed, "{said}: {report:?}");
+            assert!(!report.counts.good());
         }
     }
 
@@ -178,6 +178,6 @@ mod tests {
              filtered out; finished in 0.00s\n@end {name} 101\n@done"
         ));
         assert_eq!(report.failures(), format!("kernel 6.1: failed: {name}: a::b\n"));
-        assert_eq!(report.counts().failed, 1);
+        assert_eq!(report.counts.failed, 1);
     }
 }
