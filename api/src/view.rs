@@ -192,6 +192,9 @@ pub struct Route {
     pub source: RouteSource,
     /// Where it leads.
     pub via: Via,
+    /// Where it leads as well: each flow takes one of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Via>,
     /// MAC of a single address, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<MacAddr>,

@@ -8,7 +8,7 @@ use std::path::Path;
 use ipnet::IpNet;
 use weft_bgp::evpn::Subject;
 use weft_dataplane::desired::{
-    Desired, Host, Neighbour, Network, Port, RemoteHost, RemotePrefix, RouteDelta, Subnet, Update,
+    self, Desired, Host, Neighbour, Network, Paths, Port, RemoteHost, RouteDelta, Subnet, Update,
 };
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
@@ -162,7 +162,7 @@ pub fn no_longer_static(before: &Model, after: &Model) -> Vec<Subject> {
 #[derive(Default)]
 struct Found {
     hosts: HashMap<(Vni, IpAddr), RemoteHost>,
-    prefixes: HashMap<(Vni, IpNet), RemotePrefix>,
+    prefixes: HashMap<(Vni, IpNet), Paths>,
     flood: HashMap<(Vni, Vtep), Vni>,
 }
 
@@ -216,7 +216,8 @@ impl Found {
 
     fn add_self_test(&mut self, vtep: Vtep, router_mac: MacAddr) {
         let key = (address::NETWORK, address::address(vtep).into());
-        self.hosts.insert(key, RemoteHost { vtep, router_mac, vni: address::NETWORK, neighbour: None });
+        let path = desired::Path { vtep, vni: address::NETWORK, mac: router_mac };
+        self.hosts.insert(key, RemoteHost { paths: path.into(), neighbour: None });
     }
 
     /// A static remote speaks weft's own numbers: the network's VNI for routed packets, the subnet's for switched ones.
@@ -234,11 +235,12 @@ impl Found {
             let Some(subnet) = model.subnets.get(&entry.subnet) else { continue };
             let Some(vni) = model.network_vni(subnet) else { continue };
             let neighbour = Some(Neighbour { subnet: subnet.vni, vni: subnet.vni, mac: entry.mac });
-            self.hosts.insert((vni, entry.address), RemoteHost { vtep, router_mac, vni, neighbour });
+            let path = desired::Path { vtep, vni, mac: router_mac };
+            self.hosts.insert((vni, entry.address), RemoteHost { paths: path.into(), neighbour });
         }
         for entry in &remote.prefixes {
             let Some(vni) = model.networks.get(&entry.network).map(|network| network.vni) else { continue };
-            self.prefixes.insert((vni, entry.prefix), RemotePrefix { vtep, router_mac, vni });
+            self.prefixes.insert((vni, entry.prefix), desired::Path { vtep, vni, mac: router_mac }.into());
         }
     }
 }
@@ -280,11 +282,12 @@ mod tests {
         assert_eq!(port.ipv6, Some("fd00::2".parse().unwrap()));
         let hosts: HashMap<_, _> = routes.hosts.into_iter().collect();
         let remote = hosts[&(vni(5000), "10.0.0.9".parse().unwrap())].clone().unwrap();
-        assert_eq!((remote.vni, remote.router_mac.to_string().as_str()), (vni(5000), "02:00:c0:00:02:02"));
+        let path = remote.paths.first;
+        assert_eq!((path.vni, path.mac.to_string().as_str()), (vni(5000), "02:00:c0:00:02:02"));
         let mac = "02:00:00:00:00:09".parse().unwrap();
         assert_eq!(remote.neighbour, Some(Neighbour { subnet: vni(5001), vni: vni(5001), mac }));
         let [(key, Some(behind))] = routes.prefixes.as_slice() else { panic!("{:?}", routes.prefixes) };
-        assert_eq!((key.1, behind.vni), ("10.9.0.0/16".parse().unwrap(), vni(5000)));
+        assert_eq!((key.1, behind.first.vni), ("10.9.0.0/16".parse().unwrap(), vni(5000)));
         let flood: BTreeMap<_, _> = routes.flood.into_iter().collect();
         let there = |number| ((vni(number), "192.0.2.2".parse().unwrap()), Some(vni(number)));
         assert_eq!(flood, [5001, 5002].map(there).into());
@@ -312,7 +315,8 @@ mod tests {
         assert_eq!(desired.host.software_checksums, [software].into());
         let theirs: IpAddr = "fd77:6566:7400::c000:202:1".parse().unwrap();
         let [(key, Some(route))] = routes.hosts.as_slice() else { panic!("{routes:?}") };
-        assert_eq!((*key, route.vtep, route.vni), ((address::NETWORK, theirs), software, address::NETWORK));
+        let path = route.paths.first;
+        assert_eq!((*key, path.vtep, path.vni), ((address::NETWORK, theirs), software, address::NETWORK));
         // Its own subnet leaves all others to be routed to.
         let (prefix, _) = desired.subnets[&port.subnet].ipv6.unwrap();
         assert_eq!(prefix.hosts().count(), 2);

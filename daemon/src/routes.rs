@@ -49,6 +49,7 @@ fn local(model: &Model) -> Vec<Route> {
             destination: IpNet::from(gateway),
             source: RouteSource::Gateway(name.clone()),
             via: Via::Gateway,
+            others: Vec::new(),
             mac: None,
         }));
     }
@@ -59,6 +60,7 @@ fn local(model: &Model) -> Vec<Route> {
             destination: IpNet::from(address),
             source: RouteSource::Port(name.clone()),
             via: Via::Port(name.clone()),
+            others: Vec::new(),
             mac: Some(port.mac),
         }));
     }
@@ -97,6 +99,7 @@ fn remote(model: &Model) -> Vec<Route> {
                 destination,
                 source: RouteSource::Remote(name.clone()),
                 via: Via::Vtep { vtep: remote.vtep, vni },
+                others: Vec::new(),
                 mac,
             });
         }
@@ -163,6 +166,7 @@ mod tests {
             destination: "10.0.0.2/32".parse().unwrap(),
             source: RouteSource::Peer("rr".to_owned()),
             via: Via::Gateway,
+            others: Vec::new(),
             mac: None,
         };
         let mut all = routes(&model, None);

@@ -43,14 +43,14 @@ pub use event::{DropEvent, Place};
 pub use flood::{FloodKey, FloodMember, MOST_FLOOD_VTEPS, flood_group};
 pub use host::HostConfig;
 pub use limit::{Limits, PortLimits, Rate};
-pub use next_hop::{HostRoute, NextHop, kind};
+pub use next_hop::{HostRoute, NextHop, PathKey, PathSet, kind};
 pub use seal::{Scope, Sealed};
 pub use underlay::Underlay;
 pub use vni::{VniEntry, vni_kind};
 pub use vtep::{Uplink, VtepAddr, VtepEntry, VtepVniKey};
 
 /// Raised with every change of a map's key, value or meaning that the rule above does not allow.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 
 /// Names of the maps, as in the object file and in the pin folder.
 ///
@@ -69,6 +69,8 @@ pub mod maps {
     pub const PREFIXES: &str = "PREFIXES";
     /// Hash from [`MacKey`](crate::MacKey) to [`NextHop`](crate::NextHop): switching within a subnet.
     pub const FDB: &str = "FDB";
+    /// Hash from [`PathKey`](crate::PathKey) to [`NextHop`](crate::NextHop): the paths of those that have several.
+    pub const PATHS: &str = "PATHS";
     /// Hash from a VNI that this host takes part in (`u32`) to [`VniEntry`](crate::VniEntry).
     pub const VNIS: &str = "VNIS";
     /// Hash from [`VtepVniKey`](crate::VtepVniKey) to `u8` (always 1): who may send into which VNI.
@@ -92,9 +94,9 @@ pub mod maps {
     pub const PATH_MTU: &str = "PATH_MTU";
 
     /// All of them.
-    pub const ALL: [&str; 15] = [
-        ABI, HOST, ENDPOINTS, HOSTS, PREFIXES, FDB, VNIS, VTEP_VNIS, VTEPS, UNDERLAYS, FLOOD, COUNTERS,
-        LIMITS, EVENTS, PATH_MTU,
+    pub const ALL: [&str; 16] = [
+        ABI, HOST, ENDPOINTS, HOSTS, PREFIXES, FDB, PATHS, VNIS, VTEP_VNIS, VTEPS, UNDERLAYS, FLOOD,
+        COUNTERS, LIMITS, EVENTS, PATH_MTU,
     ];
 }
 

@@ -14,9 +14,11 @@ pub mod kind {
     pub const REMOTE: u32 = 2;
     /// The anycast gateway of a subnet: this host answers itself.
     pub const GATEWAY: u32 = 3;
+    /// One of several other hosts, by flow: what is at a [`PathKey`](super::PathKey) is of the kind [`REMOTE`].
+    pub const MULTIPATH: u32 = 4;
 }
 
-/// Where a packet goes: a port of this host, a VTEP, or the gateway.
+/// Where a packet goes: a port of this host, a VTEP, one of several VTEPs, or the gateway.
 ///
 /// Its scope is the network (L3 VNI) whose addresses it is for, or the subnet (L2 VNI) whose MAC.
 #[derive(
@@ -70,6 +72,23 @@ impl NextHop {
         .sealed(scope)
     }
 
+    /// One of the `paths` that `set` has in the scope.
+    #[must_use]
+    pub const fn multipath(scope: Scope, set: PathSet, paths: u32) -> Self {
+        let PathSet([high, low]) = set;
+        Self {
+            kind: kind::MULTIPATH,
+            vni: high,
+            ifindex: low,
+            slot: paths,
+            mac: [0; 6],
+            padding: [0; 2],
+            vtep: VtepAddr::NONE,
+            seal: 0,
+        }
+        .sealed(scope)
+    }
+
     /// The gateway of a subnet, with the MAC that it answers with.
     #[must_use]
     pub const fn gateway(scope: Scope, mac: MacAddr) -> Self {
@@ -97,6 +116,20 @@ impl NextHop {
     #[inline(always)]
     pub const fn kind(&self) -> u32 {
         self.kind
+    }
+
+    /// Whether packets leave this host.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_elsewhere(&self) -> bool {
+        matches!(self.kind, kind::REMOTE | kind::MULTIPATH)
+    }
+
+    /// Multipath: which paths there are, and how many.
+    #[must_use]
+    #[inline(always)]
+    pub const fn paths(&self) -> (PathSet, u32) {
+        (PathSet([self.vni, self.ifindex]), self.slot)
     }
 
     /// Remote: the VNI for the VXLAN header, as the peer advertised it.
@@ -132,6 +165,62 @@ impl NextHop {
     #[inline(always)]
     pub const fn vtep(&self) -> &VtepAddr {
         &self.vtep
+    }
+}
+
+/// Which paths: a number made of what they are, so that equal ones are held once and survive a daemon.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(transparent)]
+pub struct PathSet([u32; 2]);
+
+impl PathSet {
+    /// The set with this number.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the halves of the number")]
+    pub const fn new(number: u64) -> Self {
+        Self([(number >> 32) as u32, number as u32])
+    }
+}
+
+/// One of the paths of a [multipath](NextHop::multipath) next hop, from 0.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct PathKey {
+    scope: u32,
+    set: PathSet,
+    index: u32,
+}
+assert_size!(PathKey, 16);
+
+impl PathKey {
+    /// The path `index` of a set of the network (L3 VNI) or subnet (L2 VNI) `scope`.
+    #[must_use]
+    #[inline(always)]
+    pub const fn raw(scope: u32, set: PathSet, index: u32) -> Self {
+        Self { scope, set, index }
+    }
+
+    /// What an entry is for.
+    #[must_use]
+    #[inline(always)]
+    pub const fn scope(&self) -> Scope {
+        Scope::raw(self.scope)
+    }
+
+    /// L3 VNI of the network, or L2 VNI of the subnet.
+    #[must_use]
+    pub const fn vni(&self) -> u32 {
+        self.scope
+    }
+
+    /// Which of the paths.
+    #[must_use]
+    pub const fn index(&self) -> u32 {
+        self.index
     }
 }
 

@@ -65,7 +65,8 @@ pub fn send(
         Neighbours::Elsewhere(reason) => reason,
     };
     match maps::switch(&MacKey::raw(endpoint.subnet(), mac))? {
-        Some(next_hop) if next_hop.kind() == kind::REMOTE => {
+        Some(next_hop) if next_hop.is_elsewhere() => {
+            let next_hop = maps::path(next_hop, endpoint.subnet(), skb)?;
             skb.set_tunnel(host.vtep(), next_hop.vtep(), next_hop.vni())?;
             Ok(Action::Transmit { ifindex: host.vxlan_ifindex() })
         }
@@ -135,7 +136,7 @@ pub fn check_claim(subnet: &Subnet, address: &IpKey, mac: [u8; 6]) -> Result<(),
     match maps::host_route(address)? {
         None => Ok(()),
         Some(route)
-            if route.next_hop().kind() == kind::REMOTE && route.neighbour_mac(subnet.vni) == Some(mac) =>
+            if route.next_hop().is_elsewhere() && route.neighbour_mac(subnet.vni) == Some(mac) =>
         {
             Ok(())
         }

@@ -81,7 +81,11 @@ fn packet(mut skb: Skb, endpoint: &Endpoint) -> Verdict {
     match onward {
         Onward::Here(action) => Ok(action),
         // In one place for both: what is inlined twice needs the stack twice.
-        Onward::Tunnel { next_hop, destination, source, routed } => {
+        Onward::Tunnel { next_hop, routed } => {
+            let scope = if routed { endpoint.network() } else { endpoint.subnet() };
+            let next_hop = maps::path(next_hop, scope, skb)?;
+            let (destination, source) =
+                if routed { (next_hop.mac(), host.router_mac()) } else { (mac, endpoint.mac()) };
             encapsulate(skb, host, next_hop, version, destination, source, routed)
         }
     }
@@ -91,8 +95,8 @@ fn packet(mut skb: Skb, endpoint: &Endpoint) -> Verdict {
 enum Onward {
     /// Nowhere beyond this host.
     Here(Action),
-    /// To another host, with these inner MACs, and with one hop less if it is routed.
-    Tunnel { next_hop: &'static NextHop, destination: [u8; 6], source: [u8; 6], routed: bool },
+    /// To another host.
+    Tunnel { next_hop: &'static NextHop, routed: bool },
 }
 
 /// To the gateway's MAC: by destination address, within the network.
@@ -119,8 +123,7 @@ fn routed(
         ip::set_macs(&mut skb.packet(), next_hop.mac(), host.gateway_mac())?;
         return deliver(skb, next_hop);
     }
-    let (destination, source) = (next_hop.mac(), host.router_mac());
-    Ok(Onward::Tunnel { next_hop, destination, source, routed: true })
+    Ok(Onward::Tunnel { next_hop, routed: true })
 }
 
 /// To another MAC: within the subnet, as it is.
@@ -133,7 +136,7 @@ fn switched(skb: &mut Skb, endpoint: &Endpoint, mac: [u8; 6]) -> Result<Onward, 
     if next_hop.kind() == kind::LOCAL {
         return deliver(skb, next_hop);
     }
-    Ok(Onward::Tunnel { next_hop, destination: mac, source: endpoint.mac(), routed: false })
+    Ok(Onward::Tunnel { next_hop, routed: false })
 }
 
 #[inline(always)]

@@ -12,12 +12,14 @@ use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::ring_buf::RingBufEntry;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf};
 use weft_dataplane_abi::{
-    DropEvent, DropReason, Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop,
+    DropEvent, DropReason, Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop, PathKey,
     PortCounters, PortLimits, Scope, Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
+    kind,
 };
 
 use crate::icmp_error::{MessageV4, MessageV6};
 use crate::seal::{Found, believed, believed_in};
+use crate::skb::Skb;
 
 /// Sizes that the object declares; the daemon overrides each of them.
 const SIZE: u32 = 1024;
@@ -34,6 +36,8 @@ static HOSTS: HashMap<IpKey, HostRoute> = HashMap::with_max_entries(SIZE, BPF_F_
 static PREFIXES: LpmTrie<IpKey, NextHop> = LpmTrie::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
 #[map]
 static FDB: HashMap<MacKey, NextHop> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
+#[map]
+static PATHS: HashMap<PathKey, NextHop> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
 #[map]
 static VNIS: HashMap<u32, VniEntry> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
 #[map]
@@ -114,6 +118,19 @@ pub fn prefix(key: &IpKey) -> Found<&'static NextHop> {
 #[inline(always)]
 pub fn switch(key: &MacKey) -> Found<&'static NextHop> {
     believed_in(place(&NEXT_HOP)?, key.scope(), || FDB.get_ptr(key))
+}
+
+/// The path of a flow, where there are several for it: what was found for the network or subnet `scope`, or one of its paths.
+#[inline(always)]
+pub fn path(next_hop: &'static NextHop, scope: u32, skb: &mut Skb) -> Result<&'static NextHop, DropReason> {
+    if next_hop.kind() != kind::MULTIPATH {
+        return Ok(next_hop);
+    }
+    let (set, paths) = next_hop.paths();
+    // The high bits choose the uplink.
+    let index = skb.flow_hash().checked_rem(paths).ok_or(DropReason::TableChanged)?;
+    let key = PathKey::raw(scope, set, index);
+    believed_in(place(&NEXT_HOP)?, key.scope(), || PATHS.get_ptr(key))?.ok_or(DropReason::TableChanged)
 }
 
 /// This CPU's place for a value of the kind: there is one, so the next look-up of the kind takes it.

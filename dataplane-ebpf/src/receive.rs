@@ -143,9 +143,10 @@ fn expired(skb: &mut Skb, host: &HostConfig, received: &Received) -> Verdict {
     let endpoint = maps::own_endpoint(received.ifindex)?.ok_or(reason)?;
     let sender = ip::source(&skb.packet(), 0, received.version, endpoint.network())?;
     let back = route::lookup(sender).map_err(|_| reason)?;
-    if back.kind() != kind::REMOTE {
+    if !back.is_elsewhere() {
         return Err(reason);
     }
+    let back = maps::path(back, endpoint.network(), skb)?;
     let macs = Macs { destination: back.mac(), source: host.router_mac() };
     let place = if skb.ifindex() == host.vxlan_ifindex() { Place::Vxlan } else { Place::Underlay };
     events::tell_skb(skb, place, 0, reason);

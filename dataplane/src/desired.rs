@@ -27,9 +27,9 @@ pub struct Desired {
     /// Addresses on other hosts, by network (L3 VNI) and address.
     pub remote_hosts: BTreeMap<(Vni, IpAddr), RemoteHost>,
     /// Prefixes behind other hosts, by network (L3 VNI) and prefix.
-    pub remote_prefixes: BTreeMap<(Vni, IpNet), RemotePrefix>,
+    pub remote_prefixes: BTreeMap<(Vni, IpNet), Paths>,
     /// MAC addresses on other hosts, by subnet (L2 VNI) and address. Those of neighbours need not be here.
-    pub remote_macs: BTreeMap<(Vni, MacAddr), RemoteMac>,
+    pub remote_macs: BTreeMap<(Vni, MacAddr), Paths>,
 }
 
 /// The host and its place in the underlay.
@@ -128,12 +128,8 @@ pub struct Port {
 /// An address on another host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteHost {
-    /// The host's VTEP.
-    pub vtep: Vtep,
-    /// The host's router MAC.
-    pub router_mac: MacAddr,
-    /// VNI that the host wants for routed packets to the address.
-    pub vni: Vni,
+    /// How packets are routed to it.
+    pub paths: Paths,
     /// The address's subnet and MAC, if they are known: lets neighbours resolve it and switch to it.
     pub neighbour: Option<Neighbour>,
 }
@@ -143,30 +139,51 @@ pub struct RemoteHost {
 pub struct Neighbour {
     /// L2 VNI of the subnet here.
     pub subnet: Vni,
-    /// VNI that the host wants for switched frames.
+    /// VNI that the first of the hosts wants for switched frames.
     pub vni: Vni,
     /// MAC of the workload.
     pub mac: MacAddr,
 }
 
-/// A prefix behind another host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RemotePrefix {
+/// The way to another host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Path {
     /// The host's VTEP.
     pub vtep: Vtep,
-    /// The host's router MAC.
-    pub router_mac: MacAddr,
-    /// VNI that the host wants for packets to the prefix.
+    /// VNI that the host wants.
     pub vni: Vni,
+    /// Destination MAC of routed packets, the host's router MAC; zeros for frames that are switched, which have theirs.
+    pub mac: MacAddr,
 }
 
-/// Where a MAC address is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RemoteMac {
-    /// The host's VTEP.
-    pub vtep: Vtep,
-    /// VNI that the host wants for switched frames.
-    pub vni: Vni,
+/// The ways to an address or a prefix, which are equally good: each flow takes one. Mostly there is one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Paths {
+    /// The first.
+    pub first: Path,
+    /// The others.
+    pub others: Box<[Path]>,
+}
+
+impl Path {
+    /// The way of switched frames.
+    #[must_use]
+    pub const fn switched(vtep: Vtep, vni: Vni) -> Self {
+        Self { vtep, vni, mac: MacAddr::new([0; 6]) }
+    }
+}
+
+impl From<Path> for Paths {
+    fn from(first: Path) -> Self {
+        Self { first, others: Box::default() }
+    }
+}
+
+impl Paths {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
 }
 
 /// Changes of routes to other hosts. Each route is so from now on, or goes if there is `None`; the others stay.
@@ -175,9 +192,9 @@ pub struct RouteDelta {
     /// Addresses on other hosts, as in [`Desired::remote_hosts`].
     pub hosts: Vec<((Vni, IpAddr), Option<RemoteHost>)>,
     /// Prefixes behind other hosts, as in [`Desired::remote_prefixes`].
-    pub prefixes: Vec<((Vni, IpNet), Option<RemotePrefix>)>,
+    pub prefixes: Vec<((Vni, IpNet), Option<Paths>)>,
     /// MAC addresses on other hosts, as in [`Desired::remote_macs`].
-    pub macs: Vec<((Vni, MacAddr), Option<RemoteMac>)>,
+    pub macs: Vec<((Vni, MacAddr), Option<Paths>)>,
     /// VTEPs that take part in a subnet (L2 VNI), each with the VNI that it wants, as in [`Desired::flood`].
     pub flood: Vec<((Vni, Vtep), Option<Vni>)>,
 }

@@ -97,6 +97,10 @@ impl Running {
             self.said_so = true;
             self.said_skipped += 1;
         }
+        // It is longer than what it is behind, and says less.
+        if line.eq_ignore_ascii_case("stack backtrace:") {
+            self.reading = None;
+        }
         if let Some(failure) = self.reading.and_then(|at| self.failures.get_mut(at)) {
             failure.output.push_back(line.to_owned());
             if failure.output.len() > REPEATED {
@@ -159,6 +163,8 @@ successes:
 failures:
 ---- far::b stdout ----
 Error: one is not two
+Stack backtrace:
+   0: core::ops::function::FnOnce::call_once
 failures:
     c - should panic
     far::b

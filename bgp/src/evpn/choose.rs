@@ -8,12 +8,13 @@ use ipnet::IpNet;
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
 use super::Instances;
-use super::forwarding::{Neighbour, RemoteHost, RemoteMac, RemotePrefix, Subject, Target};
+use super::forwarding::{MOST_PATHS, Neighbour, RemoteHost, RoutedPath, Subject, SwitchedPath, Target};
 use super::learned::{Kind, Learned, LearnedMac};
 use super::local::Attached;
 use super::resolved::{Import, OWN_ORDER};
+use crate::rib::Digest;
 use crate::rib::Key;
-use crate::wire::RouteDistinguisher;
+use crate::wire::{Attributes, EthernetSegmentId, Origin, RouteDistinguisher};
 
 /// How good a route is: the least is used. The fields are compared in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,9 +26,49 @@ pub(super) struct Rank {
     /// A sticky address comes first.
     moves: bool,
     sequence: Reverse<u32>,
+    preference: Preference,
     vtep: Vtep,
     /// What is left only makes the choice one.
     rest: Option<(RouteDistinguisher, MacAddr, Option<IpAddr>)>,
+}
+
+/// How good a path is by its attributes (RFC 4271 section 9.1.2.2), which counts for prefixes: where an address is, all
+/// hosts have to agree upon. MED is compared between all paths, whatever AS they came by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Preference {
+    stale: bool,
+    local_pref: Reverse<u32>,
+    hops: usize,
+    origin: Option<Origin>,
+    med: u32,
+}
+
+impl Preference {
+    /// Why it comes behind `other`, which is another.
+    const fn lost(&self, other: &Self) -> Lost {
+        if self.stale != other.stale {
+            Lost::Stale
+        } else if self.local_pref.0 != other.local_pref.0 {
+            Lost::LocalPref
+        } else if self.hops != other.hops {
+            Lost::AsPath
+        } else if self.med == other.med {
+            Lost::Origin
+        } else {
+            Lost::Med
+        }
+    }
+
+    pub(super) fn read(attributes: &Attributes) -> Self {
+        let digest = Digest::new(attributes);
+        Self {
+            stale: digest.long_lived_stale,
+            local_pref: Reverse(digest.local_pref),
+            hops: digest.hops,
+            origin: Some(digest.origin),
+            med: digest.med,
+        }
+    }
 }
 
 /// Where a rank was decided.
@@ -41,6 +82,16 @@ pub enum Lost {
     Sticky,
     /// The other one has a higher mobility sequence.
     Sequence,
+    /// The other one is not stale.
+    Stale,
+    /// The other one has a higher local preference.
+    LocalPref,
+    /// The other one has a shorter AS path.
+    AsPath,
+    /// The other one has a lower origin.
+    Origin,
+    /// The other one has a lower MED.
+    Med,
     /// The other one has a lower VTEP.
     Vtep,
     /// The other one has a lower distinguisher, MAC address or IP address.
@@ -60,11 +111,19 @@ impl Rank {
             Lost::Sticky
         } else if self.sequence != other.sequence {
             Lost::Sequence
+        } else if self.preference != other.preference {
+            self.preference.lost(&other.preference)
         } else if self.vtep != other.vtep {
             Lost::Vtep
         } else {
             Lost::Other
         }
+    }
+
+    /// Whether all but the VTEP is as good.
+    fn is_as_good_as(&self, other: &Self) -> bool {
+        let same = Self { vtep: other.vtep, rest: other.rest, ..*self };
+        same == *other
     }
 
     pub(super) const fn sequence(&self) -> u32 {
@@ -92,6 +151,18 @@ pub(super) struct Candidate {
     pub(super) target: Target,
     /// Of an address.
     pub(super) mac: Option<MacAddr>,
+    /// Of an address behind one whose VTEPs are all active.
+    segment: EthernetSegmentId,
+}
+
+impl Candidate {
+    /// Whether packets may take either: a prefix is behind both, or an address behind the segment of both.
+    pub(super) fn shares_with(&self, other: &Self) -> bool {
+        let is_one = self.mac.is_none() || !self.segment.is_single_homed();
+        is_one
+            && (self.mac, self.segment) == (other.mac, other.segment)
+            && self.rank.is_as_good_as(&other.rank)
+    }
 }
 
 impl Instances {
@@ -102,6 +173,7 @@ impl Instances {
             gateway: false,
             moves: !attached.port.sticky,
             sequence: Reverse(attached.sequence),
+            preference: Preference::default(),
             vtep: self.host.vtep,
             rest: None,
         }
@@ -176,29 +248,30 @@ impl Instances {
         let learned = self.learned(key)?;
         match (*subject, &learned.kind) {
             (Subject::Mac(subnet, _), Kind::Mac(mac)) => {
-                let to = self.member(learned, mac, Some(subnet))?;
-                Some(Candidate {
-                    rank: rank(key, learned, OWN_ORDER),
-                    target: Target::Mac(to),
-                    mac: Some(mac.mac),
-                })
+                let target = Target::Mac(self.switched(learned, mac, Some(subnet))?);
+                let rank = rank(key, learned, OWN_ORDER);
+                Some(Candidate { rank, target, mac: Some(mac.mac), segment: self.all_active(learned, mac) })
             }
             (Subject::Host(network, _), Kind::Mac(mac)) => {
                 let (order, target) = self.remote_host(network, learned, mac)?;
                 let target = Target::Host(Box::new(target));
-                Some(Candidate { rank: rank(key, learned, order), target, mac: Some(mac.mac) })
+                let rank = rank(key, learned, order);
+                Some(Candidate { rank, target, mac: Some(mac.mac), segment: self.all_active(learned, mac) })
             }
-            (Subject::Prefix(network, prefix), Kind::Prefix(routed)) => {
+            (Subject::Prefix(network, prefix), Kind::Prefix(of)) => {
                 let order = self.order(network, learned)?;
                 if self.is_own_prefix(network, prefix) {
                     return None;
                 }
-                let target = Target::Prefix(RemotePrefix { vtep: learned.vtep, routed: *routed });
-                Some(Candidate { rank: rank(key, learned, order), target, mac: None })
+                let path = RoutedPath { vtep: learned.vtep, routed: of.routed };
+                let rank = rank(key, learned, order);
+                let segment = EthernetSegmentId::ZERO;
+                Some(Candidate { rank, target: Target::Prefix(path.into()), mac: None, segment })
             }
             (Subject::Flood(..), Kind::Flood(vni)) => {
                 let rank = rank(key, learned, OWN_ORDER);
-                Some(Candidate { rank, target: Target::Flood(*vni), mac: None })
+                let segment = EthernetSegmentId::ZERO;
+                Some(Candidate { rank, target: Target::Flood(*vni), mac: None, segment })
             }
             (
                 Subject::Mac(..) | Subject::Host(..) | Subject::Prefix(..) | Subject::Flood(..),
@@ -229,7 +302,7 @@ impl Instances {
             return None;
         }
         let subnet = self.resolved.imported_subnet(&learned.targets, network);
-        let RemoteMac { vtep, vni } = self.member(learned, mac, subnet)?;
+        let SwitchedPath { vtep, vni } = self.switched(learned, mac, subnet)?.first;
         // How to route to it was told by one VTEP of the segment, and is true of that one.
         let order = self.order(network, learned);
         let routed = mac.routed.filter(|_| order.is_some() && vtep == learned.vtep);
@@ -238,7 +311,8 @@ impl Instances {
             return None;
         }
         let order = if neighbour.is_some() { OWN_ORDER } else { order? };
-        Some((order, RemoteHost { vtep, routed, neighbour, groups: mac.groups.to_vec() }))
+        let (groups, others) = (mac.groups.to_vec(), Box::default());
+        Some((order, RemoteHost { vtep, routed, neighbour, groups, others }))
     }
 
     /// Whether the network has the prefix on this host itself.
@@ -251,8 +325,8 @@ impl Instances {
 
     /// The best route to the subject. One that moved too often stays with its VTEP as long as that has it.
     pub(super) fn best(&self, subject: &Subject) -> Option<Candidate> {
-        let keys = self.candidates.get(subject).into_iter().flatten();
-        let candidates = || keys.clone().filter_map(|key| self.candidate(subject, key));
+        let keys = self.candidates.get(subject)?;
+        let candidates = || keys.iter().filter_map(|key| self.candidate(subject, key));
         if self.moves.is_frozen(subject)
             && let Some(held) = self.forwarding.get(subject).and_then(Target::vtep)
         {
@@ -261,7 +335,24 @@ impl Instances {
                 return Some(best);
             }
         }
-        candidates().min_by_key(|candidate| candidate.rank)
+        let best = candidates().min_by_key(|candidate| candidate.rank)?;
+        if keys.len() == 1 {
+            return Some(best);
+        }
+        Some(self.share(best, candidates()))
+    }
+
+    /// The best candidate, leading to the VTEPs of those as well that it shares packets with.
+    fn share(&self, best: Candidate, candidates: impl Iterator<Item = Candidate>) -> Candidate {
+        let Some(first) = best.target.routed_path() else { return best };
+        let sharing = candidates.filter(|candidate| candidate.shares_with(&best));
+        let mut others: Vec<_> = sharing.filter_map(|candidate| candidate.target.routed_path()).collect();
+        others.sort_by_key(|path| path.vtep);
+        others.dedup_by_key(|path| path.vtep);
+        others.retain(|path| path.vtep != first.vtep);
+        others.truncate(MOST_PATHS - 1);
+        let target = best.target.with_others(others.into());
+        Candidate { target, ..best }
     }
 }
 
@@ -281,11 +372,16 @@ fn rank(key: &Key, learned: &Learned, order: u32) -> Rank {
         Kind::Mac(mac) => (mac.gateway, mac.sticky, mac.sequence),
         Kind::Prefix(_) | Kind::Flood(_) | Kind::Segment(..) => (false, false, 0),
     };
+    let preference = match &learned.kind {
+        Kind::Prefix(of) => of.preference,
+        Kind::Mac(_) | Kind::Flood(_) | Kind::Segment(..) => Preference::default(),
+    };
     Rank {
         order,
         gateway,
         moves: !sticky,
         sequence: Reverse(sequence),
+        preference,
         vtep: learned.vtep,
         rest: rd.map(|rd| (rd, mac, ip)),
     }

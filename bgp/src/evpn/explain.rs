@@ -3,7 +3,7 @@
 use weft_vxlan::Vtep;
 
 use super::Instances;
-use super::choose::{Lost, Rank};
+use super::choose::{Candidate, Lost, Rank};
 use super::forwarding::{Forwarding, Subject};
 use super::learned::{Kind, Learned, Refusal};
 use super::routes::Held;
@@ -63,7 +63,7 @@ impl Instances {
         subjects.map(|(subject, target)| {
             let keys = self.candidates.get(&subject).into_iter().flatten();
             let ranked = keys.filter_map(|key| Some((self.candidate(&subject, key)?, key)));
-            let used = ranked.filter(|(candidate, _)| candidate.target == target);
+            let used = ranked.filter(|(candidate, _)| candidate.target.vtep() == target.vtep());
             let from = used
                 .min_by_key(|(candidate, _)| candidate.rank)
                 .and_then(|(_, key)| Some(self.learned(key)?.from));
@@ -74,8 +74,8 @@ impl Instances {
     /// Everything that has the subject, what is used first, then by source.
     #[must_use]
     pub fn explain(&self, subject: &Subject) -> Vec<Explained> {
-        let best = self.best(subject).map(|candidate| candidate.rank);
-        let port = self.explain_port(subject, best.as_ref());
+        let best = self.best(subject);
+        let port = self.explain_port(subject, best.as_ref().map(|best| &best.rank));
         let own = match (*subject, &port) {
             (Subject::Mac(..) | Subject::Host(..), Some((explained, rank))) => {
                 (explained.verdict == Verdict::Used).then_some(*rank)
@@ -89,12 +89,13 @@ impl Instances {
             let members = vec![self.host.vtep];
             all.push(Explained { source: Source::Own, verdict: Verdict::Used, members });
         }
-        let winner = own.or(best);
+        let winner = own.or(best.as_ref().map(|best| best.rank));
+        let best = best.filter(|_| own.is_none());
         let mut routes: Vec<_> = self
             .routes
             .iter()
             .filter(|(key, held)| is_about(subject, key, held))
-            .map(|(key, held)| self.explain_route(subject, key, held, winner.as_ref()))
+            .map(|(key, held)| self.explain_route(subject, key, held, winner.as_ref(), best.as_ref()))
             .collect();
         routes.sort_by_cached_key(|explained| {
             (explained.verdict != Verdict::Used, explained.members.clone(), format!("{:?}", explained.source))
@@ -116,7 +117,15 @@ impl Instances {
         Some((Explained { source: Source::Port(name), verdict, members: vec![self.host.vtep] }, rank))
     }
 
-    fn explain_route(&self, subject: &Subject, key: &Key, held: &Held, winner: Option<&Rank>) -> Explained {
+    /// What became of a route where the rank `winner` won, which is that of `best` unless a port of this host has it.
+    fn explain_route(
+        &self,
+        subject: &Subject,
+        key: &Key,
+        held: &Held,
+        winner: Option<&Rank>,
+        best: Option<&Candidate>,
+    ) -> Explained {
         let (learned, subjects) = match held {
             Held::Used { learned, subjects } => (learned, subjects),
             Held::Refused { reason, from } => {
@@ -131,6 +140,9 @@ impl Instances {
             (false, ..) => Verdict::NotImported,
             (true, None, _) => Verdict::NotUsable,
             (true, Some(candidate), Some(winner)) if candidate.rank == *winner => Verdict::Used,
+            (true, Some(candidate), _) if best.is_some_and(|best| is_shared(&candidate, best)) => {
+                Verdict::Used
+            }
             (true, Some(_), Some(_)) if self.moves.is_frozen(subject) => Verdict::Lost(Lost::Frozen),
             (true, Some(candidate), Some(winner)) => Verdict::Lost(candidate.rank.lost(winner)),
             (true, Some(_), None) => Verdict::NotUsable,
@@ -145,8 +157,14 @@ impl Instances {
             Subject::Host(network, _) => self.resolved.imported_subnet(&learned.targets, *network),
             Subject::Prefix(..) | Subject::Flood(..) => None,
         };
-        self.members(learned, mac, subnet).into_iter().map(|to| to.vtep).collect()
+        self.members(learned, mac, subnet).paths.into_iter().map(|to| to.vtep).collect()
     }
+}
+
+/// Whether packets are sent to the candidate's VTEP as well as to that of the best one.
+fn is_shared(candidate: &Candidate, best: &Candidate) -> bool {
+    let vtep = candidate.target.vtep();
+    candidate.shares_with(best) && vtep.is_some_and(|vtep| best.target.leads_to(vtep))
 }
 
 /// Whether a route would be about the subject in an instance that imports it.

@@ -39,7 +39,7 @@ pub enum Forwarding {
         /// The address.
         mac: MacAddr,
         /// Where it is.
-        to: Option<RemoteMac>,
+        to: Option<Paths<SwitchedPath>>,
     },
     /// A prefix behind another host.
     Prefix {
@@ -48,7 +48,7 @@ pub enum Forwarding {
         /// The prefix.
         prefix: IpNet,
         /// Where to.
-        to: Option<RemotePrefix>,
+        to: Option<Paths<RoutedPath>>,
     },
     /// A host that wants what is copied to all of a subnet.
     Flood {
@@ -61,10 +61,28 @@ pub enum Forwarding {
     },
 }
 
+/// The most paths that are used for one address or prefix.
+pub(super) const MOST_PATHS: usize = 64;
+
+/// Ways that are equally good: each flow takes one. Mostly there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths<T> {
+    /// The first.
+    pub first: T,
+    /// The others, each by another VTEP.
+    pub others: Box<[T]>,
+}
+
+impl<T> From<T> for Paths<T> {
+    fn from(first: T) -> Self {
+        Self { first, others: Box::default() }
+    }
+}
+
 /// Where an address is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteHost {
-    /// The VTEP.
+    /// The VTEP; of several, the first.
     pub vtep: Vtep,
     /// How packets are routed to it; `None` if they can only be switched there (no symmetric IRB, RFC 9135).
     pub routed: Option<Routed>,
@@ -72,6 +90,8 @@ pub struct RemoteHost {
     pub neighbour: Option<Neighbour>,
     /// The groups of the port, in their order.
     pub groups: Vec<GroupCommunity>,
+    /// Other VTEPs that packets are routed to it by equally well: it is multihomed.
+    pub others: Box<[RoutedPath]>,
 }
 
 /// How packets are routed to a VTEP.
@@ -94,18 +114,18 @@ pub struct Neighbour {
     pub mac: MacAddr,
 }
 
-/// Where a MAC address is.
+/// A way of frames that are switched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RemoteMac {
+pub struct SwitchedPath {
     /// The VTEP.
     pub vtep: Vtep,
     /// The VNI that it wants.
     pub vni: Vni,
 }
 
-/// What a prefix is behind.
+/// A way of packets that are routed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RemotePrefix {
+pub struct RoutedPath {
     /// The VTEP.
     pub vtep: Vtep,
     /// How packets are routed to it.
@@ -115,20 +135,49 @@ pub struct RemotePrefix {
 /// The right side of a [`Forwarding`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
-    Mac(RemoteMac),
+    Mac(Paths<SwitchedPath>),
     Host(Box<RemoteHost>),
-    Prefix(RemotePrefix),
+    Prefix(Paths<RoutedPath>),
     Flood(Vni),
 }
 
 impl Target {
-    /// The VTEP; that of a flood is in its subject.
+    /// The first VTEP; that of a flood is in its subject.
     pub(super) fn vtep(&self) -> Option<Vtep> {
         match self {
-            Self::Mac(to) => Some(to.vtep),
+            Self::Mac(to) => Some(to.first.vtep),
             Self::Host(to) => Some(to.vtep),
-            Self::Prefix(to) => Some(to.vtep),
+            Self::Prefix(to) => Some(to.first.vtep),
             Self::Flood(_) => None,
+        }
+    }
+
+    /// Whether packets are sent to `vtep`.
+    pub(super) fn leads_to(&self, vtep: Vtep) -> bool {
+        let other = match self {
+            Self::Mac(to) => to.others.iter().any(|path| path.vtep == vtep),
+            Self::Host(to) => to.others.iter().any(|path| path.vtep == vtep),
+            Self::Prefix(to) => to.others.iter().any(|path| path.vtep == vtep),
+            Self::Flood(_) => false,
+        };
+        other || self.vtep() == Some(vtep)
+    }
+
+    /// The way of routed packets to the first VTEP.
+    pub(super) fn routed_path(&self) -> Option<RoutedPath> {
+        match self {
+            Self::Host(to) => to.routed.map(|routed| RoutedPath { vtep: to.vtep, routed }),
+            Self::Prefix(to) => Some(to.first),
+            Self::Mac(_) | Self::Flood(_) => None,
+        }
+    }
+
+    /// The same, with other ways of routed packets; of a switched one they are known from the start.
+    pub(super) fn with_others(self, others: Box<[RoutedPath]>) -> Self {
+        match self {
+            Self::Host(to) => Self::Host(Box::new(RemoteHost { others, ..*to })),
+            Self::Prefix(to) => Self::Prefix(Paths { others, ..to }),
+            Self::Mac(_) | Self::Flood(_) => self,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use weft_vxlan::{MacAddr, Vni, Vtep, VtepError};
 
+use super::choose::Preference;
 use super::forwarding::Routed;
 use crate::peer::PeerId;
 use crate::wire::{
@@ -69,10 +70,28 @@ pub(super) struct Learned {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
     Mac(LearnedMac),
-    Prefix(Routed),
+    Prefix(LearnedPrefix),
     Flood(Vni),
-    /// A segment is there (`None`), or an instance on it with this VNI.
-    Segment(EthernetSegmentId, Option<Vni>),
+    Segment(EthernetSegmentId, Discovery),
+}
+
+/// A type 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Discovery {
+    /// The VTEP is attached to the segment.
+    Segment {
+        /// One VTEP at a time takes what is for it.
+        single_active: bool,
+    },
+    /// It has an instance there, and wants this VNI for it.
+    Instance(Vni),
+}
+
+/// A type 5.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LearnedPrefix {
+    pub(super) routed: Routed,
+    pub(super) preference: Preference,
 }
 
 /// A type 2.
@@ -100,6 +119,7 @@ struct Communities {
     sticky: bool,
     sequence: u32,
     gateway: bool,
+    single_active: bool,
 }
 
 impl Communities {
@@ -116,11 +136,8 @@ impl Communities {
                     this.sticky |= mobility.sticky;
                     this.sequence = this.sequence.max(mobility.sequence);
                 }
-                Value::RouteOrigin(_)
-                | Value::EsiLabel(_)
-                | Value::EsImport(_)
-                | Value::NdFlags(_)
-                | Value::Other => {}
+                Value::EsiLabel(label) => this.single_active |= label.single_active,
+                Value::RouteOrigin(_) | Value::EsImport(_) | Value::NdFlags(_) | Value::Other => {}
             }
         }
         this.groups.sort_unstable();
@@ -146,11 +163,12 @@ impl Learned {
         let mut vtep = path.next_hop.vtep()?;
         let kind = match route {
             EvpnRoute::EthernetAd(route) if route.tag == EthernetTag::MAX => {
-                Kind::Segment(route.segment, None)
+                let single_active = communities.single_active;
+                Kind::Segment(route.segment, Discovery::Segment { single_active })
             }
             EvpnRoute::EthernetAd(route) => {
                 check_tag(route.tag)?;
-                Kind::Segment(route.segment, Some(vni(route.label)?))
+                Kind::Segment(route.segment, Discovery::Instance(vni(route.label)?))
             }
             EvpnRoute::MacIp(route) => Kind::Mac(LearnedMac::read(route, &communities)?),
             EvpnRoute::InclusiveMulticast(route) => {
@@ -168,7 +186,9 @@ impl Learned {
                     return Err(Refusal::OverlayIndex);
                 }
                 let router_mac = communities.router_mac.ok_or(Refusal::NoRouterMac)?;
-                Kind::Prefix(Routed { router_mac, vni: vni(route.label)? })
+                let routed = Routed { router_mac, vni: vni(route.label)? };
+                let preference = Preference::read(&path.attributes);
+                Kind::Prefix(LearnedPrefix { routed, preference })
             }
             EvpnRoute::EthernetSegment(_) | EvpnRoute::Unknown(_) => return Ok(None),
         };

@@ -37,7 +37,7 @@ pub use config::{
 };
 pub use explain::{Explained, Source, Verdict};
 use forwarding::Target;
-pub use forwarding::{Forwarding, Neighbour, RemoteHost, RemoteMac, RemotePrefix, Routed, Subject};
+pub use forwarding::{Forwarding, Neighbour, Paths, RemoteHost, Routed, RoutedPath, Subject, SwitchedPath};
 pub use learned::{LearnedPath, Refusal};
 use local::Attached;
 pub use local::{LocalPort, PortError};

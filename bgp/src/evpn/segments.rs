@@ -6,25 +6,32 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use weft_vxlan::Vni;
 
 use super::Instances;
-use super::forwarding::RemoteMac;
-use super::learned::{Kind, Learned, LearnedMac};
+use super::forwarding::{MOST_PATHS, Paths, SwitchedPath};
+use super::learned::{Discovery, Kind, Learned, LearnedMac};
 use super::resolved::Import;
 use crate::rib::Key;
 use crate::wire::EthernetSegmentId;
 
 /// The routes of each segment.
 #[derive(Debug, Default)]
-pub(super) struct Segments(HashMap<EthernetSegmentId, Members>);
+pub(super) struct Segments(HashMap<EthernetSegmentId, Routes>);
+
+/// The VTEPs that an address is behind.
+pub(super) struct Members {
+    pub(super) paths: Vec<SwitchedPath>,
+    /// Whether each of them takes packets at any time; else one does (RFC 7432 section 14.1).
+    pub(super) all_active: bool,
+}
 
 #[derive(Debug, Default)]
-struct Members {
+struct Routes {
     /// Type 1 routes.
     discovery: HashSet<Key>,
     /// Type 2 routes.
     addresses: HashSet<Key>,
 }
 
-impl Members {
+impl Routes {
     fn of(&mut self, kind: &Kind) -> &mut HashSet<Key> {
         match kind {
             Kind::Segment(..) => &mut self.discovery,
@@ -51,52 +58,62 @@ impl Segments {
 
     pub(super) fn remove(&mut self, key: &Key, kind: &Kind) {
         let segment = segment(kind);
-        let Some(members) = self.0.get_mut(&segment) else { return };
-        members.of(kind).remove(key);
-        if members.discovery.is_empty() && members.addresses.is_empty() {
+        let Some(routes) = self.0.get_mut(&segment) else { return };
+        routes.of(kind).remove(key);
+        if routes.discovery.is_empty() && routes.addresses.is_empty() {
             self.0.remove(&segment);
         }
     }
 
     /// The addresses whose reachability may change with a route of this kind.
     pub(super) fn behind(&self, kind: &Kind) -> impl Iterator<Item = &Key> {
-        let members = match kind {
+        let routes = match kind {
             Kind::Segment(segment, _) => self.0.get(segment),
             Kind::Mac(_) | Kind::Prefix(_) | Kind::Flood(_) => None,
         };
-        members.into_iter().flat_map(|members| &members.addresses)
+        routes.into_iter().flat_map(|routes| &routes.addresses)
     }
 }
 
 impl Instances {
-    /// The VTEP to use of those that an address is behind, with the VNI that it wants.
-    pub(super) fn member(
+    /// The ways to an address: by each VTEP that it is behind, with the VNI that it wants.
+    pub(super) fn switched(
         &self,
         learned: &Learned,
         mac: &LearnedMac,
         subnet: Option<Vni>,
-    ) -> Option<RemoteMac> {
+    ) -> Option<Paths<SwitchedPath>> {
         if mac.segment.is_single_homed() {
-            return Some(RemoteMac { vtep: learned.vtep, vni: mac.vni });
+            return Some(SwitchedPath { vtep: learned.vtep, vni: mac.vni }.into());
         }
-        self.members(learned, mac, subnet).into_iter().next()
+        let Members { mut paths, all_active } = self.members(learned, mac, subnet);
+        let others = if all_active { paths.split_off(paths.len().min(1)) } else { Vec::new() };
+        let others = others.into_iter().take(MOST_PATHS - 1).collect();
+        paths.into_iter().next().map(|first| Paths { first, others })
     }
 
-    /// The VTEPs that an address is behind, with the VNI that each wants; the one to use comes first. That is the one
-    /// that told of the address, else the lowest. None if the whole segment was withdrawn.
-    pub(super) fn members(&self, learned: &Learned, mac: &LearnedMac, subnet: Option<Vni>) -> Vec<RemoteMac> {
-        let told = RemoteMac { vtep: learned.vtep, vni: mac.vni };
+    /// The segment that an address is behind, if all of its VTEPs are active.
+    pub(super) fn all_active(&self, learned: &Learned, mac: &LearnedMac) -> EthernetSegmentId {
+        let is = !mac.segment.is_single_homed() && self.members(learned, mac, None).all_active;
+        if is { mac.segment } else { EthernetSegmentId::ZERO }
+    }
+
+    /// The VTEPs that an address is behind; the one to use, if not all are, comes first. That is the one that told of the
+    /// address, else the lowest. None if the whole segment was withdrawn.
+    pub(super) fn members(&self, learned: &Learned, mac: &LearnedMac, subnet: Option<Vni>) -> Members {
+        let told = SwitchedPath { vtep: learned.vtep, vni: mac.vni };
         if mac.segment.is_single_homed() {
-            return vec![told];
+            return Members { paths: vec![told], all_active: true };
         }
-        let (mut attached, mut instances) = (BTreeSet::new(), BTreeSet::new());
-        let discovery = self.segments.0.get(&mac.segment).into_iter().flat_map(|members| &members.discovery);
+        let (mut attached, mut instances, mut all_active) = (BTreeSet::new(), BTreeSet::new(), true);
+        let discovery = self.segments.0.get(&mac.segment).into_iter().flat_map(|routes| &routes.discovery);
         for learned in discovery.filter_map(|key| self.learned(key)) {
             match learned.kind {
-                Kind::Segment(_, None) => {
+                Kind::Segment(_, Discovery::Segment { single_active }) => {
                     attached.insert(learned.vtep);
+                    all_active &= !single_active;
                 }
-                Kind::Segment(_, Some(vni)) => {
+                Kind::Segment(_, Discovery::Instance(vni)) => {
                     let mut imports = self.resolved.imports(&learned.targets);
                     if subnet.is_some_and(|subnet| imports.any(|import| import == Import::Subnet(subnet))) {
                         instances.insert((learned.vtep, vni));
@@ -107,6 +124,7 @@ impl Instances {
         }
         let first = attached.contains(&told.vtep).then_some(told);
         let others = instances.into_iter().filter(|(vtep, _)| *vtep != told.vtep && attached.contains(vtep));
-        first.into_iter().chain(others.map(|(vtep, vni)| RemoteMac { vtep, vni })).collect()
+        let others = others.map(|(vtep, vni)| SwitchedPath { vtep, vni });
+        Members { paths: first.into_iter().chain(others).collect(), all_active }
     }
 }

@@ -122,13 +122,17 @@ impl Instances {
 
     /// Forwards to the candidate from now on.
     fn lead(&mut self, subject: Subject, best: Option<Candidate>) {
-        let before = self.forwarding.get(&subject).and_then(Target::vtep);
+        let held = self.forwarding.get(&subject);
+        let before = held.and_then(Target::vtep);
         let gateway = best.as_ref().is_some_and(|best| best.rank.is_gateway());
         let sequence = best.as_ref().map(|best| best.rank.sequence());
         let target = best.map(|best| best.target);
         let after = target.as_ref().and_then(Target::vtep);
+        // Another VTEP of the same segment comes first.
+        let stayed = after.is_some_and(|after| held.is_some_and(|held| held.leads_to(after)))
+            || before.is_some_and(|before| target.as_ref().is_some_and(|target| target.leads_to(before)));
         self.forwarding.set(&subject, target);
-        if let (Subject::Mac(..) | Subject::Host(..), false) = (subject, gateway) {
+        if let (Subject::Mac(..) | Subject::Host(..), false) = (subject, gateway || stayed) {
             self.tell_move(subject, before, after, sequence);
         }
     }

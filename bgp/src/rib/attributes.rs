@@ -21,25 +21,25 @@ pub struct Shared {
 
 /// The attributes that best path selection compares.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Digest {
+pub(crate) struct Digest {
     /// Whether the address does not move, and how often it did (RFC 7432 section 15).
-    pub(super) mobility: (bool, u32),
-    pub(super) local_pref: u32,
-    pub(super) hops: usize,
-    pub(super) origin: Origin,
-    pub(super) neighbour: Option<Asn>,
-    pub(super) med: u32,
-    pub(super) originator: Option<Ipv4Addr>,
-    pub(super) clusters: usize,
+    pub(crate) mobility: (bool, u32),
+    pub(crate) local_pref: u32,
+    pub(crate) hops: usize,
+    pub(crate) origin: Origin,
+    pub(crate) neighbour: Option<Asn>,
+    pub(crate) med: u32,
+    pub(crate) originator: Option<Ipv4Addr>,
+    pub(crate) clusters: usize,
     /// A router on the way keeps the route though its own peer is gone (RFC 9494).
-    pub(super) long_lived_stale: bool,
+    pub(crate) long_lived_stale: bool,
 }
 
 /// What a route without LOCAL_PREF has.
 pub(super) const DEFAULT_LOCAL_PREF: u32 = 100;
 
 impl Digest {
-    fn new(attributes: &Attributes) -> Self {
+    pub(crate) fn new(attributes: &Attributes) -> Self {
         let path = attributes.as_path.as_ref();
         let mobility = attributes.extended_communities.iter().find_map(|community| {
             if let ExtendedCommunityValue::MacMobility(mobility) = community.value() {

@@ -30,6 +30,7 @@ mod transmit;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
+pub(crate) use attributes::Digest;
 use attributes::Interner;
 pub use attributes::Shared;
 use best::Candidate;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::support::{Remote, instances, ip, mac, mobility, port, target, vni};
 use weft_bgp::evpn::{Instances, Lost, Refusal, Source, Subject, Verdict};
 use weft_bgp::rib::Key;
-use weft_bgp::wire::{ExtendedCommunity, TunnelType};
+use weft_bgp::wire::{AsPath, Asn, Attributes, Community, ExtendedCommunity, Origin, TunnelType};
 
 /// The verdicts by source: the name of a port, or the distinguisher of a route.
 fn verdicts(here: &Instances, subject: Subject) -> Vec<(String, Verdict)> {
@@ -77,11 +77,36 @@ fn prefixes_and_gateways() {
         here.handle_route(route.comes(), now);
     }
     let prefix = |text: &str| Subject::Prefix(vni(5000), text.parse().unwrap());
-    let lost = row("10.250.0.3:5000", Verdict::Lost(Lost::Vtep));
-    assert_eq!(verdicts(&here, prefix("10.9.0.0/16")), [row("10.250.0.2:5000", Verdict::Used), lost]);
+    // Both are as good, and share what is sent there.
+    let used = |number: &str| row(number, Verdict::Used);
+    assert_eq!(verdicts(&here, prefix("10.9.0.0/16")), [used("10.250.0.2:5000"), used("10.250.0.3:5000")]);
     let unusable = |number: &str| row(number, Verdict::NotUsable);
     let own = row("own", Verdict::Used);
     assert_eq!(verdicts(&here, prefix("192.168.100.0/24")), [own, unusable("10.250.0.2:5000")]);
     assert_eq!(verdicts(&here, Subject::Host(vni(5000), ip(254))), [unusable("10.250.0.2:100")]);
     assert_eq!(verdicts(&here, prefix("10.7.0.0/16")), []);
+}
+
+/// In: a prefix behind two hosts, whose paths differ in one attribute. Out: the better one alone is used, whichever VTEP is
+/// lower, and the other lost by that attribute.
+#[test]
+fn the_attributes_of_prefixes_count() {
+    let prefix = || Subject::Prefix(vni(5000), "10.9.0.0/16".parse().unwrap());
+    type Edit = fn(&mut Attributes);
+    let worse: [(Edit, Lost); 5] = [
+        (|of| of.local_pref = Some(90), Lost::LocalPref),
+        (|of| of.as_path = Some(AsPath::sequence([Asn::new(65001)])), Lost::AsPath),
+        (|of| of.origin = Some(Origin::Incomplete), Lost::Origin),
+        (|of| of.med = Some(1), Lost::Med),
+        (|of| of.communities.push(Community::LLGR_STALE), Lost::Stale),
+    ];
+    for (make_worse, by) in worse {
+        let (mut here, now) = (instances(1), Instant::now());
+        let mut remote = Remote::prefix(2, "10.9.0.0/16");
+        make_worse(&mut remote.attributes);
+        here.handle_route(remote.comes(), now);
+        here.handle_route(Remote::prefix(3, "10.9.0.0/16").comes(), now);
+        let expected = [row("10.250.0.3:5000", Verdict::Used), row("10.250.0.2:5000", Verdict::Lost(by))];
+        assert_eq!(verdicts(&here, prefix()), expected);
+    }
 }

@@ -7,10 +7,10 @@
 
 use std::time::Instant;
 
-use crate::support::{Remote, apply, config, instances, ip, mac, rd, target, vni, vtep};
+use crate::support::{Remote, apply, config, instances, ip, mac, rd, router_mac, target, vni, vtep};
 use proptest::prelude::*;
 use weft_bgp::evpn::{Source, Subject, Targets, Verdict};
-use weft_bgp::wire::{EthernetAd, EthernetSegmentId, EthernetTag, EvpnRoute, Label};
+use weft_bgp::wire::{EsiLabel, EthernetAd, EthernetSegmentId, EthernetTag, EvpnRoute, Label};
 
 const MAC_9: &str = "mac 100 02:00:00:00:01:09";
 const HOST_9: &str = "host 5000 192.168.100.9";
@@ -45,18 +45,62 @@ fn an_address_is_there_while_its_segment_is() {
         assert!(got.unwrap_or_default().starts_with(starts.unwrap_or_default()), "{got:?}");
     };
     let (at_2, at_3) = ("10.250.0.2 vni 100", "10.250.0.3 vni 100");
+    let at_both = "10.250.0.2 vni 100 or 10.250.0.3 vni 100";
     let (routed_2, switched_3) = ("10.250.0.2 vni 5000", "10.250.0.3 switched");
     step(address(2).comes(), None, None);
     step(discovery(2, false).comes(), None, None);
     step(discovery(2, true).comes(), Some(at_2), Some(routed_2));
     step(discovery(3, true).comes(), Some(at_2), Some(routed_2));
-    step(discovery(3, false).comes(), Some(at_2), Some(routed_2));
+    step(discovery(3, false).comes(), Some(at_both), Some(routed_2));
     // The mass withdrawal of host 2: host 3 never told of the address, but it is attached.
     step(discovery(2, true).goes(), Some(at_3), Some(switched_3));
     step(discovery(3, true).goes(), None, None);
     step(discovery(3, true).comes(), Some(at_3), Some(switched_3));
-    step(discovery(2, true).comes(), Some(at_2), Some(routed_2));
+    step(discovery(2, true).comes(), Some(at_both), Some(routed_2));
     step(address(2).goes(), None, None);
+}
+
+/// In: two hosts on the segment that both tell of the address. Out: each flow takes one of them, switched or routed; once
+/// one of them says that only one host of the segment takes packets (RFC 7432 section 14.1.1), the lower one is used.
+#[test]
+fn all_members_are_used_unless_one_says_that_only_one_is() {
+    let (mut here, now) = (instances(1), Instant::now());
+    let mut table = std::collections::BTreeMap::new();
+    for route in every() {
+        here.handle_route(route.comes(), now);
+    }
+    apply(&mut here, &mut table);
+    assert_eq!(table[MAC_9], "10.250.0.2 vni 100 or 10.250.0.3 vni 100");
+    let [mac_2, mac_3] = [2, 3].map(router_mac);
+    let neighbour = "neighbour 100 02:00:00:00:01:09 vni 100";
+    let at_2 = format!("10.250.0.2 vni 5000 rmac {mac_2} {neighbour}");
+    assert_eq!(table[HOST_9], format!("{at_2} or 10.250.0.3 vni 5000 rmac {mac_3}"));
+
+    let label = EsiLabel { single_active: true, label: Label::ZERO };
+    here.handle_route(discovery(3, true).with(label.into()).comes(), now);
+    apply(&mut here, &mut table);
+    assert_eq!((table[MAC_9].as_str(), table[HOST_9].as_str()), ("10.250.0.2 vni 100", at_2.as_str()));
+    assert_eq!(std::iter::from_fn(|| here.poll_event()).count(), 0, "nothing moved");
+}
+
+/// In: a prefix behind four hosts, three of which are as good; one of them goes. Out: packets go to the three, then to the
+/// two.
+#[test]
+fn equally_good_paths_to_a_prefix_are_all_used() {
+    let (mut here, now) = (instances(1), Instant::now());
+    let mut table = std::collections::BTreeMap::new();
+    let behind = |host| Remote::prefix(host, "10.9.0.0/16");
+    let mut far = behind(2);
+    far.attributes.local_pref = Some(50);
+    for route in [far, behind(5), behind(3), behind(4)] {
+        here.handle_route(route.comes(), now);
+    }
+    let path = |host: u8| format!("10.250.0.{host} vni 5000 rmac {}", router_mac(host));
+    apply(&mut here, &mut table);
+    assert_eq!(table["prefix 5000 10.9.0.0/16"], [3, 4, 5].map(path).join(" or "));
+    here.handle_route(behind(3).goes(), now);
+    apply(&mut here, &mut table);
+    assert_eq!(table["prefix 5000 10.9.0.0/16"], [4, 5].map(path).join(" or "));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use weft_bgp::evpn::{
     Config, Event, Forwarding, Host, Instances, LearnedPath, LocalPort, Network, Origination, RouteChange,
-    Subnet, Targets,
+    RoutedPath, Subnet, SwitchedPath, Targets,
 };
 use weft_bgp::peer::PeerId;
 use weft_bgp::wire::{
@@ -223,7 +223,8 @@ pub fn line(change: &Forwarding) -> String {
     let gone = || "gone".to_owned();
     match change {
         Forwarding::Mac { subnet, mac, to } => {
-            let to = to.map_or_else(gone, |to| format!("{} vni {}", to.vtep, to.vni));
+            let path = |path: &SwitchedPath| format!("{} vni {}", path.vtep, path.vni);
+            let to = to.as_ref().map_or_else(gone, |to| all(&to.first, &to.others, path));
             format!("mac {subnet} {mac} -> {to}")
         }
         Forwarding::Host { network, address, to } => {
@@ -236,14 +237,14 @@ pub fn line(change: &Forwarding) -> String {
                 });
                 let groups: String =
                     to.groups.iter().map(|group| format!(" group {}", group.group)).collect();
-                format!("{} {routed}{neighbour}{groups}", to.vtep)
+                let others: String =
+                    to.others.iter().map(|path| format!(" or {}", routed_path(path))).collect();
+                format!("{} {routed}{neighbour}{groups}{others}", to.vtep)
             });
             format!("host {network} {address} -> {to}")
         }
         Forwarding::Prefix { network, prefix, to } => {
-            let to = to.map_or_else(gone, |to| {
-                format!("{} vni {} rmac {}", to.vtep, to.routed.vni, to.routed.router_mac)
-            });
+            let to = to.as_ref().map_or_else(gone, |to| all(&to.first, &to.others, routed_path));
             format!("prefix {network} {prefix} -> {to}")
         }
         Forwarding::Flood { subnet, vtep, vni } => {
@@ -251,6 +252,15 @@ pub fn line(change: &Forwarding) -> String {
             format!("flood {subnet} {vtep} -> {to}")
         }
     }
+}
+
+fn routed_path(path: &RoutedPath) -> String {
+    format!("{} vni {} rmac {}", path.vtep, path.routed.vni, path.routed.router_mac)
+}
+
+/// All paths, with ` or ` between them.
+fn all<T>(first: &T, others: &[T], path: impl Fn(&T) -> String) -> String {
+    std::iter::once(first).chain(others).map(path).collect::<Vec<_>>().join(" or ")
 }
 
 /// Applies the changes of forwarding to a table.

@@ -285,7 +285,7 @@ impl Host {
         match forwarding {
             Forwarding::Host { address, to: Some(to), .. } => drop(self.hosts.insert(address, to.vtep)),
             Forwarding::Host { address, to: None, .. } => drop(self.hosts.remove(&address)),
-            Forwarding::Mac { mac, to: Some(to), .. } => drop(self.macs.insert(mac, to.vtep)),
+            Forwarding::Mac { mac, to: Some(to), .. } => drop(self.macs.insert(mac, to.first.vtep)),
             Forwarding::Mac { mac, to: None, .. } => drop(self.macs.remove(&mac)),
             Forwarding::Flood { vtep, vni: Some(_), .. } => drop(self.floods.insert(vtep)),
             Forwarding::Flood { vtep, vni: None, .. } => drop(self.floods.remove(&vtep)),

@@ -27,21 +27,27 @@ impl Routes {
 fn render(routes: &[Route]) -> String {
     let mut table = Table::new(["NETWORK", "DESTINATION", "VIA", "VNI", "MAC", "FROM"]);
     for route in routes {
-        let (via, vni) = match &route.via {
-            Via::Port(port) => (format!("port/{port}"), None),
-            Via::Gateway => ("this host".to_owned(), None),
-            Via::Vtep { vtep, vni } => (format!("vtep {vtep}"), Some(vni)),
-        };
         let source = match &route.source {
             RouteSource::Port(port) => format!("port/{port}"),
             RouteSource::Gateway(subnet) => format!("gateway of subnet/{subnet}"),
             RouteSource::Remote(remote) => format!("remote/{remote}"),
             RouteSource::Peer(peer) => format!("peer/{peer}"),
         };
-        let (network, destination) = (route.network.clone(), route.destination.to_string());
-        table.row([network, destination, via, or_dash(vni), or_dash(route.mac), source]);
+        for (via, vni) in std::iter::once(&route.via).chain(&route.others).map(place) {
+            let (network, destination) = (route.network.clone(), route.destination.to_string());
+            table.row([network, destination, via, or_dash(vni), or_dash(route.mac), source.clone()]);
+        }
     }
     table.to_string()
+}
+
+/// Where a route leads, and the VNI.
+fn place(via: &Via) -> (String, Option<String>) {
+    match via {
+        Via::Port(port) => (format!("port/{port}"), None),
+        Via::Gateway => ("this host".to_owned(), None),
+        Via::Vtep { vtep, vni } => (format!("vtep {vtep}"), Some(vni.to_string())),
+    }
 }
 
 #[cfg(test)]
@@ -57,7 +63,10 @@ mod tests {
                 {"network":"red","destination":"10.9.0.0/16","source":{"remote":"h2"},
                  "via":{"vtep":{"vtep":"192.0.2.2","vni":5000}}},
                 {"network":"red","destination":"10.0.0.7/32","source":{"peer":"rr"},
-                 "via":{"vtep":{"vtep":"192.0.2.3","vni":5000}},"mac":"02:00:00:00:00:07"}]"#,
+                 "via":{"vtep":{"vtep":"192.0.2.3","vni":5000}},"mac":"02:00:00:00:00:07"},
+                {"network":"red","destination":"10.8.0.0/16","source":{"peer":"rr"},
+                 "via":{"vtep":{"vtep":"192.0.2.2","vni":5000}},
+                 "others":[{"vtep":{"vtep":"192.0.2.3","vni":5003}}]}]"#,
         )
         .unwrap();
         assert_eq!(
@@ -66,7 +75,9 @@ mod tests {
              red      10.0.0.2/32  port/web        -     02:00:00:00:00:01  port/web\n\
              red      10.0.0.1/32  this host       -     -                  gateway of subnet/red-a\n\
              red      10.9.0.0/16  vtep 192.0.2.2  5000  -                  remote/h2\n\
-             red      10.0.0.7/32  vtep 192.0.2.3  5000  02:00:00:00:00:07  peer/rr\n"
+             red      10.0.0.7/32  vtep 192.0.2.3  5000  02:00:00:00:00:07  peer/rr\n\
+             red      10.8.0.0/16  vtep 192.0.2.2  5000  -                  peer/rr\n\
+             red      10.8.0.0/16  vtep 192.0.2.3  5003  -                  peer/rr\n"
         );
     }
 }

@@ -14,7 +14,7 @@ use weft_api::view::bgp::{
 };
 use weft_api::view::{Route, RouteSource, Via};
 use weft_bgp::bfd;
-use weft_bgp::evpn::{self, Forwarding, any_as_number};
+use weft_bgp::evpn::{self, Forwarding, RoutedPath, any_as_number};
 use weft_bgp::peer::{PeerId, PeerKind};
 use weft_bgp::rib::{Key, PathView, Tally};
 use weft_bgp::session::{self, Expected, State};
@@ -123,14 +123,14 @@ impl Answers<'_> {
         let names: BTreeMap<Vni, &str> =
             self.model.networks.iter().map(|(name, network)| (network.vni, name.as_str())).collect();
         let routes = self.speaker.instances().learned_forwarding().filter_map(|(to, from)| {
-            let (vni, destination, via, mac) = match to {
+            let (vni, destination, via, others, mac) = match to {
                 Forwarding::Host { network, address, to: Some(to) } => {
                     let mac = to.neighbour.map(|neighbour| neighbour.mac);
                     let vni = to.routed.map(|routed| routed.vni).or(to.neighbour.map(|of| of.vni))?;
-                    (network, IpNet::from(address), Via::Vtep { vtep: to.vtep, vni }, mac)
+                    (network, IpNet::from(address), Via::Vtep { vtep: to.vtep, vni }, to.others, mac)
                 }
                 Forwarding::Prefix { network, prefix, to: Some(to) } => {
-                    (network, prefix, Via::Vtep { vtep: to.vtep, vni: to.routed.vni }, None)
+                    (network, prefix, via(&to.first), to.others, None)
                 }
                 Forwarding::Host { to: None, .. }
                 | Forwarding::Prefix { to: None, .. }
@@ -140,7 +140,8 @@ impl Answers<'_> {
             let name = *names.get(&vni)?;
             let source = RouteSource::Peer(from.map(|peer| self.name(peer)).unwrap_or_default());
             let network = name.to_owned();
-            Some(Route { network, destination, source, via, mac })
+            let others = others.iter().map(self::via).collect();
+            Some(Route { network, destination, source, via, others, mac })
         });
         routes.filter(|route| network.is_none_or(|network| route.network == network)).collect()
     }
@@ -421,6 +422,10 @@ fn count(number: usize) -> u64 {
 
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn via(path: &RoutedPath) -> Via {
+    Via::Vtep { vtep: path.vtep, vni: path.routed.vni }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! From what the speaker learned to routes of the data plane. Pure.
 
-use weft_bgp::evpn::{self, Forwarding, Routed};
-use weft_dataplane::desired::{Neighbour, RemoteHost, RemoteMac, RemotePrefix, RouteDelta};
+use weft_bgp::evpn::{self, Forwarding, Routed, RoutedPath, SwitchedPath};
+use weft_dataplane::desired::{Neighbour, Path, Paths, RemoteHost, RouteDelta};
 
 /// The changes in the data plane's words.
 #[must_use]
@@ -13,15 +13,10 @@ pub fn delta(changes: impl IntoIterator<Item = Forwarding>) -> RouteDelta {
                 delta.hosts.push(((network, address), to.as_ref().and_then(host)));
             }
             Forwarding::Mac { subnet, mac, to } => {
-                let to = to.map(|to| RemoteMac { vtep: to.vtep, vni: to.vni });
-                delta.macs.push(((subnet, mac), to));
+                delta.macs.push(((subnet, mac), to.map(|to| paths(&to, switched))));
             }
             Forwarding::Prefix { network, prefix, to } => {
-                let to = to.map(|to| {
-                    let Routed { router_mac, vni } = to.routed;
-                    RemotePrefix { vtep: to.vtep, router_mac, vni }
-                });
-                delta.prefixes.push(((network, prefix), to));
+                delta.prefixes.push(((network, prefix), to.map(|to| paths(&to, routed))));
             }
             Forwarding::Flood { subnet, vtep, vni } => delta.flood.push(((subnet, vtep), vni)),
         }
@@ -35,8 +30,21 @@ pub fn delta(changes: impl IntoIterator<Item = Forwarding>) -> RouteDelta {
 fn host(to: &evpn::RemoteHost) -> Option<RemoteHost> {
     let neighbour = to.neighbour.map(|of| Neighbour { subnet: of.subnet, vni: of.vni, mac: of.mac });
     let switched = || to.neighbour.map(|of| Routed { router_mac: of.mac, vni: of.vni });
-    let Routed { router_mac, vni } = to.routed.or_else(switched)?;
-    Some(RemoteHost { vtep: to.vtep, router_mac, vni, neighbour })
+    let first = RoutedPath { vtep: to.vtep, routed: to.routed.or_else(switched)? };
+    let paths = Paths { first: routed(&first), others: to.others.iter().map(routed).collect() };
+    Some(RemoteHost { paths, neighbour })
+}
+
+fn paths<T>(paths: &evpn::Paths<T>, path: impl Fn(&T) -> Path) -> Paths {
+    Paths { first: path(&paths.first), others: paths.others.iter().map(path).collect() }
+}
+
+fn routed(path: &RoutedPath) -> Path {
+    Path { vtep: path.vtep, vni: path.routed.vni, mac: path.routed.router_mac }
+}
+
+fn switched(path: &SwitchedPath) -> Path {
+    Path::switched(path.vtep, path.vni)
 }
 
 #[cfg(test)]
@@ -60,11 +68,17 @@ mod tests {
             (None, Some(neighbour), Some((mac, vni(101)))),
             (None, None, None),
         ] {
-            let to = Some(evpn::RemoteHost { vtep, routed, neighbour, groups: Vec::new() });
+            let to = Some(evpn::RemoteHost {
+                vtep,
+                routed,
+                neighbour,
+                groups: Vec::new(),
+                others: Box::default(),
+            });
             let change = Forwarding::Host { network: vni(1), address: [10, 0, 0, 1].into(), to };
             let delta = delta([change]);
             let [(_, host)] = delta.hosts.as_slice() else { panic!("{delta:?}") };
-            assert_eq!(host.as_ref().map(|host| (host.router_mac, host.vni)), expected);
+            assert_eq!(host.as_ref().map(|host| (host.paths.first.mac, host.paths.first.vni)), expected);
             assert_eq!(
                 host.as_ref().and_then(|host| host.neighbour.as_ref()).is_some(),
                 neighbour_is(host, neighbour)

@@ -41,6 +41,7 @@ pub(crate) fn pending<'a>(
     waiting.add(whole(&mut maps.vnis, &wanted.vnis, |vni| format!("VNI {vni}")));
     waiting.add(whole(&mut maps.vteps, &wanted.vteps, words::vtep));
     waiting.add(known(&mut maps.vtep_vnis, &mut routes.vtep_vnis.entries, words::membership));
+    waiting.add(known(&mut maps.paths, &mut routes.paths.entries, words::path));
     waiting.add(known(&mut maps.prefixes, &mut routes.prefixes, words::prefix));
     waiting.add(known(&mut maps.hosts, &mut routes.hosts, words::host));
     waiting.add(known(&mut maps.fdb, &mut routes.fdb.entries, words::mac));
@@ -53,6 +54,7 @@ pub(crate) fn pending<'a>(
 pub(crate) fn pending_routes<'a>(maps: &'a mut Maps, routes: &'a mut RouteTables) -> Waiting<'a> {
     let mut waiting = Waiting::default();
     waiting.add(known(&mut maps.vtep_vnis, &mut routes.vtep_vnis.entries, words::membership));
+    waiting.add(known(&mut maps.paths, &mut routes.paths.entries, words::path));
     waiting.add(known(&mut maps.prefixes, &mut routes.prefixes, words::prefix));
     waiting.add(known(&mut maps.hosts, &mut routes.hosts, words::host));
     waiting.add(known(&mut maps.fdb, &mut routes.fdb.entries, words::mac));

@@ -12,8 +12,8 @@ use aya::Pod;
 use aya::maps::{Array, Map, MapData, MapError, MapInfo, MapType, PerCpuArray, PerCpuValues};
 use aya::util::nr_cpus;
 use weft_dataplane_abi::{
-    Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop, PortCounters, PortLimits,
-    Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey, maps,
+    Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop, PathKey, PortCounters,
+    PortLimits, Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey, maps,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -77,10 +77,12 @@ impl fmt::Display for Shape {
 const UNDERLAYS: u32 = 64;
 
 /// The shape of every map, by name.
-pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 15] {
+pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 16] {
     let Sizes { ports, vnis, vteps, addresses, prefixes, events } = *sizes;
-    // A VTEP takes part in a VNI by an address, which brings at most a network and a subnet, or by a prefix.
-    let memberships = vteps.saturating_mul(vnis).min(addresses.saturating_mul(2).saturating_add(prefixes));
+    // A VTEP takes part in a VNI by an address, which brings at most a network and a subnet, by a prefix, or by a path of
+    // several to one.
+    let by_routes = addresses.saturating_mul(2).saturating_add(prefixes.saturating_mul(2));
+    let memberships = vteps.saturating_mul(vnis).min(by_routes);
     let hash = MapType::Hash;
     [
         (maps::ABI, Shape::new::<u32, u32>(MapType::Array, 1)),
@@ -89,6 +91,7 @@ pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 15] {
         (maps::HOSTS, Shape::new::<IpKey, HostRoute>(hash, addresses)),
         (maps::PREFIXES, Shape::new::<PrefixKey, NextHop>(MapType::LpmTrie, prefixes)),
         (maps::FDB, Shape::new::<MacKey, NextHop>(hash, addresses)),
+        (maps::PATHS, Shape::new::<PathKey, NextHop>(hash, prefixes)),
         (maps::VNIS, Shape::new::<u32, VniEntry>(hash, vnis)),
         (maps::VTEP_VNIS, Shape::new::<VtepVniKey, u8>(hash, memberships)),
         (maps::VTEPS, Shape::new::<VtepAddr, VtepEntry>(hash, vteps)),
@@ -111,7 +114,7 @@ pub(crate) fn size_key(name: &str) -> Option<&'static str> {
         maps::ENDPOINTS | maps::COUNTERS | maps::LIMITS => Some("sizes.ports"),
         maps::HOSTS | maps::FDB => Some("sizes.addresses"),
         maps::FLOOD => Some("sizes.ports or sizes.addresses"),
-        maps::PREFIXES => Some("sizes.prefixes"),
+        maps::PREFIXES | maps::PATHS => Some("sizes.prefixes"),
         maps::EVENTS => Some("sizes.events"),
         maps::VNIS => Some("sizes.vnis"),
         maps::VTEPS => Some("sizes.vteps"),
@@ -227,6 +230,7 @@ pub(crate) struct Maps {
     pub(crate) hosts: EntryTable<IpKey, HostRoute>,
     pub(crate) prefixes: EntryTable<PrefixKey, NextHop>,
     pub(crate) fdb: EntryTable<MacKey, NextHop>,
+    pub(crate) paths: EntryTable<PathKey, NextHop>,
     pub(crate) vnis: EntryTable<u32, VniEntry>,
     pub(crate) vtep_vnis: EntryTable<VtepVniKey, u8>,
     pub(crate) vteps: EntryTable<VtepAddr, VtepEntry>,
@@ -244,6 +248,7 @@ impl Maps {
             hosts: EntryTable::at(&path(maps::HOSTS), maps::HOSTS)?,
             prefixes: EntryTable::at(&path(maps::PREFIXES), maps::PREFIXES)?,
             fdb: EntryTable::at(&path(maps::FDB), maps::FDB)?,
+            paths: EntryTable::at(&path(maps::PATHS), maps::PATHS)?,
             vnis: EntryTable::at(&path(maps::VNIS), maps::VNIS)?,
             vtep_vnis: EntryTable::at(&path(maps::VTEP_VNIS), maps::VTEP_VNIS)?,
             vteps: EntryTable::at(&path(maps::VTEPS), maps::VTEPS)?,

@@ -17,7 +17,7 @@ const SMALL: usize = 1 << 14;
 const PAUSE: Duration = Duration::from_secs(25);
 
 /// How many maps take turns.
-const MAPS: usize = 4;
+const MAPS: usize = 5;
 
 /// Whose turn it is.
 #[derive(Debug, Default)]
@@ -47,6 +47,7 @@ impl Kernel {
             routes.prefixes.len() > SMALL,
             routes.fdb.entries.len() > SMALL,
             routes.vtep_vnis.entries.len() > SMALL,
+            routes.paths.entries.len() > SMALL,
         ];
         let due = self.turns.take(Instant::now(), large);
         let skip = |map: usize| large.get(map) == Some(&true) && due != Some(map);
@@ -55,6 +56,7 @@ impl Kernel {
             audit(&mut routes.prefixes, &maps.prefixes, skip(1)),
             audit(&mut routes.fdb.entries, &maps.fdb, skip(2)),
             audit(&mut routes.vtep_vnis.entries, &maps.vtep_vnis, skip(3)),
+            audit(&mut routes.paths.entries, &maps.paths, skip(4)),
         ];
         results.into_iter().filter_map(Result::err).collect()
     }
@@ -80,10 +82,10 @@ mod tests {
         let (mut turns, start) = (Turns::default(), Instant::now());
         let mut at = |pauses, large| turns.take(start + PAUSE * pauses, large);
         assert_eq!(at(0, [false; MAPS]), None);
-        assert_eq!(at(0, [true, false, true, false]), Some(0));
-        assert_eq!(at(0, [true, false, true, false]), None, "one at a time");
-        assert_eq!(at(1, [true, false, true, false]), Some(2));
-        assert_eq!(at(2, [true, false, true, false]), Some(0));
-        assert_eq!(at(3, [true, false, false, false]), Some(0));
+        assert_eq!(at(0, [true, false, true, false, false]), Some(0));
+        assert_eq!(at(0, [true, false, true, false, false]), None, "one at a time");
+        assert_eq!(at(1, [true, false, true, false, false]), Some(2));
+        assert_eq!(at(2, [true, false, true, false, false]), Some(0));
+        assert_eq!(at(3, [true, false, false, false, false]), Some(0));
     }
 }

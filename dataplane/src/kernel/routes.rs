@@ -71,7 +71,7 @@ impl Kernel {
 
     /// Takes over the routes that are in the maps.
     pub(super) fn keep_routes(&mut self) -> Result<(), ObserveError> {
-        let Maps { hosts, prefixes, fdb, flood, .. } = &self.maps;
+        let Maps { hosts, prefixes, fdb, paths, flood, .. } = &self.maps;
         let mut pinned = Pinned { flood: read(flood)?, ..Pinned::default() };
         let unread = |map, error| ObserveError::Map { map, cause: chain(&error) };
         let each = |key, route| pinned.hosts.push((key, route));
@@ -82,6 +82,10 @@ impl Kernel {
             pinned.fdb.insert(key, hop);
         };
         fdb.for_each(each).map_err(|error| unread(fdb.name(), error))?;
+        let each = |key, hop| {
+            pinned.paths.insert(key, hop);
+        };
+        paths.for_each(each).map_err(|error| unread(paths.name(), error))?;
         self.routes.keep(&pinned);
         Ok(())
     }
@@ -94,12 +98,13 @@ impl Kernel {
 
     /// How full the maps are, as far as their entries are counted.
     pub(super) fn fills(&self) -> Vec<TableFill> {
-        let (routes, Maps { hosts, prefixes, fdb, vtep_vnis, .. }) = (&self.routes, &self.maps);
+        let (routes, Maps { hosts, prefixes, fdb, paths, vtep_vnis, .. }) = (&self.routes, &self.maps);
         let mut fills = self.small.clone();
         fills.extend([
             fill(hosts, routes.hosts.len()),
             fill(prefixes, routes.prefixes.len()),
             fill(fdb, routes.fdb.entries.len()),
+            fill(paths, routes.paths.entries.len()),
             fill(vtep_vnis, routes.vtep_vnis.entries.len()),
         ]);
         fills

@@ -2,19 +2,20 @@
 //! brings, and nothing else is looked at. Pure.
 
 mod kept;
+mod paths;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use hashbrown::{HashMap, HashSet};
 use ipnet::IpNet;
-use weft_dataplane_abi::{HostRoute, IpKey, MacKey, NextHop, VtepAddr, VtepVniKey};
+use weft_dataplane_abi::{HostRoute, IpKey, MacKey, NextHop, PathKey, VtepAddr, VtepVniKey};
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
 use super::Tables;
 use super::entries::{Claims, Entries, EntriesMark, Source};
 use crate::bpf::PrefixKey;
-use crate::desired::{Desired, Neighbour, RemoteHost, RemoteMac, RemotePrefix, RouteDelta};
+use crate::desired::{Desired, Neighbour, Path, Paths, RemoteHost, RouteDelta};
 use kept::Kept;
 
 pub(crate) use kept::Pinned;
@@ -26,14 +27,15 @@ const MEMBER: u8 = 1;
 #[derive(Debug)]
 pub(crate) struct RouteTables {
     pub(crate) hosts: Entries<IpKey, RemoteHost>,
-    pub(crate) prefixes: Entries<PrefixKey, RemotePrefix>,
+    pub(crate) prefixes: Entries<PrefixKey, Paths>,
     pub(crate) fdb: Claims<MacKey, NextHop>,
+    pub(crate) paths: Claims<PathKey, NextHop>,
     pub(crate) vtep_vnis: Claims<VtepVniKey, u8>,
     /// Who takes part in each subnet, and with which VNI.
     pub(crate) flood: BTreeMap<Vni, BTreeMap<Vtep, Vni>>,
     /// Subnets in which others take part than when that was last asked.
     changed_floods: BTreeSet<Vni>,
-    macs: HashMap<MacKey, RemoteMac>,
+    macs: HashMap<MacKey, Paths>,
     /// How many routes lead to each VTEP.
     vteps: BTreeMap<Vtep, usize>,
     kept: Kept,
@@ -45,6 +47,7 @@ pub(crate) struct Mark {
     hosts: EntriesMark<IpKey, HostRoute>,
     prefixes: EntriesMark<PrefixKey, NextHop>,
     fdb: EntriesMark<MacKey, NextHop>,
+    paths: EntriesMark<PathKey, NextHop>,
     vtep_vnis: EntriesMark<VtepVniKey, u8>,
     kept: Kept,
 }
@@ -54,7 +57,7 @@ impl Source<IpKey> for RemoteHost {
 
     fn value(&self, key: &IpKey) -> HostRoute {
         let network = key.scope();
-        let routed = NextHop::remote(network, self.vtep, self.vni, self.router_mac);
+        let routed = self.paths.next_hop(network);
         match self.neighbour {
             Some(Neighbour { subnet, mac, .. }) => HostRoute::new(network, routed, subnet, mac),
             None => HostRoute::routed(network, routed),
@@ -62,11 +65,11 @@ impl Source<IpKey> for RemoteHost {
     }
 }
 
-impl Source<PrefixKey> for RemotePrefix {
+impl Source<PrefixKey> for Paths {
     type Value = NextHop;
 
     fn value(&self, key: &PrefixKey) -> NextHop {
-        NextHop::remote(key.address.scope(), self.vtep, self.vni, self.router_mac)
+        self.next_hop(key.address.scope())
     }
 }
 
@@ -77,6 +80,7 @@ impl RouteTables {
             hosts: Entries::new(),
             prefixes: Entries::new(),
             fdb: Claims::new(),
+            paths: Claims::new(),
             vtep_vnis: Claims::new(),
             flood: BTreeMap::new(),
             changed_floods: BTreeSet::new(),
@@ -123,52 +127,52 @@ impl RouteTables {
         }
         // What stays claimed does not go for a moment.
         if let Some(new) = &host {
-            self.join(key.network(), new.vtep);
+            self.join(key.network(), &new.paths);
             if let Some((subnet, mac, next_hop)) = switched(new) {
-                self.vtep_vnis.claim(VtepVniKey::new(subnet, new.vtep), MEMBER);
+                self.vtep_vnis.claim(VtepVniKey::new(subnet, new.paths.first.vtep), MEMBER);
                 self.fdb.claim(MacKey::new(subnet, mac), next_hop);
             }
         }
         if let Some(old) = &before {
             if let Some((subnet, mac, next_hop)) = switched(old) {
                 self.fdb.release(MacKey::new(subnet, mac), next_hop);
-                self.vtep_vnis.release(VtepVniKey::new(subnet, old.vtep), MEMBER);
+                self.vtep_vnis.release(VtepVniKey::new(subnet, old.paths.first.vtep), MEMBER);
             }
-            self.leave(key.network(), old.vtep);
+            self.leave(key.network(), &old.paths);
         }
         self.hosts.set(key, host);
         before
     }
 
-    fn change_prefix(&mut self, key: PrefixKey, behind: Option<RemotePrefix>) -> Option<RemotePrefix> {
+    fn change_prefix(&mut self, key: PrefixKey, behind: Option<Paths>) -> Option<Paths> {
         self.kept.prefixes.remove(&key);
         let before = self.prefixes.source(&key).cloned();
         if before == behind {
             return before;
         }
         if let Some(new) = &behind {
-            self.join(key.address.network(), new.vtep);
+            self.join(key.address.network(), new);
         }
         if let Some(old) = &before {
-            self.leave(key.address.network(), old.vtep);
+            self.leave(key.address.network(), old);
         }
         self.prefixes.set(key, behind);
         before
     }
 
-    fn change_mac(&mut self, key: MacKey, to: Option<RemoteMac>) -> Option<RemoteMac> {
+    fn change_mac(&mut self, key: MacKey, to: Option<Paths>) -> Option<Paths> {
         self.kept.macs.remove(&key);
-        let before = self.macs.get(&key).copied();
+        let before = self.macs.get(&key).cloned();
         if before == to {
             return before;
         }
-        if let Some(new) = to {
-            self.join(key.subnet(), new.vtep);
-            self.fdb.claim(key, new.next_hop(&key));
+        if let Some(new) = &to {
+            self.join(key.subnet(), new);
+            self.fdb.claim(key, new.next_hop(key.scope()));
         }
-        if let Some(old) = before {
-            self.fdb.release(key, old.next_hop(&key));
-            self.leave(key.subnet(), old.vtep);
+        if let Some(old) = &before {
+            self.fdb.release(key, old.next_hop(key.scope()));
+            self.leave(key.subnet(), old);
         }
         match to {
             Some(new) => self.macs.insert(key, new),
@@ -191,8 +195,8 @@ impl RouteTables {
             self.changed_floods.insert(subnet);
         }
         match (before, wants) {
-            (None, Some(_)) => self.join(subnet.get(), vtep),
-            (Some(_), None) => self.leave(subnet.get(), vtep),
+            (None, Some(_)) => self.add_member(subnet.get(), vtep),
+            (Some(_), None) => self.remove_member(subnet.get(), vtep),
             (None, None) | (Some(_), Some(_)) => {}
         }
         before
@@ -203,14 +207,30 @@ impl RouteTables {
         std::mem::take(&mut self.changed_floods)
     }
 
+    /// One more route of the network or subnet takes these paths.
+    fn join(&mut self, vni: u32, paths: &Paths) {
+        paths.iter().for_each(|path| self.add_member(vni, path.vtep));
+        for (key, next_hop) in paths.entries(vni) {
+            self.paths.claim(key, next_hop);
+        }
+    }
+
+    /// One route less.
+    fn leave(&mut self, vni: u32, paths: &Paths) {
+        for (key, next_hop) in paths.entries(vni) {
+            self.paths.release(key, next_hop);
+        }
+        paths.iter().for_each(|path| self.remove_member(vni, path.vtep));
+    }
+
     /// One more route of the network or subnet leads to `vtep`.
-    fn join(&mut self, vni: u32, vtep: Vtep) {
+    fn add_member(&mut self, vni: u32, vtep: Vtep) {
         self.vtep_vnis.claim(VtepVniKey::raw(vni, VtepAddr::new(vtep)), MEMBER);
         *self.vteps.entry(vtep).or_default() += 1;
     }
 
     /// One route less.
-    fn leave(&mut self, vni: u32, vtep: Vtep) {
+    fn remove_member(&mut self, vni: u32, vtep: Vtep) {
         self.vtep_vnis.release(VtepVniKey::raw(vni, VtepAddr::new(vtep)), MEMBER);
         match self.vteps.get_mut(&vtep) {
             Some(routes) if *routes > 1 => *routes -= 1,
@@ -230,6 +250,7 @@ impl RouteTables {
             hosts: self.hosts.mark(),
             prefixes: self.prefixes.mark(),
             fdb: self.fdb.entries.mark(),
+            paths: self.paths.entries.mark(),
             vtep_vnis: self.vtep_vnis.entries.mark(),
             kept: self.kept.clone(),
         }
@@ -240,6 +261,7 @@ impl RouteTables {
         self.hosts.back_to(mark.hosts);
         self.prefixes.back_to(mark.prefixes);
         self.fdb.entries.back_to(mark.fdb);
+        self.paths.entries.back_to(mark.paths);
         self.vtep_vnis.entries.back_to(mark.vtep_vnis);
         // Trying a change confirms nothing.
         self.kept = mark.kept;
@@ -281,7 +303,7 @@ impl RouteTables {
     fn delta_of_subnets(&self, desired: &Desired, delta: &mut RouteDelta) {
         for ((subnet, mac), to) in &desired.remote_macs {
             if self.macs.get(&MacKey::new(*subnet, *mac)) != Some(to) {
-                delta.macs.push(((*subnet, *mac), Some(*to)));
+                delta.macs.push(((*subnet, *mac), Some(to.clone())));
             }
         }
         let macs = self.macs.keys().filter_map(|key| Some((Vni::new(key.subnet()).ok()?, key.mac())));
@@ -303,15 +325,8 @@ impl RouteTables {
 /// What a neighbour is known by at layer 2: subnet, MAC, and the way of switched frames to it.
 fn switched(host: &RemoteHost) -> Option<(Vni, MacAddr, NextHop)> {
     let Neighbour { subnet, vni, mac } = *host.neighbour.as_ref()?;
-    let to = RemoteMac { vtep: host.vtep, vni };
-    Some((subnet, mac, to.next_hop(&MacKey::new(subnet, mac))))
-}
-
-impl RemoteMac {
-    /// The way of switched frames, which have their destination already.
-    fn next_hop(self, key: &MacKey) -> NextHop {
-        NextHop::remote(key.scope(), self.vtep, self.vni, MacAddr::new([0; 6]))
-    }
+    let to = Path::switched(host.paths.first.vtep, vni);
+    Some((subnet, mac, Paths::from(to).next_hop(MacKey::new(subnet, mac).scope())))
 }
 
 fn prefix_key(network: Vni, prefix: IpNet) -> PrefixKey {

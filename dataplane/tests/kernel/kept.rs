@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use aya::Pod;
 use aya::maps::{HashMap, Map, MapData};
-use weft_dataplane::desired::{Neighbour, RemoteHost, RemoteMac, RemotePrefix, RouteDelta, Update};
+use weft_dataplane::desired::{Neighbour, Path, Paths, RemoteHost, RouteDelta, Update};
 use weft_dataplane::{Change, Dataplane, Options, Report, Sizes};
 use weft_dataplane_abi::{FloodKey, FloodMember, HostRoute, IpKey, MacKey, NextHop, VtepVniKey, maps};
 use weft_vxlan::{MacAddr, Vtep};
@@ -28,11 +28,12 @@ fn mac(last: u8) -> MacAddr {
 fn learned() -> RouteDelta {
     let host = |last: u8, at| {
         let neighbour = Some(Neighbour { subnet: vni(200), vni: vni(902), mac: mac(last) });
-        let host = RemoteHost { vtep: vtep(at), router_mac: mac(0xf0), vni: vni(901), neighbour };
+        let path = Path { vtep: vtep(at), vni: vni(901), mac: mac(0xf0) };
+        let host = RemoteHost { paths: path.into(), neighbour };
         ((vni(100), [10, 0, 0, last].into()), Some(host))
     };
-    let with_mac = |last, at| ((vni(200), mac(last)), Some(RemoteMac { vtep: vtep(at), vni: vni(902) }));
-    let behind = RemotePrefix { vtep: vtep(3), router_mac: mac(0xf3), vni: vni(901) };
+    let with_mac = |last, at| ((vni(200), mac(last)), Some(Path::switched(vtep(at), vni(902)).into()));
+    let behind = Path { vtep: vtep(3), vni: vni(901), mac: mac(0xf3) }.into();
     RouteDelta {
         hosts: vec![host(20, 2), host(21, 3)],
         prefixes: vec![((vni(100), "10.9.0.0/16".parse().unwrap()), Some(behind))],
@@ -110,7 +111,7 @@ fn what_is_learned_comes_and_goes_by_itself() {
         .await;
         assert_eq!(Keys::of(&host).counts(), (4, 3, 4, 1));
         // A MAC without an address moves, then goes.
-        let to = Some(RemoteMac { vtep: vtep(4), vni: vni(902) });
+        let to = Some(Path::switched(vtep(4), vni(902)).into());
         let moved = RouteDelta { macs: vec![((vni(200), mac(22)), to)], ..RouteDelta::default() };
         make(&mut dataplane, routes(moved)).await;
         assert_eq!(Keys::of(&host).counts(), (4, 3, 5, 1));
@@ -135,9 +136,10 @@ fn a_route_to_an_address_of_a_port_wins_until_it_goes() {
         let mut dataplane = Dataplane::open(host.options.clone(), owner()).await.unwrap();
         make(&mut dataplane, local()).await;
         let neighbour = Some(Neighbour { subnet: vni(200), vni: vni(200), mac: mac(10) });
-        let there = RemoteHost { vtep: vtep(2), router_mac: mac(0xf0), vni: vni(100), neighbour };
+        let path = Path { vtep: vtep(2), vni: vni(100), mac: mac(0xf0) };
+        let there = RemoteHost { paths: path.into(), neighbour };
         let address = (vni(100), [10, 0, 0, 10].into());
-        let at = RemoteMac { vtep: vtep(2), vni: vni(200) };
+        let at = Paths::from(Path::switched(vtep(2), vni(200)));
         let comes = RouteDelta {
             hosts: vec![(address, Some(there))],
             macs: vec![((vni(200), mac(10)), Some(at))],
@@ -186,7 +188,7 @@ fn routes_stay_until_somebody_says_otherwise() {
         // One address is confirmed, with its MAC, one is confirmed at another place, one MAC is taken back.
         let mut again = learned();
         again.hosts.truncate(1);
-        again.macs = vec![again.macs[0], ((vni(200), mac(21)), None)];
+        again.macs = vec![again.macs[0].clone(), ((vni(200), mac(21)), None)];
         again.prefixes.clear();
         again.flood.truncate(1);
         let report = make(&mut dataplane, routes(again)).await;
@@ -233,8 +235,9 @@ fn a_port_that_is_new_has_its_address_whatever_was_kept() {
     on_host("kept-new", async |host| {
         let pod = crate::host::Pod::new();
         let neighbour = Some(Neighbour { subnet: vni(200), vni: vni(200), mac: mac(10) });
-        let there = RemoteHost { vtep: vtep(2), router_mac: mac(0xf0), vni: vni(100), neighbour };
-        let at = RemoteMac { vtep: vtep(2), vni: vni(200) };
+        let path = Path { vtep: vtep(2), vni: vni(100), mac: mac(0xf0) };
+        let there = RemoteHost { paths: path.into(), neighbour };
+        let at = Paths::from(Path::switched(vtep(2), vni(200)));
         let comes = RouteDelta {
             hosts: vec![((vni(100), [10, 0, 0, 10].into()), Some(there))],
             macs: vec![((vni(200), mac(10)), Some(at))],
@@ -339,7 +342,7 @@ fn a_hundred_thousand_are_kept_in_no_time() {
             let mac = MacAddr::new([2, 0, 1, b, c, d]);
             let neighbour = Some(Neighbour { subnet: vni(200), vni: vni(200), mac });
             let vtep = vtep(2 + u8::try_from(number % 8).unwrap());
-            let host = RemoteHost { vtep, router_mac: mac, vni: vni(100), neighbour };
+            let host = RemoteHost { paths: Path { vtep, vni: vni(100), mac }.into(), neighbour };
             ((vni(100), [11, b, c, d].into()), Some(host))
         };
         let hosts = (0..100_000).map(address).collect();

@@ -10,7 +10,7 @@ use netlink_packet_route::route::RouteScope;
 use netlink_packet_route::rule::{RuleAction, RuleMessage};
 use rtnetlink::{Handle, LinkVeth, RouteMessageBuilder};
 use tokio::time::timeout;
-use weft_dataplane::desired::{Desired, RemoteHost};
+use weft_dataplane::desired::{Desired, Path, RemoteHost};
 use weft_dataplane::{Dataplane, NextHopState, VtepState};
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
@@ -19,7 +19,8 @@ use crate::host::{Pod, desired, eventually, index, links, on_host, owner, reconc
 /// One address, 10.9.0.1 of network 100, behind `vtep`.
 pub fn remote(vtep: &str) -> BTreeMap<(Vni, IpAddr), RemoteHost> {
     let vtep: Vtep = vtep.parse().unwrap();
-    let host = RemoteHost { vtep, router_mac: vtep.default_router_mac(), vni: vni(100), neighbour: None };
+    let path = Path { vtep, vni: vni(100), mac: vtep.default_router_mac() };
+    let host = RemoteHost { paths: path.into(), neighbour: None };
     BTreeMap::from([((vni(100), IpAddr::from([10, 9, 0, 1])), host)])
 }
 

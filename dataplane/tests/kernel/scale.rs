@@ -11,7 +11,7 @@ use aya::Pod;
 use aya::maps::{HashMap, Map, MapData};
 use ipnet::IpNet;
 use weft_dataplane::desired::{
-    Desired, Neighbour, Network, RemoteHost, RemotePrefix, RouteDelta, Subnet, Update,
+    Desired, Neighbour, Network, Path, Paths, RemoteHost, RouteDelta, Subnet, Update,
 };
 use weft_dataplane::{Change, Dataplane, Operation, Options, Report, Sizes};
 use weft_dataplane_abi::{HostRoute, IpKey, MacKey, NextHop, VniEntry, VtepAddr, VtepEntry, maps};
@@ -37,19 +37,20 @@ fn mac(number: u32) -> MacAddr {
 /// Address `number` of network 100, on host `vtep`.
 fn address(number: u32, at: u32) -> ((Vni, IpAddr), Option<RemoteHost>) {
     let neighbour = Neighbour { subnet: vni(200), vni: vni(200), mac: mac(number) };
-    let host = RemoteHost { vtep: vtep(at), router_mac: mac(at), vni: vni(100), neighbour: Some(neighbour) };
+    let path = Path { vtep: vtep(at), vni: vni(100), mac: mac(at) };
+    let host = RemoteHost { paths: path.into(), neighbour: Some(neighbour) };
     ((vni(100), Ipv4Addr::from(0x0b00_0000 + number).into()), Some(host))
 }
 
 /// Prefix `number` of network 100: half of them IPv4 /28, half IPv6 /64.
-fn prefix(number: u32, at: u32) -> ((Vni, IpNet), Option<RemotePrefix>) {
+fn prefix(number: u32, at: u32) -> ((Vni, IpNet), Option<Paths>) {
     let address = if number.is_multiple_of(2) {
         IpNet::new(Ipv4Addr::from(0x1400_0000 + number * 8).into(), 28)
     } else {
         let subnet = u128::from(number) << 64;
         IpNet::new(Ipv6Addr::from((0xfd00_u128 << 112) + subnet).into(), 64)
     };
-    let behind = RemotePrefix { vtep: vtep(at), router_mac: mac(at), vni: vni(100) };
+    let behind = Path { vtep: vtep(at), vni: vni(100), mac: mac(at) }.into();
     ((vni(100), address.unwrap()), Some(behind))
 }
 
@@ -111,7 +112,7 @@ fn addresses(hosts: impl Iterator<Item = ((Vni, IpAddr), Option<RemoteHost>)>) -
     routes(RouteDelta { hosts: hosts.collect(), ..RouteDelta::default() })
 }
 
-fn prefixes(prefixes: impl Iterator<Item = ((Vni, IpNet), Option<RemotePrefix>)>) -> Update {
+fn prefixes(prefixes: impl Iterator<Item = ((Vni, IpNet), Option<Paths>)>) -> Update {
     routes(RouteDelta { prefixes: prefixes.collect(), ..RouteDelta::default() })
 }
 

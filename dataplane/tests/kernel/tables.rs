@@ -23,12 +23,12 @@ fn entries_come_move_and_go() {
         let mut desired = desired();
         desired.remote_hosts = remote("192.0.2.2");
         let prefix = "10.7.0.0/16".parse().unwrap();
-        let behind = weft_dataplane::desired::RemotePrefix {
+        let path = weft_dataplane::desired::Path {
             vtep: "192.0.2.2".parse().unwrap(),
-            router_mac: "02:00:c0:00:02:02".parse().unwrap(),
             vni: vni(300),
+            mac: "02:00:c0:00:02:02".parse().unwrap(),
         };
-        desired.remote_prefixes.insert((vni(100), prefix), behind);
+        desired.remote_prefixes.insert((vni(100), prefix), path.into());
         let changes = reconcile(&mut dataplane, &desired).await.changes;
         let remote_address = "address 10.9.0.1 in network 100".to_owned();
         assert!(operations(&changes, maps::HOSTS).contains(&(Operation::Insert, remote_address.clone())));

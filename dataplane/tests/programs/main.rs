@@ -17,6 +17,7 @@ mod gateway;
 mod icmp_errors;
 mod ipv6_underlay;
 mod load;
+mod multipath;
 mod mutated;
 mod neighbour_discovery;
 mod program_log;

@@ -6,6 +6,7 @@
 //! h2 192.0.2.2 ──┘
 //! ```
 
+mod equal_ways;
 mod injected;
 mod moves;
 mod other_speakers;

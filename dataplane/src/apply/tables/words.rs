@@ -1,6 +1,6 @@
 //! Entries of the maps in words.
 
-use weft_dataplane_abi::{FloodKey, IpKey, MacKey, VtepAddr, VtepVniKey, flood_group};
+use weft_dataplane_abi::{FloodKey, IpKey, MacKey, PathKey, VtepAddr, VtepVniKey, flood_group};
 use weft_vxlan::Vtep;
 
 use crate::bpf::PrefixKey;
@@ -22,6 +22,10 @@ pub(super) fn prefix(key: &PrefixKey) -> String {
 
 pub(super) fn mac(key: &MacKey) -> String {
     format!("MAC {} in subnet {}", key.mac(), key.subnet())
+}
+
+pub(super) fn path(key: &PathKey) -> String {
+    format!("path {} of several in VNI {}", key.index(), key.vni())
 }
 
 pub(super) fn vtep(address: &VtepAddr) -> String {

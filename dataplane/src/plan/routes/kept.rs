@@ -6,14 +6,13 @@
 use std::collections::BTreeMap;
 
 use hashbrown::{HashMap, HashSet};
-use weft_dataplane_abi::{
-    FloodKey, FloodMember, HostRoute, IpKey, MacKey, NextHop, VtepAddr, flood_group, kind,
-};
+use weft_dataplane_abi::{FloodKey, FloodMember, HostRoute, IpKey, MacKey, NextHop, PathKey, flood_group};
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
+use super::paths::vtep;
 use super::{RouteTables, Source as _, Tables, host_of, prefix_of};
 use crate::bpf::PrefixKey;
-use crate::desired::{Neighbour, RemoteHost, RemoteMac, RemotePrefix, RouteDelta};
+use crate::desired::{Neighbour, Paths, RemoteHost, RouteDelta};
 
 /// What the maps hold.
 #[derive(Debug, Default)]
@@ -21,6 +20,7 @@ pub(crate) struct Pinned {
     pub(crate) hosts: Vec<(IpKey, HostRoute)>,
     pub(crate) prefixes: Vec<(PrefixKey, NextHop)>,
     pub(crate) fdb: HashMap<MacKey, NextHop>,
+    pub(crate) paths: HashMap<PathKey, NextHop>,
     pub(crate) flood: BTreeMap<FloodKey, FloodMember>,
 }
 
@@ -37,9 +37,9 @@ impl RouteTables {
     /// Takes over the routes that are in the maps.
     pub(crate) fn keep(&mut self, pinned: &Pinned) {
         let delta = RouteDelta {
-            hosts: pinned.hosts.iter().filter_map(|(key, route)| host(key, route, &pinned.fdb)).collect(),
-            prefixes: pinned.prefixes.iter().filter_map(|(key, hop)| prefix(key, hop)).collect(),
-            macs: pinned.fdb.iter().filter_map(|(key, hop)| mac(key, hop)).collect(),
+            hosts: pinned.hosts.iter().filter_map(|(key, route)| host(key, route, pinned)).collect(),
+            prefixes: pinned.prefixes.iter().filter_map(|(key, hop)| prefix(key, hop, pinned)).collect(),
+            macs: pinned.fdb.iter().filter_map(|(key, hop)| mac(key, hop, pinned)).collect(),
             flood: pinned.flood.iter().filter_map(|(key, member)| flood(key, member)).collect(),
         };
         self.change(delta);
@@ -100,30 +100,29 @@ impl RouteTables {
 fn host(
     key: &IpKey,
     route: &HostRoute,
-    fdb: &HashMap<MacKey, NextHop>,
+    pinned: &Pinned,
 ) -> Option<((Vni, std::net::IpAddr), Option<RemoteHost>)> {
-    let (vtep, vni, router_mac) = remote(route.next_hop())?;
+    let paths = Paths::read(route.next_hop(), key.network(), &pinned.paths)?;
     let neighbour = route.neighbour().and_then(|(subnet, mac)| {
-        let subnet = Vni::new(subnet).ok()?;
-        let switched = fdb.get(&MacKey::new(subnet, MacAddr::new(mac))).and_then(remote);
+        let (subnet, mac) = (Vni::new(subnet).ok()?, MacAddr::new(mac));
+        let switched = pinned.fdb.get(&MacKey::new(subnet, mac))?;
+        let switched = Paths::read(switched, subnet.get(), &pinned.paths)?;
         // The host whose it is says with which VNI it is switched to.
-        let (_, vni, _) = switched.filter(|(of, ..)| *of == vtep)?;
-        Some(Neighbour { subnet, vni, mac: MacAddr::new(mac) })
+        let first = switched.iter().find(|path| path.vtep == paths.first.vtep)?;
+        Some(Neighbour { subnet, vni: first.vni, mac })
     });
-    let host = RemoteHost { vtep, router_mac, vni, neighbour };
+    let host = RemoteHost { paths, neighbour };
     (host.value(key) == *route).then_some((host_of(key)?, Some(host)))
 }
 
-fn prefix(key: &PrefixKey, hop: &NextHop) -> Option<((Vni, ipnet::IpNet), Option<RemotePrefix>)> {
-    let (vtep, vni, router_mac) = remote(hop)?;
-    let behind = RemotePrefix { vtep, router_mac, vni };
-    (behind.value(key) == *hop).then_some((prefix_of(key)?, Some(behind)))
+fn prefix(key: &PrefixKey, hop: &NextHop, pinned: &Pinned) -> Option<((Vni, ipnet::IpNet), Option<Paths>)> {
+    let paths = Paths::read(hop, key.address.network(), &pinned.paths)?;
+    (paths.value(key) == *hop).then_some((prefix_of(key)?, Some(paths)))
 }
 
-fn mac(key: &MacKey, hop: &NextHop) -> Option<((Vni, MacAddr), Option<RemoteMac>)> {
-    let (vtep, vni, _) = remote(hop)?;
-    let to = RemoteMac { vtep, vni };
-    (to.next_hop(key) == *hop).then_some(((Vni::new(key.subnet()).ok()?, key.mac()), Some(to)))
+fn mac(key: &MacKey, hop: &NextHop, pinned: &Pinned) -> Option<((Vni, MacAddr), Option<Paths>)> {
+    let paths = Paths::read(hop, key.subnet(), &pinned.paths)?;
+    (paths.next_hop(key.scope()) == *hop).then_some(((Vni::new(key.subnet()).ok()?, key.mac()), Some(paths)))
 }
 
 fn flood(key: &FloodKey, member: &FloodMember) -> Option<((Vni, Vtep), Option<Vni>)> {
@@ -133,20 +132,6 @@ fn flood(key: &FloodKey, member: &FloodMember) -> Option<((Vni, Vtep), Option<Vn
     let (subnet, vni) = (Vni::new(key.subnet()).ok()?, Vni::new(member.vni()).ok()?);
     let vtep = vtep(member.address())?;
     (FloodMember::vtep(subnet, vtep, vni) == *member).then_some(((subnet, vtep), Some(vni)))
-}
-
-/// VTEP, VNI and MAC of a next hop on another host.
-fn remote(hop: &NextHop) -> Option<(Vtep, Vni, MacAddr)> {
-    if hop.kind() != kind::REMOTE {
-        return None;
-    }
-    Some((vtep(hop.vtep())?, Vni::new(hop.vni()).ok()?, MacAddr::new(hop.mac())))
-}
-
-fn vtep(address: &VtepAddr) -> Option<Vtep> {
-    let bytes = address.bytes();
-    let address = if address.is_ipv4() { address.ipv4_bytes().into() } else { bytes.into() };
-    Vtep::new(address).ok()
 }
 
 #[cfg(test)]

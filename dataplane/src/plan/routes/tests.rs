@@ -26,7 +26,12 @@ fn key(network: u32, address: &str) -> IpKey {
 }
 
 fn remote(last: u8, neighbour: Option<Neighbour>) -> RemoteHost {
-    RemoteHost { vtep: vtep(last), router_mac: mac(0xf0 | last), vni: vni(900), neighbour }
+    let path = Path { vtep: vtep(last), vni: vni(900), mac: mac(0xf0 | last) };
+    RemoteHost { paths: path.into(), neighbour }
+}
+
+fn behind(last: u8, number: u32) -> Paths {
+    Path { vtep: vtep(last), vni: vni(number), mac: mac(1) }.into()
 }
 
 /// 02:00:00:00:00:14 in red's subnet.
@@ -38,7 +43,7 @@ fn host(network: u32, address: &str, host: Option<RemoteHost>) -> RouteDelta {
     RouteDelta { hosts: vec![((vni(network), address.parse().unwrap()), host)], ..RouteDelta::default() }
 }
 
-fn prefix(network: u32, prefix: &str, behind: Option<RemotePrefix>) -> RouteDelta {
+fn prefix(network: u32, prefix: &str, behind: Option<Paths>) -> RouteDelta {
     RouteDelta { prefixes: vec![((vni(network), prefix.parse().unwrap()), behind)], ..RouteDelta::default() }
 }
 
@@ -74,7 +79,7 @@ fn a_vtep_may_send_only_into_what_it_takes_part_in_here() {
         VtepVniKey::new(vni(BLUE), vtep(3)),
         VtepVniKey::new(vni(BLUE), vtep(2)),
     ];
-    let blue = RemotePrefix { vtep: vtep(3), router_mac: mac(1), vni: vni(901) };
+    let blue = behind(3, 901);
     tables.change(host(RED, "10.0.0.20", Some(remote(2, Some(neighbour())))));
     tables.change(host(RED, "2001:db8::20", Some(remote(2, Some(neighbour())))));
     tables.change(prefix(BLUE, "10.3.0.0/16", Some(blue)));
@@ -103,10 +108,46 @@ fn a_moved_workload_is_behind_its_new_host() {
     assert_eq!(tables.vteps(), BTreeSet::from([vtep(3)]));
 }
 
+/// In: two prefixes and a MAC that each have the same two ways, in the network and in the subnet. Out: the ways are held
+/// once in each; they go with the last that has them; and other ways are another set.
+#[test]
+fn equal_ways_are_held_once() {
+    let mut tables = RouteTables::new();
+    let both = |numbers: [u32; 2]| {
+        let [first, other] = [2, 3].map(|last| behind(last, numbers[usize::from(last) - 2]).first);
+        Paths { first, others: Box::new([other]) }
+    };
+    let with_mac =
+        |paths| RouteDelta { macs: vec![((vni(RED_FRONT), mac(9)), paths)], ..RouteDelta::default() };
+    tables.change(prefix(RED, "10.3.0.0/16", Some(both([900, 901]))));
+    tables.change(prefix(RED, "10.4.0.0/16", Some(both([900, 901]))));
+    tables.change(with_mac(Some(both([900, 901]))));
+    assert_eq!(tables.paths.entries.len(), 4);
+    assert_eq!(tables.vteps(), BTreeSet::from([vtep(2), vtep(3)]));
+    let members = [RED, RED_FRONT].map(|number| VtepVniKey::new(vni(number), vtep(3)));
+    assert_eq!(self::members(&tables, &members), [true; 2]);
+
+    let at = |address| PrefixKey { bits: 80, address: key(RED, address) };
+    let [one, other] = ["10.3.0.0", "10.4.0.0"].map(|address| tables.prefixes.get(&at(address)).unwrap());
+    assert_eq!((one, one.paths().1), (other, 2));
+    let second = PathKey::raw(RED, one.paths().0, 1);
+    let expected = NextHop::remote(Scope::raw(RED), vtep(3), vni(901), mac(1));
+    assert_eq!(tables.paths.entries.get(&second), Some(expected));
+
+    tables.change(prefix(RED, "10.3.0.0/16", Some(both([900, 902]))));
+    assert_eq!(tables.paths.entries.len(), 6);
+    assert_ne!(tables.prefixes.get(&at("10.3.0.0")), Some(one));
+    tables.change(prefix(RED, "10.4.0.0/16", Some(behind(2, 900))));
+    tables.change(with_mac(None));
+    assert_eq!(tables.paths.entries.len(), 2);
+    tables.change(prefix(RED, "10.3.0.0/16", None));
+    assert_eq!((tables.paths.entries.len(), tables.vteps().len()), (0, 1));
+}
+
 #[test]
 fn prefixes_count_their_scope_and_drop_host_bits() {
     let mut tables = RouteTables::new();
-    let behind = RemotePrefix { vtep: vtep(2), router_mac: mac(1), vni: vni(900) };
+    let behind = behind(2, 900);
     let expected = [
         ("0.0.0.0/0", "0.0.0.0", 64),
         ("10.3.7.7/16", "10.3.0.0", 80),
@@ -127,9 +168,7 @@ fn changes_can_be_undone() {
     let mut delta = host(RED, "10.0.0.20", None);
     delta.hosts.extend(host(RED, "10.0.0.20", Some(remote(4, None))).hosts);
     delta.hosts.extend(host(RED, "10.0.0.21", Some(remote(3, None))).hosts);
-    delta.prefixes =
-        prefix(RED, "10.3.0.0/16", Some(RemotePrefix { vtep: vtep(5), router_mac: mac(1), vni: vni(1) }))
-            .prefixes;
+    delta.prefixes = prefix(RED, "10.3.0.0/16", Some(behind(5, 1))).prefixes;
     let undo = tables.change(delta);
     assert_eq!(tables.vteps(), BTreeSet::from([vtep(3), vtep(4), vtep(5)]));
     tables.change(undo);
@@ -160,7 +199,7 @@ fn the_delta_to_other_routes_leads_there() {
         remote_macs: BTreeMap::new(),
     };
     let address = |last: u8| (vni(RED), IpAddr::from([10, 0, 0, last]));
-    let behind = RemotePrefix { vtep: vtep(5), router_mac: mac(1), vni: vni(1) };
+    let behind = behind(5, 1);
     desired.remote_hosts = [(address(20), remote(2, None)), (address(21), remote(3, None))].into();
     desired.remote_prefixes = [((vni(RED), "10.3.0.0/16".parse().unwrap()), behind.clone())].into();
     let mut tables = RouteTables::new();

@@ -1,6 +1,7 @@
 use weft_dataplane_abi::Scope;
 
 use super::*;
+use crate::desired::Path;
 
 const RED: u32 = 100;
 const RED_FRONT: u32 = 200;
@@ -46,6 +47,51 @@ fn an_address_is_kept_only_with_the_mac_that_it_had() {
     assert_eq!(kept(HashMap::new()).unconfirmed(), 0);
     let moved = kept(switched(at(3)));
     assert_eq!((moved.hosts.len(), moved.unconfirmed()), (0, 1));
+}
+
+/// In: a prefix, an address and its MAC with two ways each. Out: all are kept as they are, unless a way is not there.
+#[test]
+fn routes_with_several_ways_are_kept_whole() {
+    let ways = |number, mac_of: fn(u8) -> MacAddr| {
+        let [first, other] = [2, 3].map(|last| Path { vtep: at(last), vni: vni(number), mac: mac_of(last) });
+        Paths { first, others: Box::new([other]) }
+    };
+    let neighbour = Neighbour { subnet: vni(RED_FRONT), vni: vni(902), mac: mac(20) };
+    let routed = ways(900, mac);
+    let (prefix, address) = ("10.9.0.0/16".parse().unwrap(), [10, 0, 0, 20].into());
+    let mut before = RouteTables::new();
+    before.change(RouteDelta {
+        hosts: vec![(
+            (vni(RED), address),
+            Some(RemoteHost { paths: routed.clone(), neighbour: Some(neighbour) }),
+        )],
+        prefixes: vec![((vni(RED), prefix), Some(routed))],
+        macs: vec![((vni(RED_FRONT), mac(20)), Some(ways(902, |_| MacAddr::new([0; 6]))))],
+        flood: vec![],
+    });
+    let entries =
+        |keys: Vec<PathKey>| keys.into_iter().map(|key| (key, before.paths.entries.get(&key).unwrap()));
+    let all: Vec<_> = before.paths.entries.sources().map(|(key, _)| *key).collect();
+    assert_eq!(all.len(), 4);
+    let pinned = |paths| Pinned {
+        hosts: before.hosts.sources().map(|(key, host)| (*key, host.value(key))).collect(),
+        prefixes: before.prefixes.sources().map(|(key, paths)| (*key, paths.value(key))).collect(),
+        fdb: before.fdb.entries.sources().map(|(key, claim)| (*key, claim.value(key))).collect(),
+        paths: entries(paths).collect(),
+        flood: BTreeMap::new(),
+    };
+    let mut after = RouteTables::new();
+    after.keep(&pinned(all.clone()));
+    assert_eq!(after.unconfirmed(), 3);
+    for (key, host) in before.hosts.sources() {
+        assert_eq!(after.hosts.source(key), Some(host));
+    }
+    assert_eq!(after.paths.entries.len(), 4);
+    assert_eq!(after.macs, before.macs);
+
+    let mut after = RouteTables::new();
+    after.keep(&pinned(all.into_iter().filter(|key| key.index() == 0).collect()));
+    assert_eq!((after.unconfirmed(), after.paths.entries.len()), (0, 0));
 }
 
 #[test]
