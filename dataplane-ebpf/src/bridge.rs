@@ -135,9 +135,7 @@ pub fn check_mac(subnet: &Subnet, mac: [u8; 6]) -> Result<(), DropReason> {
 pub fn check_claim(subnet: &Subnet, address: &IpKey, mac: [u8; 6]) -> Result<(), DropReason> {
     match maps::host_route(address)? {
         None => Ok(()),
-        Some(route)
-            if route.next_hop().is_elsewhere() && route.neighbour_mac(subnet.vni) == Some(mac) =>
-        {
+        Some(route) if route.next_hop().is_elsewhere() && route.neighbour_mac(subnet.vni) == Some(mac) => {
             Ok(())
         }
         Some(_) => Err(DropReason::SpoofedIp),

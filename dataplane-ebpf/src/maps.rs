@@ -12,9 +12,8 @@ use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::ring_buf::RingBufEntry;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf};
 use weft_dataplane_abi::{
-    DropEvent, DropReason, Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop, PathKey,
-    PortCounters, PortLimits, Scope, Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
-    kind,
+    DropEvent, DropReason, Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop,
+    PathKey, PortCounters, PortLimits, Scope, Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey, kind,
 };
 
 use crate::icmp_error::{MessageV4, MessageV6};
