@@ -142,22 +142,32 @@ impl Speaker {
         self.tell(Event::Down { peer, reason: down.reason, kept });
     }
 
-    /// Asks a neighbour, or all, for their routes again. How many were asked.
-    pub fn refresh(&mut self, name: Option<&str>, now: Instant) -> usize {
-        let wanted = self.peers.iter().filter(|(_, peer)| name.is_none_or(|name| peer.name == name));
-        let wanted: Vec<_> = wanted.map(|(id, _)| *id).collect();
-        wanted.into_iter().filter(|id| self.refresh_one(*id, now)).count()
+    /// Tells a neighbour all routes again, and asks it for its own (RFC 2918); whether there is a session to do so.
+    pub fn refresh(&mut self, name: &str, now: Instant) -> bool {
+        let Some(id) = self.find(name) else { return false };
+        self.request_refresh(id, now);
+        let families = self.established_families(id);
+        for family in &families {
+            // As if it had asked for them.
+            let refresh = RouteRefresh { family: *family, kind: RouteRefreshKind::Request };
+            self.rib.handle_refresh(id, refresh, now);
+        }
+        !families.is_empty()
     }
 
-    fn refresh_one(&mut self, id: PeerId, now: Instant) -> bool {
-        let families =
-            self.peers.get(&id).and_then(|peer| Some(peer.session.established()?.families.clone()));
-        let mut asked = false;
-        for family in families.unwrap_or_default() {
+    /// Asks a neighbour for its routes again.
+    fn request_refresh(&mut self, id: PeerId, now: Instant) {
+        for family in self.established_families(id) {
             let refresh = RouteRefresh { family, kind: RouteRefreshKind::Request };
-            self.with_session(id, now, |session| asked |= session.request_refresh(refresh, now));
+            self.with_session(id, now, |session| {
+                session.request_refresh(refresh, now);
+            });
         }
-        asked
+    }
+
+    fn established_families(&self, id: PeerId) -> Vec<Family> {
+        let established = self.peers.get(&id).and_then(|peer| peer.session.established());
+        established.map(|established| established.families.iter().copied().collect()).unwrap_or_default()
     }
 
     /// The neighbour is treated in another way from now on; its session goes on.
@@ -173,7 +183,7 @@ impl Speaker {
         }
         if routing.import != before.routing.import {
             self.rib.set_import(id, routing.import);
-            self.refresh_one(id, now);
+            self.request_refresh(id, now);
         }
     }
 }

@@ -135,7 +135,8 @@ impl Rib {
 fn cleared(names: &[String], soft: bool) -> String {
     let what = if soft { "routes are exchanged anew" } else { "the session begins anew" };
     if names.is_empty() {
-        return "there is no peer\n".to_owned();
+        let none = if soft { "there is no session\n" } else { "there is no peer\n" };
+        return none.to_owned();
     }
     names.iter().map(|name| format!("{name}: {what}\n")).collect()
 }

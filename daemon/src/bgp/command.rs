@@ -100,6 +100,9 @@ pub enum BgpError {
     /// There is no such peer.
     #[error("peer/{0} does not exist")]
     NoPeer(String),
+    /// It has no session.
+    #[error("peer/{0} has no session")]
+    NoSession(String),
     /// There is no such network.
     #[error("network/{0} does not exist")]
     NoNetwork(String),

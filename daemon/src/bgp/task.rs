@@ -373,7 +373,7 @@ impl Task {
     fn clear(&mut self, peer: Option<&str>, soft: bool) -> Result<Vec<String>, BgpError> {
         let now = Instant::now();
         let speaker = self.driver.speaker_mut();
-        let names: Vec<_> = speaker
+        let mut names: Vec<_> = speaker
             .peers()
             .values()
             .map(|peer| peer.name.clone())
@@ -382,14 +382,17 @@ impl Task {
         if let (Some(peer), true) = (peer, names.is_empty()) {
             return Err(BgpError::NoPeer(peer.to_owned()));
         }
-        for name in &names {
-            if soft {
-                speaker.refresh(Some(name), now);
-            } else {
+        if !soft {
+            for name in &names {
                 speaker.stop(name, &Stop::Reset("cleared".to_owned()), now);
             }
+            return Ok(names);
         }
-        Ok(names)
+        names.retain(|name| speaker.refresh(name, now));
+        match peer {
+            Some(peer) if names.is_empty() => Err(BgpError::NoSession(peer.to_owned())),
+            _ => Ok(names),
+        }
     }
 }
 

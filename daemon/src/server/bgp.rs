@@ -119,6 +119,11 @@ impl From<BgpError> for Refusal {
                 let message = "it does not exist; `weft bgp summary` lists the peers that do";
                 Self::one(StatusCode::NOT_FOUND, format_args!("peer/{name}"), message)
             }
+            BgpError::NoSession(name) => {
+                let message =
+                    "it has no session in which routes could be exchanged anew; `weft bgp summary` says why";
+                Self::one(StatusCode::CONFLICT, format_args!("peer/{name}"), message)
+            }
             BgpError::NoNetwork(name) => {
                 let message = "it does not exist; `weft get networks` lists the networks that do";
                 Self::one(StatusCode::NOT_FOUND, format_args!("network/{name}"), message)

@@ -9,6 +9,7 @@
 
 mod facts;
 mod hostile;
+mod soft;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
