@@ -1,0 +1,190 @@
+//! Connections of a port: what a packet has to belong to, unless a rule lets it in or out by itself.
+//!
+//! A connection is of one port, and its two sides are the port and its peer. So a connection between two ports of a host
+//! is two of these, each judged by the rules of its own port, and what one port has open takes nothing of another's share.
+//!
+//! The state machine is plain code without a clock: the programs run it on what the map holds, tests on their own.
+
+mod phase;
+mod tcp;
+mod timeouts;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::assert_size;
+
+pub use phase::Phase;
+pub use tcp::flags;
+pub use timeouts::FlowTimeouts;
+
+/// IP protocol numbers with states of their own.
+mod protocol {
+    pub(super) const ICMP: u8 = 1;
+    pub(super) const TCP: u8 = 6;
+    pub(super) const UDP: u8 = 17;
+    pub(super) const ICMPV6: u8 = 58;
+}
+
+/// Who sent a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Side {
+    /// The port.
+    Own = 0,
+    /// The other side.
+    Peer = 1,
+}
+
+/// A connection of a port.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct FlowKey {
+    /// Host end of the port's veth.
+    pub ifindex: u32,
+    /// 4 or 6.
+    pub family: u8,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// The port's transport port, or the identifier of a ping that it asks; 0 if there is neither.
+    pub own_port: [u8; 2],
+    /// The same of the peer.
+    pub peer_port: [u8; 2],
+    padding: [u8; 2],
+    /// The port's address; IPv4 in the first four bytes, then zeros.
+    pub own: [u8; 16],
+    /// The peer's.
+    pub peer: [u8; 16],
+}
+assert_size!(FlowKey, 44);
+
+impl FlowKey {
+    /// A connection between these addresses and transport ports, in wire order.
+    #[must_use]
+    #[inline(always)]
+    pub const fn new(
+        ifindex: u32,
+        (family, protocol): (u8, u8),
+        (own, own_port): ([u8; 16], [u8; 2]),
+        (peer, peer_port): ([u8; 16], [u8; 2]),
+    ) -> Self {
+        Self { ifindex, family, protocol, own_port, peer_port, padding: [0; 2], own, peer }
+    }
+}
+
+/// What a packet's transport header says of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// TCP, with these [`flags`].
+    Tcp(u8),
+    /// Asks for an answer, as a ping does; or of a protocol that does not say.
+    Request,
+    /// Answers: starts nothing.
+    Answer,
+}
+
+/// What a packet does to its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It belongs to it.
+    Belongs,
+    /// It starts another one between the same ports, to be judged for itself.
+    Starts,
+    /// Neither.
+    Invalid,
+}
+
+/// How far a connection is, and by what it was let through.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Flow {
+    phase: u8,
+    starter: u8,
+    /// Who closed first, or aborted. While it is asked for: who has asked last.
+    closer: u8,
+    padding: u8,
+    seen: u32,
+    generation: u32,
+    rule: u32,
+}
+assert_size!(Flow, 16);
+
+impl Flow {
+    /// A connection that the packet of `side` starts at `now`, let through by `rule` of this generation of the rules. `None`
+    /// if such a packet starts none.
+    #[must_use]
+    #[inline(always)]
+    pub fn start(signal: Signal, side: Side, now: u32, generation: u32, rule: u32) -> Option<Self> {
+        let phase = match signal {
+            Signal::Tcp(flags) if tcp::asks(flags) => Phase::Opening,
+            Signal::Request => Phase::Single,
+            Signal::Tcp(_) | Signal::Answer => return None,
+        };
+        let (starter, closer) = (side as u8, side as u8);
+        Some(Self { phase: phase as u8, starter, closer, padding: 0, seen: now, generation, rule })
+    }
+
+    /// What the packet of `side` does at `now`, and where that leaves the connection. One that is over time, by
+    /// [`Flow::is_over`], is none any more: whoever asks has looked.
+    #[inline(always)]
+    pub fn advance(&mut self, signal: Signal, side: Side, now: u32) -> Step {
+        match signal {
+            Signal::Tcp(flags) => self.advance_tcp(flags, side, now),
+            Signal::Request | Signal::Answer => {
+                if side as u8 != self.starter {
+                    self.phase = Phase::Open as u8;
+                }
+                self.seen = now;
+                Step::Belongs
+            }
+        }
+    }
+
+    /// Whether its time is over at `now`.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_over(&self, timeouts: &FlowTimeouts, protocol: u8, now: u32) -> bool {
+        now.wrapping_sub(self.seen) >= timeouts.of(protocol, self.phase())
+    }
+
+    /// How far it is.
+    #[must_use]
+    #[inline(always)]
+    pub const fn phase(&self) -> Phase {
+        Phase::of(self.phase)
+    }
+
+    /// Who started it.
+    #[must_use]
+    #[inline(always)]
+    pub const fn starter(&self) -> Side {
+        if self.starter == Side::Own as u8 { Side::Own } else { Side::Peer }
+    }
+
+    /// The generation of the rules that it was judged by.
+    #[must_use]
+    #[inline(always)]
+    pub const fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// The rule that lets it through.
+    #[must_use]
+    #[inline(always)]
+    pub const fn rule(&self) -> u32 {
+        self.rule
+    }
+
+    /// It was judged again, and `rule` of this generation lets it through.
+    #[inline(always)]
+    pub fn judge(&mut self, generation: u32, rule: u32) {
+        self.generation = generation;
+        self.rule = rule;
+    }
+}
+
+#[cfg(test)]
+mod tests;
