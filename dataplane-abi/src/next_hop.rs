@@ -14,7 +14,8 @@ pub mod kind {
     pub const REMOTE: u32 = 2;
     /// The anycast gateway of a subnet: this host answers itself.
     pub const GATEWAY: u32 = 3;
-    /// One of several other hosts, by flow: what is at a [`PathKey`](super::PathKey) is of the kind [`REMOTE`].
+    /// One of several other hosts, by flow: what is at a [`PathKey`](super::PathKey) is of the kind [`REMOTE`]. The first of
+    /// them is told here too, for whoever does not find the others.
     pub const MULTIPATH: u32 = 4;
 }
 
@@ -31,7 +32,7 @@ pub struct NextHop {
     ifindex: u32,
     slot: u32,
     mac: [u8; 6],
-    padding: [u8; 2],
+    set_high: [u8; 2],
     vtep: VtepAddr,
     seal: u32,
 }
@@ -48,7 +49,7 @@ impl NextHop {
             ifindex,
             slot,
             mac: mac.bytes(),
-            padding: [0; 2],
+            set_high: [0; 2],
             vtep: VtepAddr::NONE,
             seal: 0,
         }
@@ -65,28 +66,21 @@ impl NextHop {
             ifindex: 0,
             slot: 0,
             mac: router_mac.bytes(),
-            padding: [0; 2],
+            set_high: [0; 2],
             vtep: VtepAddr::new(vtep),
             seal: 0,
         }
         .sealed(scope)
     }
 
-    /// One of the `paths` that `set` has in the scope.
+    /// One of the `paths` that `set` has in the scope, of which this remote one is the first.
     #[must_use]
-    pub const fn multipath(scope: Scope, set: PathSet, paths: u32) -> Self {
-        let PathSet([high, low]) = set;
-        Self {
-            kind: kind::MULTIPATH,
-            vni: high,
-            ifindex: low,
-            slot: paths,
-            mac: [0; 6],
-            padding: [0; 2],
-            vtep: VtepAddr::NONE,
-            seal: 0,
-        }
-        .sealed(scope)
+    pub const fn among(self, scope: Scope, set: PathSet, paths: u32) -> Self {
+        let PathSet([low, high]) = set;
+        // As large as before, for there may be a million of them: what a remote one has no use for holds the set.
+        let [.., a, b] = high.to_be_bytes();
+        Self { kind: kind::MULTIPATH, ifindex: low, slot: paths, set_high: [a, b], seal: 0, ..self }
+            .sealed(scope)
     }
 
     /// The gateway of a subnet, with the MAC that it answers with.
@@ -98,7 +92,7 @@ impl NextHop {
             ifindex: 0,
             slot: 0,
             mac: mac.bytes(),
-            padding: [0; 2],
+            set_high: [0; 2],
             vtep: VtepAddr::NONE,
             seal: 0,
         }
@@ -129,10 +123,11 @@ impl NextHop {
     #[must_use]
     #[inline(always)]
     pub const fn paths(&self) -> (PathSet, u32) {
-        (PathSet([self.vni, self.ifindex]), self.slot)
+        let [a, b] = self.set_high;
+        (PathSet([self.ifindex, u32::from_be_bytes([0, 0, a, b])]), self.slot)
     }
 
-    /// Remote: the VNI for the VXLAN header, as the peer advertised it.
+    /// Elsewhere: the VNI for the VXLAN header, as the peer advertised it.
     #[must_use]
     #[inline(always)]
     pub const fn vni(&self) -> u32 {
@@ -160,7 +155,7 @@ impl NextHop {
         self.mac
     }
 
-    /// Remote: the tunnel end point.
+    /// Elsewhere: the tunnel end point.
     #[must_use]
     #[inline(always)]
     pub const fn vtep(&self) -> &VtepAddr {
@@ -176,15 +171,15 @@ impl NextHop {
 pub struct PathSet([u32; 2]);
 
 impl PathSet {
-    /// The set with this number.
+    /// The set with this number, of which 48 bits count.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "the halves of the number")]
+    #[expect(clippy::cast_possible_truncation, reason = "the parts of the number")]
     pub const fn new(number: u64) -> Self {
-        Self([(number >> 32) as u32, number as u32])
+        Self([number as u32, (number >> 32) as u16 as u32])
     }
 }
 
-/// One of the paths of a [multipath](NextHop::multipath) next hop, from 0.
+/// One of the paths of a [multipath](kind::MULTIPATH) next hop, from 0.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]

@@ -66,7 +66,6 @@ pub fn send(
     };
     match maps::switch(&MacKey::raw(endpoint.subnet(), mac))? {
         Some(next_hop) if next_hop.is_elsewhere() => {
-            let next_hop = maps::path(next_hop, endpoint.subnet(), skb)?;
             skb.set_tunnel(host.vtep(), next_hop.vtep(), next_hop.vni())?;
             Ok(Action::Transmit { ifindex: host.vxlan_ifindex() })
         }

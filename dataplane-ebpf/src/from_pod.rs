@@ -10,7 +10,9 @@ use crate::icmp_error::Refusal;
 use crate::ip::{self, Version};
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict, execute};
-use crate::{arp, bridge, endpoint, events, gateway, icmp_error, maps, neighbour_discovery, route, ttl};
+use crate::{
+    arp, bridge, endpoint, events, gateway, icmp_error, maps, multipath, neighbour_discovery, route, ttl,
+};
 
 /// The headers of every packet. A stage that looks further asks for more: what is asked for here is linear in a TCP
 /// packet of either family, whose payload is not, and asking for a byte of that costs a copy of the packet's head.
@@ -83,7 +85,7 @@ fn packet(mut skb: Skb, endpoint: &Endpoint) -> Verdict {
         // In one place for both: what is inlined twice needs the stack twice.
         Onward::Tunnel { next_hop, routed } => {
             let scope = if routed { endpoint.network() } else { endpoint.subnet() };
-            let next_hop = maps::path(next_hop, scope, skb)?;
+            let next_hop = multipath::choose(skb, version, next_hop, scope)?;
             let (destination, source) =
                 if routed { (next_hop.mac(), host.router_mac()) } else { (mac, endpoint.mac()) };
             encapsulate(skb, host, next_hop, version, destination, source, routed)

@@ -29,6 +29,7 @@ mod icmp_error;
 mod ip;
 mod limit;
 mod maps;
+mod multipath;
 mod neighbour_discovery;
 mod packet;
 mod path_mtu;

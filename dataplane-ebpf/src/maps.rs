@@ -13,12 +13,11 @@ use aya_ebpf::maps::ring_buf::RingBufEntry;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf};
 use weft_dataplane_abi::{
     DropEvent, DropReason, Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop,
-    PathKey, PortCounters, PortLimits, Scope, Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey, kind,
+    PathKey, PortCounters, PortLimits, Scope, Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
 };
 
 use crate::icmp_error::{MessageV4, MessageV6};
 use crate::seal::{Found, believed, believed_in};
-use crate::skb::Skb;
 
 /// Sizes that the object declares; the daemon overrides each of them.
 const SIZE: u32 = 1024;
@@ -63,6 +62,8 @@ static ENDPOINT: PerCpuArray<Endpoint> = PerCpuArray::with_max_entries(1, 0);
 static ROUTE: PerCpuArray<HostRoute> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static NEXT_HOP: PerCpuArray<NextHop> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+static PATH: PerCpuArray<NextHop> = PerCpuArray::with_max_entries(1, 0);
 
 /// Where a CPU builds its ICMP errors; of no meaning to the daemon, and not pinned.
 #[map]
@@ -119,17 +120,15 @@ pub fn switch(key: &MacKey) -> Found<&'static NextHop> {
     believed_in(place(&NEXT_HOP)?, key.scope(), || FDB.get_ptr(key))
 }
 
-/// The path of a flow, where there are several for it: what was found for the network or subnet `scope`, or one of its paths.
+/// The path of a flow with this hash, where there are several in the network or subnet `scope`; the first if they are not
+/// there, as for a moment in which they are replaced by others.
 #[inline(always)]
-pub fn path(next_hop: &'static NextHop, scope: u32, skb: &mut Skb) -> Result<&'static NextHop, DropReason> {
-    if next_hop.kind() != kind::MULTIPATH {
-        return Ok(next_hop);
-    }
-    let (set, paths) = next_hop.paths();
-    // The high bits choose the uplink.
-    let index = skb.flow_hash().checked_rem(paths).ok_or(DropReason::TableChanged)?;
+pub fn path(several: &'static NextHop, scope: u32, hash: u32) -> Result<&'static NextHop, DropReason> {
+    let (set, paths) = several.paths();
+    let Some(index) = hash.checked_rem(paths) else { return Ok(several) };
     let key = PathKey::raw(scope, set, index);
-    believed_in(place(&NEXT_HOP)?, key.scope(), || PATHS.get_ptr(key))?.ok_or(DropReason::TableChanged)
+    let found = believed_in(place(&PATH)?, key.scope(), || PATHS.get_ptr(key));
+    Ok(found.ok().flatten().unwrap_or(several))
 }
 
 /// This CPU's place for a value of the kind: there is one, so the next look-up of the kind takes it.

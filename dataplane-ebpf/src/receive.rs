@@ -146,7 +146,6 @@ fn expired(skb: &mut Skb, host: &HostConfig, received: &Received) -> Verdict {
     if !back.is_elsewhere() {
         return Err(reason);
     }
-    let back = maps::path(back, endpoint.network(), skb)?;
     let macs = Macs { destination: back.mac(), source: host.router_mac() };
     let place = if skb.ifindex() == host.vxlan_ifindex() { Place::Vxlan } else { Place::Underlay };
     events::tell_skb(skb, place, 0, reason);

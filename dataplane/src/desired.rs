@@ -146,7 +146,7 @@ pub struct Neighbour {
 }
 
 /// The way to another host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Path {
     /// The host's VTEP.
     pub vtep: Vtep,
@@ -157,7 +157,7 @@ pub struct Path {
 }
 
 /// The ways to an address or a prefix, which are equally good: each flow takes one. Mostly there is one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
     /// The first.
     pub first: Path,

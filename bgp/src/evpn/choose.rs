@@ -9,12 +9,13 @@ use weft_vxlan::{MacAddr, Vni, Vtep};
 
 use super::Instances;
 use super::forwarding::{MOST_PATHS, Neighbour, RemoteHost, RoutedPath, Subject, SwitchedPath, Target};
-use super::learned::{Kind, Learned, LearnedMac};
+use super::learned::{Kind, Learned, LearnedMac, LearnedPath};
 use super::local::Attached;
 use super::resolved::{Import, OWN_ORDER};
+use super::segments::Reach;
 use crate::rib::Digest;
 use crate::rib::Key;
-use crate::wire::{Attributes, EthernetSegmentId, Origin, RouteDistinguisher};
+use crate::wire::{EthernetSegmentId, Origin, RouteDistinguisher};
 
 /// How good a route is: the least is used. The fields are compared in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +28,8 @@ pub(super) struct Rank {
     moves: bool,
     sequence: Reverse<u32>,
     preference: Preference,
+    /// Of an address whose VTEP is not attached to its segment any more: it leads to another one's.
+    detached: bool,
     vtep: Vtep,
     /// What is left only makes the choice one.
     rest: Option<(RouteDistinguisher, MacAddr, Option<IpAddr>)>,
@@ -59,10 +62,10 @@ impl Preference {
         }
     }
 
-    pub(super) fn read(attributes: &Attributes) -> Self {
-        let digest = Digest::new(attributes);
+    pub(super) fn read(path: &LearnedPath<'_>) -> Self {
+        let digest = Digest::new(&path.attributes);
         Self {
-            stale: digest.long_lived_stale,
+            stale: digest.long_lived_stale || path.long_lived_stale,
             local_pref: Reverse(digest.local_pref),
             hops: digest.hops,
             origin: Some(digest.origin),
@@ -92,6 +95,8 @@ pub enum Lost {
     Origin,
     /// The other one has a lower MED.
     Med,
+    /// Its VTEP is not attached to its segment any more.
+    Detached,
     /// The other one has a lower VTEP.
     Vtep,
     /// The other one has a lower distinguisher, MAC address or IP address.
@@ -113,6 +118,8 @@ impl Rank {
             Lost::Sequence
         } else if self.preference != other.preference {
             self.preference.lost(&other.preference)
+        } else if self.detached != other.detached {
+            Lost::Detached
         } else if self.vtep != other.vtep {
             Lost::Vtep
         } else {
@@ -153,6 +160,8 @@ pub(super) struct Candidate {
     pub(super) mac: Option<MacAddr>,
     /// Of an address behind one whose VTEPs are all active.
     segment: EthernetSegmentId,
+    /// The network whose targets it came by: the same prefix of two networks is two destinations.
+    network: Option<Vni>,
 }
 
 impl Candidate {
@@ -160,7 +169,7 @@ impl Candidate {
     pub(super) fn shares_with(&self, other: &Self) -> bool {
         let is_one = self.mac.is_none() || !self.segment.is_single_homed();
         is_one
-            && (self.mac, self.segment) == (other.mac, other.segment)
+            && (self.mac, self.segment, self.network) == (other.mac, other.segment, other.network)
             && self.rank.is_as_good_as(&other.rank)
     }
 }
@@ -174,6 +183,7 @@ impl Instances {
             moves: !attached.port.sticky,
             sequence: Reverse(attached.sequence),
             preference: Preference::default(),
+            detached: false,
             vtep: self.host.vtep,
             rest: None,
         }
@@ -248,30 +258,26 @@ impl Instances {
         let learned = self.learned(key)?;
         match (*subject, &learned.kind) {
             (Subject::Mac(subnet, _), Kind::Mac(mac)) => {
-                let target = Target::Mac(self.switched(learned, mac, Some(subnet))?);
-                let rank = rank(key, learned, OWN_ORDER);
-                Some(Candidate { rank, target, mac: Some(mac.mac), segment: self.all_active(learned, mac) })
+                let Reach { paths, segment } = self.reach(learned, mac, Some(subnet))?;
+                let rank = rank(key, learned, OWN_ORDER, paths.first.vtep);
+                let target = Target::Mac(paths);
+                Some(Candidate { rank, target, mac: Some(mac.mac), segment, network: None })
             }
-            (Subject::Host(network, _), Kind::Mac(mac)) => {
-                let (order, target) = self.remote_host(network, learned, mac)?;
-                let target = Target::Host(Box::new(target));
-                let rank = rank(key, learned, order);
-                Some(Candidate { rank, target, mac: Some(mac.mac), segment: self.all_active(learned, mac) })
-            }
+            (Subject::Host(network, _), Kind::Mac(mac)) => self.remote_host(network, key, learned, mac),
             (Subject::Prefix(network, prefix), Kind::Prefix(of)) => {
-                let order = self.order(network, learned)?;
+                let (order, from) = self.order(network, learned)?;
                 if self.is_own_prefix(network, prefix) {
                     return None;
                 }
                 let path = RoutedPath { vtep: learned.vtep, routed: of.routed };
-                let rank = rank(key, learned, order);
-                let segment = EthernetSegmentId::ZERO;
-                Some(Candidate { rank, target: Target::Prefix(path.into()), mac: None, segment })
+                let rank = rank(key, learned, order, learned.vtep);
+                let (target, segment) = (Target::Prefix(path.into()), EthernetSegmentId::ZERO);
+                Some(Candidate { rank, target, mac: None, segment, network: Some(from) })
             }
             (Subject::Flood(..), Kind::Flood(vni)) => {
-                let rank = rank(key, learned, OWN_ORDER);
-                let segment = EthernetSegmentId::ZERO;
-                Some(Candidate { rank, target: Target::Flood(*vni), mac: None, segment })
+                let rank = rank(key, learned, OWN_ORDER, learned.vtep);
+                let (target, segment) = (Target::Flood(*vni), EthernetSegmentId::ZERO);
+                Some(Candidate { rank, target, mac: None, segment, network: None })
             }
             (
                 Subject::Mac(..) | Subject::Host(..) | Subject::Prefix(..) | Subject::Flood(..),
@@ -280,18 +286,18 @@ impl Instances {
         }
     }
 
-    /// The order of a route in a network, if it is there by a network's targets.
-    fn order(&self, network: Vni, learned: &Learned) -> Option<u32> {
+    /// The order of a route in a network, if it is there by a network's targets, and that network.
+    fn order(&self, network: Vni, learned: &Learned) -> Option<(u32, Vni)> {
         let orders = self.resolved.imports(&learned.targets).filter_map(|import| match import {
             Import::Network(from) => {
-                self.seen_by(from).find(|(seen_by, _)| *seen_by == network).map(|(_, order)| order)
+                self.seen_by(from).find(|(seen_by, _)| *seen_by == network).map(|(_, order)| (order, from))
             }
             Import::Subnet(_) => None,
         });
         orders.min()
     }
 
-    fn remote_host(&self, network: Vni, learned: &Learned, mac: &LearnedMac) -> Option<(u32, RemoteHost)> {
+    fn remote_host(&self, network: Vni, key: &Key, learned: &Learned, mac: &LearnedMac) -> Option<Candidate> {
         let ip = mac.ip?;
         // Of a link, not of the network (RFC 4291 section 2.5.6): FRR tells those of its pods too.
         let of_a_link = match ip {
@@ -302,7 +308,8 @@ impl Instances {
             return None;
         }
         let subnet = self.resolved.imported_subnet(&learned.targets, network);
-        let SwitchedPath { vtep, vni } = self.switched(learned, mac, subnet)?.first;
+        let Reach { paths, segment } = self.reach(learned, mac, subnet)?;
+        let SwitchedPath { vtep, vni } = paths.first;
         // How to route to it was told by one VTEP of the segment, and is true of that one.
         let order = self.order(network, learned);
         let routed = mac.routed.filter(|_| order.is_some() && vtep == learned.vtep);
@@ -310,9 +317,11 @@ impl Instances {
         if routed.is_none() && neighbour.is_none() {
             return None;
         }
-        let order = if neighbour.is_some() { OWN_ORDER } else { order? };
+        let (order, from) = if neighbour.is_some() { (OWN_ORDER, network) } else { order? };
         let (groups, others) = (mac.groups.to_vec(), Box::default());
-        Some((order, RemoteHost { vtep, routed, neighbour, groups, others }))
+        let target = Target::Host(Box::new(RemoteHost { vtep, routed, neighbour, groups, others }));
+        let rank = rank(key, learned, order, vtep);
+        Some(Candidate { rank, target, mac: Some(mac.mac), segment, network: Some(from) })
     }
 
     /// Whether the network has the prefix on this host itself.
@@ -326,37 +335,34 @@ impl Instances {
     /// The best route to the subject. One that moved too often stays with its VTEP as long as that has it.
     pub(super) fn best(&self, subject: &Subject) -> Option<Candidate> {
         let keys = self.candidates.get(subject)?;
-        let candidates = || keys.iter().filter_map(|key| self.candidate(subject, key));
-        if self.moves.is_frozen(subject)
-            && let Some(held) = self.forwarding.get(subject).and_then(Target::vtep)
-        {
-            let stays = candidates().filter(|candidate| candidate.target.vtep() == Some(held));
-            if let Some(best) = stays.min_by_key(|candidate| candidate.rank) {
-                return Some(best);
-            }
+        if let [key] = keys.as_slice() {
+            return self.candidate(subject, key);
         }
-        let best = candidates().min_by_key(|candidate| candidate.rank)?;
-        if keys.len() == 1 {
-            return Some(best);
-        }
-        Some(self.share(best, candidates()))
-    }
-
-    /// The best candidate, leading to the VTEPs of those as well that it shares packets with.
-    fn share(&self, best: Candidate, candidates: impl Iterator<Item = Candidate>) -> Candidate {
-        let Some(first) = best.target.routed_path() else { return best };
-        let sharing = candidates.filter(|candidate| candidate.shares_with(&best));
-        let mut others: Vec<_> = sharing.filter_map(|candidate| candidate.target.routed_path()).collect();
-        others.sort_by_key(|path| path.vtep);
-        others.dedup_by_key(|path| path.vtep);
-        others.retain(|path| path.vtep != first.vtep);
-        others.truncate(MOST_PATHS - 1);
-        let target = best.target.with_others(others.into());
-        Candidate { target, ..best }
+        let mut candidates: Vec<_> = keys.iter().filter_map(|key| self.candidate(subject, key)).collect();
+        candidates.sort_by_key(|candidate| candidate.rank);
+        let stays = |held: &Vtep| candidates.iter().position(|candidate| candidate.target.leads_to(*held));
+        let held = self.forwarding.get(subject).and_then(Target::vtep);
+        let at = held.filter(|_| self.moves.is_frozen(subject)).as_ref().and_then(stays).unwrap_or(0);
+        let best = candidates.get(at)?.clone();
+        Some(share(best, &candidates))
     }
 }
 
-fn rank(key: &Key, learned: &Learned, order: u32) -> Rank {
+/// The best candidate, leading to the VTEPs of those as well that it shares packets with. `all` are in the order of their
+/// ranks: of two routes of one VTEP, the better counts.
+fn share(best: Candidate, all: &[Candidate]) -> Candidate {
+    let Some(first) = best.target.routed_path() else { return best };
+    let sharing = all.iter().filter(|candidate| candidate.shares_with(&best));
+    let mut others: Vec<_> = sharing.filter_map(|candidate| candidate.target.routed_path()).collect();
+    others.dedup_by_key(|path| path.vtep);
+    others.retain(|path| path.vtep != first.vtep);
+    others.truncate(MOST_PATHS - 1);
+    let target = best.target.with_others(others.into());
+    Candidate { target, ..best }
+}
+
+/// The rank of a route that leads to `to`.
+fn rank(key: &Key, learned: &Learned, order: u32, to: Vtep) -> Rank {
     let (rd, mac, ip) = match key {
         Key::MacIp { rd, mac, ip, .. } => (Some(*rd), *mac, *ip),
         Key::InclusiveMulticast { rd, originator, .. } => (Some(*rd), MacAddr::BROADCAST, Some(*originator)),
@@ -382,6 +388,7 @@ fn rank(key: &Key, learned: &Learned, order: u32) -> Rank {
         moves: !sticky,
         sequence: Reverse(sequence),
         preference,
+        detached: to != learned.vtep,
         vtep: learned.vtep,
         rest: rd.map(|rd| (rd, mac, ip)),
     }

@@ -161,10 +161,10 @@ impl Instances {
     }
 }
 
-/// Whether packets are sent to the candidate's VTEP as well as to that of the best one.
+/// Whether packets are sent where the candidate leads as well as where the best one does.
 fn is_shared(candidate: &Candidate, best: &Candidate) -> bool {
-    let vtep = candidate.target.vtep();
-    candidate.shares_with(best) && vtep.is_some_and(|vtep| best.target.leads_to(vtep))
+    let path = candidate.target.routed_path();
+    candidate.shares_with(best) && path.is_none_or(|path| best.target.takes(&path))
 }
 
 /// Whether a route would be about the subject in an instance that imports it.

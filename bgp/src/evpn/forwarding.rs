@@ -172,6 +172,16 @@ impl Target {
         }
     }
 
+    /// Whether it is one of the ways of routed packets.
+    pub(super) fn takes(&self, path: &RoutedPath) -> bool {
+        let others = match self {
+            Self::Host(to) => &to.others,
+            Self::Prefix(to) => &to.others,
+            Self::Mac(_) | Self::Flood(_) => return false,
+        };
+        others.contains(path) || self.routed_path().as_ref() == Some(path)
+    }
+
     /// The same, with other ways of routed packets; of a switched one they are known from the start.
     pub(super) fn with_others(self, others: Box<[RoutedPath]>) -> Self {
         match self {

@@ -23,6 +23,8 @@ pub struct LearnedPath<'a> {
     pub next_hop: NextHop,
     /// Whom it is from.
     pub from: PeerId,
+    /// Who has been gone for long (RFC 9494).
+    pub long_lived_stale: bool,
 }
 
 /// Why a route is of no use.
@@ -187,7 +189,7 @@ impl Learned {
                 }
                 let router_mac = communities.router_mac.ok_or(Refusal::NoRouterMac)?;
                 let routed = Routed { router_mac, vni: vni(route.label)? };
-                let preference = Preference::read(&path.attributes);
+                let preference = Preference::read(path);
                 Kind::Prefix(LearnedPrefix { routed, preference })
             }
             EvpnRoute::EthernetSegment(_) | EvpnRoute::Unknown(_) => return Ok(None),

@@ -16,6 +16,14 @@ use crate::wire::EthernetSegmentId;
 #[derive(Debug, Default)]
 pub(super) struct Segments(HashMap<EthernetSegmentId, Routes>);
 
+/// How an address is reached.
+pub(super) struct Reach {
+    /// By each VTEP that it is behind, with the VNI that that wants.
+    pub(super) paths: Paths<SwitchedPath>,
+    /// The segment, if all its VTEPs take packets.
+    pub(super) segment: EthernetSegmentId,
+}
+
 /// The VTEPs that an address is behind.
 pub(super) struct Members {
     pub(super) paths: Vec<SwitchedPath>,
@@ -76,26 +84,17 @@ impl Segments {
 }
 
 impl Instances {
-    /// The ways to an address: by each VTEP that it is behind, with the VNI that it wants.
-    pub(super) fn switched(
-        &self,
-        learned: &Learned,
-        mac: &LearnedMac,
-        subnet: Option<Vni>,
-    ) -> Option<Paths<SwitchedPath>> {
+    /// How an address is reached; `None` if the whole segment was withdrawn.
+    pub(super) fn reach(&self, learned: &Learned, mac: &LearnedMac, subnet: Option<Vni>) -> Option<Reach> {
         if mac.segment.is_single_homed() {
-            return Some(SwitchedPath { vtep: learned.vtep, vni: mac.vni }.into());
+            let told = SwitchedPath { vtep: learned.vtep, vni: mac.vni };
+            return Some(Reach { paths: told.into(), segment: EthernetSegmentId::ZERO });
         }
-        let Members { mut paths, all_active } = self.members(learned, mac, subnet);
-        let others = if all_active { paths.split_off(paths.len().min(1)) } else { Vec::new() };
-        let others = others.into_iter().take(MOST_PATHS - 1).collect();
-        paths.into_iter().next().map(|first| Paths { first, others })
-    }
-
-    /// The segment that an address is behind, if all of its VTEPs are active.
-    pub(super) fn all_active(&self, learned: &Learned, mac: &LearnedMac) -> EthernetSegmentId {
-        let is = !mac.segment.is_single_homed() && self.members(learned, mac, None).all_active;
-        if is { mac.segment } else { EthernetSegmentId::ZERO }
+        let Members { paths, all_active } = self.members(learned, mac, subnet);
+        let mut paths = paths.into_iter().take(if all_active { MOST_PATHS } else { 1 });
+        let first = paths.next()?;
+        let segment = if all_active { mac.segment } else { EthernetSegmentId::ZERO };
+        Some(Reach { paths: Paths { first, others: paths.collect() }, segment })
     }
 
     /// The VTEPs that an address is behind; the one to use, if not all are, comes first. That is the one that told of the
@@ -116,15 +115,18 @@ impl Instances {
                 Kind::Segment(_, Discovery::Instance(vni)) => {
                     let mut imports = self.resolved.imports(&learned.targets);
                     if subnet.is_some_and(|subnet| imports.any(|import| import == Import::Subnet(subnet))) {
-                        instances.insert((learned.vtep, vni));
+                        // Of several instances of one VTEP, that with the VNI that was told, else the lowest.
+                        instances.insert((learned.vtep, vni != mac.vni, vni));
                     }
                 }
                 Kind::Mac(_) | Kind::Prefix(_) | Kind::Flood(_) => {}
             }
         }
         let first = attached.contains(&told.vtep).then_some(told);
-        let others = instances.into_iter().filter(|(vtep, _)| *vtep != told.vtep && attached.contains(vtep));
-        let others = others.map(|(vtep, vni)| SwitchedPath { vtep, vni });
-        Members { paths: first.into_iter().chain(others).collect(), all_active }
+        let others = instances.into_iter().filter(|(vtep, ..)| *vtep != told.vtep && attached.contains(vtep));
+        let others = others.map(|(vtep, _, vni)| SwitchedPath { vtep, vni });
+        let mut paths: Vec<_> = first.into_iter().chain(others).collect();
+        paths.dedup_by_key(|path| path.vtep);
+        Members { paths, all_active }
     }
 }

@@ -24,6 +24,8 @@ pub struct PathView {
     pub payload: Payload,
     /// The peer is gone or restarts.
     pub stale: bool,
+    /// It has been gone for long (RFC 9494).
+    pub long_lived: bool,
     /// A loop, a leak, or rejected by the import policy.
     pub rejected: bool,
 }
@@ -36,6 +38,7 @@ impl PathView {
             shared: Arc::clone(&path.shared.0),
             payload: path.payload.clone(),
             stale: path.flags.stale,
+            long_lived: path.flags.long_lived,
             rejected: path.flags.rejected,
         }
     }

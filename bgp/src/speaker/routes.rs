@@ -146,7 +146,8 @@ impl Speaker {
         let best = path.and_then(|path| {
             let from = path.peer?;
             let attributes = Cow::Borrowed(&path.shared.attributes);
-            Some(LearnedPath { attributes, next_hop: path.shared.next_hop, from })
+            let (next_hop, long_lived_stale) = (path.shared.next_hop, path.long_lived);
+            Some(LearnedPath { attributes, next_hop, from, long_lived_stale })
         });
         self.instances.handle_route(RouteChange { route, best }, now);
     }

@@ -167,7 +167,7 @@ impl Speaker {
 
     fn established_families(&self, id: PeerId) -> Vec<Family> {
         let established = self.peers.get(&id).and_then(|peer| peer.session.established());
-        established.map(|established| established.families.iter().copied().collect()).unwrap_or_default()
+        established.map(|established| established.families.to_vec()).unwrap_or_default()
     }
 
     /// The neighbour is treated in another way from now on; its session goes on.

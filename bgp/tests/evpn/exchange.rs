@@ -131,7 +131,8 @@ impl Fabric {
                 let change = match origination {
                     Origination::Announce { route, attributes, next_hop } => {
                         self.announced[from].insert(key(&route), route.clone());
-                        let best = LearnedPath { attributes: Cow::Owned(*attributes), next_hop, from: peer };
+                        let attributes = Cow::Owned(*attributes);
+                        let best = LearnedPath { attributes, next_hop, from: peer, long_lived_stale: false };
                         RouteChange { route, best: Some(best) }
                     }
                     Origination::Withdraw(route) => {

@@ -49,7 +49,12 @@ fn changes(number: usize) -> Vec<RouteChange<'static>> {
             let (attributes, next_hop) = (update.attributes.clone(), reachable.next_hop);
             all.push(RouteChange {
                 route,
-                best: Some(LearnedPath { attributes: Cow::Owned(attributes), next_hop, from: PeerId(1) }),
+                best: Some(LearnedPath {
+                    attributes: Cow::Owned(attributes),
+                    next_hop,
+                    from: PeerId(1),
+                    long_lived_stale: false,
+                }),
             });
         }
     }

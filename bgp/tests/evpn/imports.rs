@@ -249,6 +249,23 @@ fn a_peering_shows_routes_of_one_network_in_another() {
     assert_eq!(forwarding(&mut here), ["host 6000 192.168.100.9 -> gone"]);
 }
 
+/// In: the same prefix in two networks that a third sees with the same order. Out: one of them, not a part of the flows to
+/// each: they are two destinations.
+#[test]
+fn a_prefix_of_two_networks_is_not_one_destination() {
+    let mut here = instances(1);
+    let mut peered = config();
+    peered.networks.extend([network("blue", 6000), network("green", 7000)]);
+    let from =
+        |from: &str| Peering { from: from.into(), to: "blue".into(), overlapping: Overlapping::Refuse };
+    peered.peerings = vec![from("red"), from("green")];
+    here.set_config(&peered, Instant::now()).unwrap();
+    let green = Remote::prefix(3, "10.9.0.0/16").without(target(5000)).with(target(7000));
+    let changes = after(&mut here, &[Remote::prefix(2, "10.9.0.0/16"), green]);
+    let in_blue: Vec<_> = changes.iter().filter(|line| line.starts_with("prefix 6000")).collect();
+    assert_eq!(in_blue, ["prefix 6000 10.9.0.0/16 -> 10.250.0.2 vni 5000 rmac 02:00:0a:fa:00:02"]);
+}
+
 #[test]
 fn a_port_here_of_another_network_has_the_order_of_its_peering() {
     let (mut here, now) = (instances(1), Instant::now());

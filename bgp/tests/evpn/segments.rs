@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::support::{Remote, apply, config, instances, ip, mac, rd, router_mac, target, vni, vtep};
 use proptest::prelude::*;
-use weft_bgp::evpn::{Source, Subject, Targets, Verdict};
+use weft_bgp::evpn::{Lost, Source, Subject, Targets, Verdict};
 use weft_bgp::wire::{EsiLabel, EthernetAd, EthernetSegmentId, EthernetTag, EvpnRoute, Label};
 
 const MAC_9: &str = "mac 100 02:00:00:00:01:09";
@@ -81,6 +81,84 @@ fn all_members_are_used_unless_one_says_that_only_one_is() {
     apply(&mut here, &mut table);
     assert_eq!((table[MAC_9].as_str(), table[HOST_9].as_str()), ("10.250.0.2 vni 100", at_2.as_str()));
     assert_eq!(std::iter::from_fn(|| here.poll_event()).count(), 0, "nothing moved");
+}
+
+/// In: three hosts on the segment that all told of the address; the first withdraws the segment, and not yet the address.
+/// Out: it is routed to the two that are left.
+#[test]
+fn after_a_mass_withdrawal_the_others_are_routed_to() {
+    let (mut here, now) = (instances(1), Instant::now());
+    let mut table = std::collections::BTreeMap::new();
+    let all = [2, 3, 4].map(|host| [discovery(host, true), discovery(host, false), address(host)]);
+    for route in all.iter().flatten() {
+        here.handle_route(route.comes(), now);
+    }
+    here.handle_route(discovery(2, true).goes(), now);
+    apply(&mut here, &mut table);
+    assert_eq!(table[MAC_9], "10.250.0.3 vni 100 or 10.250.0.4 vni 100");
+    let [mac_3, mac_4] = [3, 4].map(router_mac);
+    let routed = format!("10.250.0.3 vni 5000 rmac {mac_3} neighbour 100 02:00:00:00:01:09 vni 100");
+    assert_eq!(table[HOST_9], format!("{routed} or 10.250.0.4 vni 5000 rmac {mac_4}"));
+    let told = here.explain(&Subject::Host(vni(5000), ip(9)));
+    let verdicts: Vec<_> = told.iter().map(|one| one.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Used, Verdict::Used, Verdict::Lost(Lost::Detached)]);
+}
+
+/// In: a host with two instances on the segment that the subnet imports. Out: one way to it, with the VNI that was told.
+#[test]
+fn a_member_is_one_way_however_many_instances_it_has() {
+    let (mut here, now) = (instances(1), Instant::now());
+    let mut table = std::collections::BTreeMap::new();
+    let mut second = discovery(3, false);
+    if let EvpnRoute::EthernetAd(route) = &mut second.route {
+        (route.rd, route.label) = (rd(3, 99), vni(99).into());
+    }
+    for route in every().into_iter().chain([second]) {
+        here.handle_route(route.comes(), now);
+    }
+    apply(&mut here, &mut table);
+    assert_eq!(table[MAC_9], "10.250.0.2 vni 100 or 10.250.0.3 vni 100");
+}
+
+/// In: a host that tells a prefix twice, by two distinguishers, beside another host; in both orders. Out: one way to it,
+/// the same in both.
+#[test]
+fn of_a_host_with_a_prefix_twice_the_same_route_is_used_in_any_order() {
+    let twice = |number: u16| {
+        let mut remote = Remote::prefix(3, "10.9.0.0/16");
+        if let EvpnRoute::IpPrefix(route) = &mut remote.route {
+            (route.rd, route.label) = (rd(3, number), vni(number.into()).into());
+        }
+        remote
+    };
+    for routes in [[twice(1), twice(2)], [twice(2), twice(1)]] {
+        let (mut here, now) = (instances(1), Instant::now());
+        let mut table = std::collections::BTreeMap::new();
+        here.handle_route(Remote::prefix(2, "10.9.0.0/16").comes(), now);
+        routes.iter().for_each(|route| here.handle_route(route.comes(), now));
+        apply(&mut here, &mut table);
+        let [mac_2, mac_3] = [2, 3].map(router_mac);
+        let expected = format!("10.250.0.2 vni 5000 rmac {mac_2} or 10.250.0.3 vni 1 rmac {mac_3}");
+        assert_eq!(table["prefix 5000 10.9.0.0/16"], expected);
+        let told = here.explain(&Subject::Prefix(vni(5000), "10.9.0.0/16".parse().unwrap()));
+        let verdicts: Vec<_> = told.iter().map(|one| one.verdict).collect();
+        assert_eq!(verdicts, [Verdict::Used, Verdict::Used, Verdict::Lost(Lost::Vtep)]);
+    }
+}
+
+/// In: a prefix behind two hosts, of which the peer that told of one has been gone for long. Out: the other alone.
+#[test]
+fn what_has_been_stale_for_long_is_not_used_beside_what_is_fresh() {
+    let (mut here, now) = (instances(1), Instant::now());
+    let mut table = std::collections::BTreeMap::new();
+    let mut stale = Remote::prefix(2, "10.9.0.0/16").comes();
+    if let Some(best) = &mut stale.best {
+        best.long_lived_stale = true;
+    }
+    here.handle_route(stale, now);
+    here.handle_route(Remote::prefix(3, "10.9.0.0/16").comes(), now);
+    apply(&mut here, &mut table);
+    assert_eq!(table["prefix 5000 10.9.0.0/16"], format!("10.250.0.3 vni 5000 rmac {}", router_mac(3)));
 }
 
 /// In: a prefix behind four hosts, three of which are as good; one of them goes. Out: packets go to the three, then to the

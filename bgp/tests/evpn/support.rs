@@ -197,7 +197,8 @@ impl Remote {
 
     pub fn comes(&self) -> RouteChange<'static> {
         let (attributes, next_hop) = (self.attributes.clone(), self.next_hop);
-        let best = Some(LearnedPath { attributes: Cow::Owned(attributes), next_hop, from: PeerId(1) });
+        let (attributes, from) = (Cow::Owned(attributes), PeerId(1));
+        let best = Some(LearnedPath { attributes, next_hop, from, long_lived_stale: false });
         RouteChange { route: self.route.clone(), best }
     }
 

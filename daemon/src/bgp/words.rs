@@ -180,6 +180,7 @@ const fn lost_to(lost: Lost) -> &'static str {
         Lost::AsPath => "another has a shorter AS path",
         Lost::Origin => "another has a lower origin",
         Lost::Med => "another has a lower MED",
+        Lost::Detached => "its VTEP is not attached to the segment any more",
         Lost::Vtep => "another has a lower VTEP",
         Lost::Other => "another has a lower route distinguisher, MAC or address",
         Lost::Frozen => "the address moved too often, and stays where it is for a while",

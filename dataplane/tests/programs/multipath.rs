@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
 use weft_dataplane_abi::programs::FROM_POD;
-use weft_dataplane_abi::{DropReason, HostRoute, IpKey, MacKey, NextHop, PathKey, PathSet, Scope, maps};
+use weft_dataplane_abi::{HostRoute, IpKey, MacKey, NextHop, PathKey, PathSet, Scope, maps};
 use weft_vxlan::{Header, MacAddr, Vni};
 
 use crate::world::*;
@@ -18,10 +18,13 @@ const FLOWS: u16 = 64;
 fn paths(world: &mut World, scope: Vni) -> NextHop {
     for (index, last) in (0..).zip([2, 3]) {
         let key = PathKey::raw(scope.get(), SET, index);
-        let path = NextHop::remote(key.scope(), vtep(last), vni(700 + u32::from(last)), router(last));
-        world.put(maps::PATHS, key, path);
+        world.put(maps::PATHS, key, path(key.scope(), last));
     }
-    NextHop::multipath(Scope::of(scope), SET, 2)
+    path(Scope::of(scope), 2).among(Scope::of(scope), SET, 2)
+}
+
+fn path(scope: Scope, last: u8) -> NextHop {
+    NextHop::remote(scope, vtep(last), vni(700 + u32::from(last)), router(last))
 }
 
 fn router(last: u8) -> MacAddr {
@@ -84,16 +87,55 @@ fn a_prefix_an_address_and_a_mac() {
     assert_spread(&mut world, STATION, [10, 0, 0, 99], |_| STATION);
 }
 
-/// In: a destination whose paths are another scope's, or not there. Out: dropped, never sent by those.
+/// In: destinations whose paths are another scope's, or not there, or none. Out: all packets go by the first, which the
+/// entry itself tells.
 #[test]
-fn paths_are_of_one_network() {
+fn without_its_paths_a_flow_takes_the_first() {
     let Some(mut world) = World::load() else { return };
     paths(&mut world, vni(6001));
-    let to = NextHop::multipath(Scope::of(red()), SET, 2);
-    world.put_prefix(IpKey::new(red(), [10, 77, 0, 0].into()), 16, to);
-    let none = NextHop::multipath(Scope::of(red()), SET, 0);
-    world.put_prefix(IpKey::new(red(), [10, 78, 0, 0].into()), 16, none);
-    for to in [[10, 77, 1, 2], [10, 78, 1, 2]] {
-        world.assert_dropped(FROM_POD, &packet(GATEWAY_MAC, to, 0), DropReason::TableChanged);
+    let scope = Scope::of(red());
+    for (second, count) in [(77, 2), (78, 0), (79, u32::MAX)] {
+        let to = path(scope, 3).among(scope, SET, count);
+        world.put_prefix(IpKey::new(red(), [10, second, 0, 0].into()), 16, to);
+        for flow in 0..FLOWS {
+            let outcome = world.run(FROM_POD, &packet(GATEWAY_MAC, [10, second, 1, 2], flow));
+            assert_eq!(outer(&outcome.frame), (3, 703, router(3)));
+        }
+    }
+}
+
+/// In: one flow with whatever hash the kernel has of it, whole and in fragments; over IPv6 with whatever flow label. Out: it
+/// keeps to one host, and so do its fragments.
+#[test]
+fn a_flow_is_known_by_its_addresses_and_ports() {
+    let Some(mut world) = World::load() else { return };
+    let to = paths(&mut world, red());
+    for prefix in ["10.77.0.0", "fd00:77::"] {
+        world.put_prefix(IpKey::new(red(), prefix.parse().unwrap()), 16, to);
+    }
+    let mut ways = |frames: Vec<Vec<u8>>| -> std::collections::BTreeSet<u8> {
+        frames.iter().map(|frame| outer(&world.run(FROM_POD, frame).frame).0).collect()
+    };
+    for flow in 0..FLOWS {
+        let labels = [0, 1, 0xf_ffff].map(|label| {
+            let mut frame = Vec::new();
+            PacketBuilder::ethernet2(ALICE.mac.bytes(), GATEWAY_MAC.bytes())
+                .ipv6(ALICE.ipv6.octets(), "fd00:77::1".parse::<std::net::Ipv6Addr>().unwrap().octets(), 64)
+                .udp(4000 + flow, 5000)
+                .write(&mut frame, b"flow")
+                .unwrap();
+            frame[15..18].copy_from_slice(&u32::to_be_bytes(label)[1..]);
+            frame
+        });
+        assert_eq!(ways(labels.into()).len(), 1, "flow {flow}");
+        let fragment = |at: u16| {
+            let mut frame = packet(GATEWAY_MAC, [10, 77, 1, 2], flow);
+            frame[20..22].copy_from_slice(&at.to_be_bytes());
+            let sum = etherparse::Ipv4HeaderSlice::from_slice(&frame[14..]).unwrap();
+            let sum = sum.to_header().calc_header_checksum();
+            frame[24..26].copy_from_slice(&sum.to_be_bytes());
+            frame
+        };
+        assert_eq!(ways(vec![fragment(0x2000), fragment(0x2001), fragment(2)]).len(), 1, "flow {flow}");
     }
 }

@@ -4,20 +4,24 @@
 //! A set is named by a hash of its paths, and never changes: other paths are another set. So a route is given other paths
 //! by one write, and sets that were pinned are found to be the same.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-
 use hashbrown::HashMap;
 use weft_dataplane_abi::{NextHop, PathKey, PathSet, Scope, VtepAddr, kind};
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
 use crate::desired::{Path, Paths};
 
+const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
+
 impl Paths {
     /// What a route with these paths leads to.
     pub(super) fn next_hop(&self, scope: Scope) -> NextHop {
         match self.others.len() {
             0 => self.first.next_hop(scope),
-            others => NextHop::multipath(scope, self.set(), u32::try_from(others + 1).unwrap_or(u32::MAX)),
+            others => {
+                let paths = u32::try_from(others + 1).unwrap_or(u32::MAX);
+                self.first.next_hop(scope).among(scope, self.set(), paths)
+            }
         }
     }
 
@@ -32,10 +36,14 @@ impl Paths {
         })
     }
 
+    /// The set's name: FNV-1a in 64 bits (draft-eastlake-fnv) of the bytes of all paths in their order. What is pinned is
+    /// known by it: it must not change.
     fn set(&self) -> PathSet {
-        let mut hasher = DefaultHasher::new();
-        self.hash(&mut hasher);
-        PathSet::new(hasher.finish())
+        let bytes = self.iter().flat_map(|path| {
+            let vtep = VtepAddr::new(path.vtep).bytes();
+            vtep.into_iter().chain(path.vni.get().to_be_bytes()).chain(path.mac.bytes())
+        });
+        PathSet::new(bytes.fold(FNV_BASIS, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(FNV_PRIME)))
     }
 
     /// What the entry `hop` of the network or subnet `vni` was made of; `None` if it does not lead to other hosts, or not
@@ -68,4 +76,20 @@ impl Path {
 pub(super) fn vtep(address: &VtepAddr) -> Option<Vtep> {
     let address = if address.is_ipv4() { address.ipv4_bytes().into() } else { address.bytes().into() };
     Vtep::new(address).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_sets_stay() {
+        let path = |vtep: &str, vni| Path {
+            vtep: vtep.parse().unwrap(),
+            vni: Vni::new(vni).unwrap(),
+            mac: MacAddr::new([2, 0, 0, 0, 0, 1]),
+        };
+        let paths = Paths { first: path("192.0.2.1", 100), others: Box::new([path("2001:db8::1", 101)]) };
+        assert_eq!(paths.set(), PathSet::new(0x99d4_7e2c_4a91_cd30));
+    }
 }

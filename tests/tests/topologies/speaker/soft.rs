@@ -70,8 +70,6 @@ fn read_until_told(peer: &mut RawPeer, route: Ipv4Net) -> Result<Vec<Family>> {
 
 /// The family that a message asks for.
 fn refresh(message: &Message) -> Option<Family> {
-    match message {
-        Message::RouteRefresh(refresh) if refresh.kind == RouteRefreshKind::Request => Some(refresh.family),
-        _ => None,
-    }
+    let Message::RouteRefresh(refresh) = message else { return None };
+    (refresh.kind == RouteRefreshKind::Request).then_some(refresh.family)
 }
