@@ -2,13 +2,16 @@
 //! sections 15 and 15.2, RFC 9135 section 7). What decides is in the routes, never when they came.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
 use super::Instances;
-use super::forwarding::{MOST_PATHS, Neighbour, RemoteHost, RoutedPath, Subject, SwitchedPath, Target};
+use super::forwarding::{
+    MOST_PATHS, Neighbour, Paths, RemoteHost, RoutedPath, Subject, SwitchedPath, Target,
+};
 use super::learned::{Kind, Learned, LearnedMac, LearnedPath};
 use super::local::Attached;
 use super::resolved::{Import, OWN_ORDER};
@@ -271,7 +274,8 @@ impl Instances {
                 }
                 let path = RoutedPath { vtep: learned.vtep, routed: of.routed };
                 let rank = rank(key, learned, order, learned.vtep);
-                let (target, segment) = (Target::Prefix(path.into()), EthernetSegmentId::ZERO);
+                let paths = Paths { first: path, others: of.others.clone() };
+                let (target, segment) = (Target::Prefix(paths), EthernetSegmentId::ZERO);
                 Some(Candidate { rank, target, mac: None, segment, network: Some(from) })
             }
             (Subject::Flood(..), Kind::Flood(vni)) => {
@@ -353,12 +357,15 @@ impl Instances {
 fn share(best: Candidate, all: &[Candidate]) -> Candidate {
     let Some(first) = best.target.routed_path() else { return best };
     let sharing = all.iter().filter(|candidate| candidate.shares_with(&best));
-    let mut others: Vec<_> = sharing.filter_map(|candidate| candidate.target.routed_path()).collect();
-    others.dedup_by_key(|path| path.vtep);
-    others.retain(|path| path.vtep != first.vtep);
-    others.truncate(MOST_PATHS - 1);
-    let target = best.target.with_others(others.into());
-    Candidate { target, ..best }
+    let mut others = BTreeMap::new();
+    for target in sharing.map(|candidate| &candidate.target) {
+        for path in target.routed_path().iter().chain(target.other_paths()) {
+            others.entry(path.vtep).or_insert(*path);
+        }
+    }
+    others.remove(&first.vtep);
+    let others = others.into_values().take(MOST_PATHS - 1).collect();
+    Candidate { target: best.target.with_others(others), ..best }
 }
 
 /// The rank of a route that leads to `to`.

@@ -151,7 +151,14 @@ impl Instances {
     }
 
     fn explain_members(&self, subject: &Subject, learned: &Learned) -> Vec<Vtep> {
-        let Kind::Mac(mac) = &learned.kind else { return vec![learned.vtep] };
+        let mac = match &learned.kind {
+            Kind::Mac(mac) => mac,
+            Kind::Prefix(of) => {
+                let others = of.others.iter().map(|path| path.vtep);
+                return std::iter::once(learned.vtep).chain(others).collect();
+            }
+            Kind::Flood(_) | Kind::Segment(..) => return vec![learned.vtep],
+        };
         let subnet = match subject {
             Subject::Mac(subnet, _) => Some(*subnet),
             Subject::Host(network, _) => self.resolved.imported_subnet(&learned.targets, *network),

@@ -174,12 +174,16 @@ impl Target {
 
     /// Whether it is one of the ways of routed packets.
     pub(super) fn takes(&self, path: &RoutedPath) -> bool {
-        let others = match self {
+        self.other_paths().contains(path) || self.routed_path().as_ref() == Some(path)
+    }
+
+    /// The ways of routed packets but for the first.
+    pub(super) fn other_paths(&self) -> &[RoutedPath] {
+        match self {
             Self::Host(to) => &to.others,
             Self::Prefix(to) => &to.others,
-            Self::Mac(_) | Self::Flood(_) => return false,
-        };
-        others.contains(path) || self.routed_path().as_ref() == Some(path)
+            Self::Mac(_) | Self::Flood(_) => &[],
+        }
     }
 
     /// The same, with other ways of routed packets; of a switched one they are known from the start.

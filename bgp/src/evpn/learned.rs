@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use weft_vxlan::{MacAddr, Vni, Vtep, VtepError};
 
 use super::choose::Preference;
-use super::forwarding::Routed;
+use super::forwarding::{MOST_PATHS, Routed, RoutedPath};
 use crate::peer::PeerId;
 use crate::wire::{
     Attributes, EthernetSegmentId, EthernetTag, EvpnRoute, ExtendedCommunityValue as Value, GroupCommunity,
@@ -94,6 +94,18 @@ pub(super) enum Discovery {
 pub(super) struct LearnedPrefix {
     pub(super) routed: Routed,
     pub(super) preference: Preference,
+    /// By its other paths: each by another VTEP.
+    pub(super) others: Box<[RoutedPath]>,
+}
+
+impl Kind {
+    /// How routed packets go to what is behind `vtep`.
+    fn routed_path(&self, vtep: Vtep) -> Option<RoutedPath> {
+        match self {
+            Self::Prefix(of) => Some(RoutedPath { vtep, routed: of.routed }),
+            Self::Mac(_) | Self::Flood(_) | Self::Segment(..) => None,
+        }
+    }
 }
 
 /// A type 2.
@@ -149,12 +161,28 @@ impl Communities {
 }
 
 impl Learned {
-    /// Reads a route; `None` if it is of a type that weft does not use.
-    pub(super) fn read(
+    /// Reads a route with all its paths; what another path cannot be used for, the best one still can.
+    pub(super) fn read_all(
         route: &EvpnRoute,
-        path: &LearnedPath<'_>,
+        best: &LearnedPath<'_>,
+        others: &[(EvpnRoute, LearnedPath<'_>)],
         own: Vtep,
     ) -> Result<Option<Self>, Refusal> {
+        let mut learned = Self::read(route, best, own)?;
+        if let Some(Self { kind: Kind::Prefix(of), vtep: first, .. }) = &mut learned {
+            let others = others.iter().filter_map(|(route, path)| Self::read(route, path, own).ok()?);
+            let others = others.filter(|other| other.vtep != own && other.vtep != *first);
+            let mut others: Vec<_> = others.filter_map(|other| other.kind.routed_path(other.vtep)).collect();
+            others.sort_by_key(|path| path.vtep);
+            others.dedup_by_key(|path| path.vtep);
+            others.truncate(MOST_PATHS - 1);
+            of.others = others.into();
+        }
+        Ok(learned)
+    }
+
+    /// Reads a route; `None` if it is of a type that weft does not use.
+    fn read(route: &EvpnRoute, path: &LearnedPath<'_>, own: Vtep) -> Result<Option<Self>, Refusal> {
         let communities = Communities::read(&path.attributes);
         let encapsulations = &communities.encapsulations;
         if let Some(other) = encapsulations.first()
@@ -190,7 +218,7 @@ impl Learned {
                 let router_mac = communities.router_mac.ok_or(Refusal::NoRouterMac)?;
                 let routed = Routed { router_mac, vni: vni(route.label)? };
                 let preference = Preference::read(path);
-                Kind::Prefix(LearnedPrefix { routed, preference })
+                Kind::Prefix(LearnedPrefix { routed, preference, others: Box::default() })
             }
             EvpnRoute::EthernetSegment(_) | EvpnRoute::Unknown(_) => return Ok(None),
         };

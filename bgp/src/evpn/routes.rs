@@ -16,6 +16,8 @@ pub struct RouteChange<'a> {
     pub route: EvpnRoute,
     /// Its best path; `None` if it is gone.
     pub best: Option<LearnedPath<'a>>,
+    /// Other paths that are as good, each with the route and its labels there. They count for prefixes.
+    pub others: Vec<(EvpnRoute, LearnedPath<'a>)>,
 }
 
 /// What became of a route.
@@ -35,7 +37,7 @@ pub(super) enum Held {
 impl Instances {
     /// A route has another best path, or none any more. Own routes count for nothing.
     pub fn handle_route(&mut self, change: RouteChange<'_>, now: Instant) {
-        let RouteChange { route, best } = change;
+        let RouteChange { route, best, others } = change;
         let (key, _) = Key::split(Route::Evpn(route.clone()));
         let mut touched = Vec::new();
         let before = self.routes.remove(&key);
@@ -46,7 +48,7 @@ impl Instances {
             self.touch_segment(learned, &mut touched);
         }
         if let Some(path) = best {
-            match Learned::read(&route, &path, self.host.vtep) {
+            match Learned::read_all(&route, &path, &others, self.host.vtep) {
                 Ok(Some(learned)) if learned.vtep != self.host.vtep => {
                     self.touch_segment(&learned, &mut touched);
                     self.segments.insert(&key, &learned.kind);

@@ -143,13 +143,13 @@ impl Speaker {
             Route::Ipv6(prefix) => return self.learn_unicast(prefix.into(), best),
             Route::RouteTargets(_) => return,
         };
-        let best = path.and_then(|path| {
-            let from = path.peer?;
-            let attributes = Cow::Borrowed(&path.shared.attributes);
-            let (next_hop, long_lived_stale) = (path.shared.next_hop, path.long_lived);
-            Some(LearnedPath { attributes, next_hop, from, long_lived_stale })
+        let others = best.get(1..).unwrap_or_default().iter().filter_map(|path| {
+            let Route::Evpn(route) = key.route(&path.payload) else { return None };
+            Some((route, learned_path(path)?))
         });
-        self.instances.handle_route(RouteChange { route, best }, now);
+        let others = others.collect();
+        let best = path.and_then(learned_path);
+        self.instances.handle_route(RouteChange { route, best, others }, now);
     }
 
     /// What leads to this host itself leads nowhere else.
@@ -161,6 +161,14 @@ impl Speaker {
         next_hops.dedup();
         unicast.set(&prefix, (!own && !next_hops.is_empty()).then_some(next_hops));
     }
+}
+
+/// A path as the instances see it; `None` of an own one.
+fn learned_path(path: &PathView) -> Option<LearnedPath<'_>> {
+    let from = path.peer?;
+    let attributes = Cow::Borrowed(&path.shared.attributes);
+    let (next_hop, long_lived_stale) = (path.shared.next_hop, path.long_lived);
+    Some(LearnedPath { attributes, next_hop, from, long_lived_stale })
 }
 
 fn host_route(address: IpAddr) -> Route {

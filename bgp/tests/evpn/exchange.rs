@@ -133,12 +133,12 @@ impl Fabric {
                         self.announced[from].insert(key(&route), route.clone());
                         let attributes = Cow::Owned(*attributes);
                         let best = LearnedPath { attributes, next_hop, from: peer, long_lived_stale: false };
-                        RouteChange { route, best: Some(best) }
+                        RouteChange { route, best: Some(best), others: vec![] }
                     }
                     Origination::Withdraw(route) => {
                         let announced = self.announced[from].remove(&key(&route));
                         assert!(announced.is_some(), "{route:?} withdrawn and not announced");
-                        RouteChange { route, best: None }
+                        RouteChange { route, best: None, others: vec![] }
                     }
                 };
                 for to in (0..self.hosts.len()).filter(|to| *to != from) {

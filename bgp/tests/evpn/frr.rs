@@ -42,7 +42,7 @@ fn changes(number: usize) -> Vec<RouteChange<'static>> {
     let update = update(number);
     let mut all = Vec::new();
     for route in update.unreachable.iter().flat_map(routes) {
-        all.push(RouteChange { route, best: None });
+        all.push(RouteChange { route, best: None, others: vec![] });
     }
     if let Some(reachable) = &update.reachable {
         for route in routes(&reachable.routes) {
@@ -55,6 +55,7 @@ fn changes(number: usize) -> Vec<RouteChange<'static>> {
                     from: PeerId(1),
                     long_lived_stale: false,
                 }),
+                others: vec![],
             });
         }
     }
@@ -149,7 +150,7 @@ fn said_by(twin: &mut Instances) -> Vec<String> {
 fn said_by_frr(number: usize) -> Vec<String> {
     changes(number)
         .iter()
-        .map(|RouteChange { route, best }| {
+        .map(|RouteChange { route, best, .. }| {
             best.as_ref().map_or(format!("{route:?} gone"), |path| said(route, &path.attributes))
         })
         .collect()

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::support::{Remote, apply, config, instances, ip, mac, rd, router_mac, target, vni, vtep};
 use proptest::prelude::*;
-use weft_bgp::evpn::{Lost, Source, Subject, Targets, Verdict};
+use weft_bgp::evpn::{Lost, RouteChange, Source, Subject, Targets, Verdict};
 use weft_bgp::wire::{EsiLabel, EthernetAd, EthernetSegmentId, EthernetTag, EvpnRoute, Label};
 
 const MAC_9: &str = "mac 100 02:00:00:00:01:09";
@@ -144,6 +144,36 @@ fn of_a_host_with_a_prefix_twice_the_same_route_is_used_in_any_order() {
         let verdicts: Vec<_> = told.iter().map(|one| one.verdict).collect();
         assert_eq!(verdicts, [Verdict::Used, Verdict::Used, Verdict::Lost(Lost::Vtep)]);
     }
+}
+
+/// In: one route of two paths, each with a VNI of its own, beside that of a third host; then the second path goes, and comes
+/// back by the third host. Out: packets go to all of them, each with its VNI and once.
+#[test]
+fn all_paths_of_one_route_are_used() {
+    let (mut here, now) = (instances(1), Instant::now());
+    let mut table = std::collections::BTreeMap::new();
+    let path = |host, label: u32| {
+        let mut remote = Remote::prefix(host, "10.9.0.0/16");
+        if let EvpnRoute::IpPrefix(route) = &mut remote.route {
+            (route.rd, route.label) = (rd(9, 9), vni(label).into());
+        }
+        remote
+    };
+    let both = |other: Option<Remote>| {
+        let other = other.map(|remote| remote.comes());
+        let others = other.and_then(|change| Some((change.route, change.best?)));
+        RouteChange { others: others.into_iter().collect(), ..path(2, 5002).comes() }
+    };
+    let way = |host: u8, label: u32| format!("10.250.0.{host} vni {label} rmac {}", router_mac(host));
+    let mut step = |change, ways: &[String]| {
+        here.handle_route(change, now);
+        apply(&mut here, &mut table);
+        assert_eq!(table["prefix 5000 10.9.0.0/16"], ways.join(" or "));
+    };
+    step(both(Some(path(4, 5004))), &[way(2, 5002), way(4, 5004)]);
+    step(Remote::prefix(3, "10.9.0.0/16").comes(), &[way(2, 5002), way(3, 5000), way(4, 5004)]);
+    step(both(None), &[way(2, 5002), way(3, 5000)]);
+    step(both(Some(path(3, 5003))), &[way(2, 5002), way(3, 5003)]);
 }
 
 /// In: a prefix behind two hosts, of which the peer that told of one has been gone for long. Out: the other alone.

@@ -199,7 +199,7 @@ impl Remote {
         let (attributes, next_hop) = (self.attributes.clone(), self.next_hop);
         let (attributes, from) = (Cow::Owned(attributes), PeerId(1));
         let best = Some(LearnedPath { attributes, next_hop, from, long_lived_stale: false });
-        RouteChange { route: self.route.clone(), best }
+        RouteChange { route: self.route.clone(), best, others: vec![] }
     }
 
     pub fn goes(&self) -> RouteChange<'static> {
@@ -207,7 +207,7 @@ impl Remote {
         if let EvpnRoute::MacIp(route) = &mut route {
             (route.label, route.l3_label) = (Label::ZERO, None);
         }
-        RouteChange { route, best: None }
+        RouteChange { route, best: None, others: vec![] }
     }
 }
 

@@ -33,18 +33,22 @@ fn start<'a>(lab: &'a Lab, peers: &[u8]) -> Result<(Cloud<'a>, Vec<Machine>)> {
     Ok((cloud, others))
 }
 
-/// FRR with L3 VNI 100 and a VRF in which an echo server has 10.9.0.1.
-fn service(lab: &Lab, machine: &Machine, number: u8) -> Result<(Frr, Namespace, EchoServer)> {
+/// FRR with L3 VNI 100 and a VRF in which an echo server has 10.9.0.1, and with this route distinguisher.
+fn service(
+    lab: &Lab,
+    machine: &Machine,
+    number: u8,
+    distinguisher: &str,
+) -> Result<(Frr, Namespace, EchoServer)> {
     let name = format!("h{number}");
     let vrf = lab.router(&format!("{name}-red"))?;
     vrf.add_address("lo", "10.9.0.1/32".parse()?)?;
     let kernel = KernelVtep { underlay: &machine.namespace, overlay: &vrf, address: machine.vtep.address() };
     kernel.add_vni(100)?;
-    // Its route distinguisher is made of it.
-    let router_id = host(number);
     let own_vrf = format!(
-        "router bgp {ASN} vrf red\n bgp router-id {router_id}\n address-family ipv4 unicast\n  redistribute connected\n \
-         exit-address-family\n address-family l2vpn evpn\n  advertise ipv4 unicast\n exit-address-family\n"
+        "router bgp {ASN} vrf red\n address-family ipv4 unicast\n  redistribute connected\n \
+         exit-address-family\n address-family l2vpn evpn\n  rd {distinguisher}\n  advertise ipv4 unicast\n \
+         exit-address-family\n"
     );
     let bgpd = bgpd(number, ASN, &[(1, ASN)], "", "  advertise-all-vni\n") + &own_vrf;
     let settings = FrrSettings {
@@ -90,10 +94,20 @@ fn answers(cloud: &Cloud<'_>) -> Result<BTreeMap<String, u64>> {
 /// none of these is lost; then the one that is left answers all.
 #[test]
 fn a_service_behind_two() -> Result<()> {
+    of_two(["192.0.2.2:100", "192.0.2.3:100"])
+}
+
+/// The same where both have one route distinguisher: one route of two paths.
+#[test]
+fn a_service_behind_two_with_one_distinguisher() -> Result<()> {
+    of_two(["10.9.0.1:100"; 2])
+}
+
+fn of_two(distinguishers: [&str; 2]) -> Result<()> {
     peers::test(&[Program::Frr], |lab| {
         let (cloud, others) = start(lab, &[2, 3])?;
-        let one = service(lab, &others[0], 2)?;
-        let mut other = service(lab, &others[1], 3)?;
+        let one = service(lab, &others[0], 2, distinguishers[0])?;
+        let mut other = service(lab, &others[1], 3, distinguishers[1])?;
         wait_for_ways(&cloud, "10.9.0.1/32", 2)?;
         cloud.pod("red-1").namespace.ping_until("10.9.0.1".parse()?, PATIENCE)?;
         let both = answers(&cloud)?;
