@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 
+use weft_dataplane::desired::{Path, Paths};
 use weft_dataplane::{Change, Dataplane, Operation, Options, Sizes};
 use weft_dataplane_abi::maps;
+use weft_vxlan::Vtep;
 
 use crate::host::{Pod, SIZES, desired, on_host, owner, port, reconcile, vni};
 use crate::next_hops::remote;
@@ -23,7 +25,7 @@ fn entries_come_move_and_go() {
         let mut desired = desired();
         desired.remote_hosts = remote("192.0.2.2");
         let prefix = "10.7.0.0/16".parse().unwrap();
-        let path = weft_dataplane::desired::Path {
+        let path = Path {
             vtep: "192.0.2.2".parse().unwrap(),
             vni: vni(300),
             mac: "02:00:c0:00:02:02".parse().unwrap(),
@@ -86,5 +88,36 @@ fn a_port_keeps_its_slot_and_its_counters_when_others_come() {
         assert_eq!(operations(&changes, maps::ENDPOINTS), [(Operation::Insert, "port a".to_owned())]);
         let counters = dataplane.counters().unwrap();
         assert_eq!(counters.keys().collect::<Vec<_>>(), ["", "a", "m"]);
+    });
+}
+
+/// In: two prefixes with two ways each, and room for two ways. Out: both are there, and lead to their first ways, until there
+/// is room for the others.
+#[test]
+fn without_room_for_all_ways_prefixes_lead_to_the_first() {
+    on_host("ways", async |host| {
+        let options = Options { sizes: Sizes { prefixes: 2, ..SIZES }, ..host.options.clone() };
+        let mut dataplane = Dataplane::open(options, owner()).await.unwrap();
+        let mut desired = desired();
+        let path = |last: u8| Path {
+            vtep: Vtep::new([192, 0, 2, last].into()).unwrap(),
+            vni: vni(300),
+            mac: "02:00:c0:00:02:02".parse().unwrap(),
+        };
+        let prefix = |second: u8| (vni(100), format!("10.{second}.0.0/16").parse().unwrap());
+        for (second, other) in [(1, 3), (2, 4)] {
+            let ways = Paths { first: path(2), others: Box::new([path(other)]) };
+            desired.remote_prefixes.insert(prefix(second), ways);
+        }
+        let report = dataplane.reconcile(&desired).await;
+        let failures: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
+        let [failure] = failures.as_slice() else { panic!("{failures:#?}") };
+        assert!(failure.starts_with("map PATHS: 4 entries are wanted but 2 fit"), "{failure}");
+        assert!(failure.contains("sizes.prefixes"), "{failure}");
+        assert_eq!(operations(&report.changes, maps::PREFIXES).len(), 2);
+
+        desired.remote_prefixes.remove(&prefix(2));
+        let changes = reconcile(&mut dataplane, &desired).await.changes;
+        assert_eq!(operations(&changes, maps::PATHS).len(), 2);
     });
 }
