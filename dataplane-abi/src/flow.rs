@@ -3,7 +3,8 @@
 //! A connection is of one port, and its two sides are the port and its peer. So a connection between two ports of a host
 //! is two of these, each judged by the rules of its own port, and what one port has open takes nothing of another's share.
 //!
-//! The state machine is plain code without a clock: the programs run it on what the map holds, tests on their own.
+//! The state machine is plain code without a clock, for the programs to run on what a map holds, and tests on their own. No map
+//! has connections yet.
 
 mod phase;
 mod tcp;

@@ -12,13 +12,13 @@ use super::Instances;
 use super::forwarding::{
     MOST_PATHS, Neighbour, Paths, RemoteHost, RoutedPath, Subject, SwitchedPath, Target,
 };
-use super::learned::{Kind, Learned, LearnedMac, LearnedPath};
+use super::learned::{Kind, Learned, LearnedMac};
 use super::local::Attached;
+use super::preference::Preference;
 use super::resolved::{Import, OWN_ORDER};
 use super::segments::Reach;
-use crate::rib::Digest;
 use crate::rib::Key;
-use crate::wire::{EthernetSegmentId, Origin, RouteDistinguisher};
+use crate::wire::{EthernetSegmentId, RouteDistinguisher};
 
 /// How good a route is: the least is used. The fields are compared in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,45 +36,6 @@ pub(super) struct Rank {
     vtep: Vtep,
     /// What is left only makes the choice one.
     rest: Option<(RouteDistinguisher, MacAddr, Option<IpAddr>)>,
-}
-
-/// How good a path is by its attributes (RFC 4271 section 9.1.2.2), which counts for prefixes: where an address is, all
-/// hosts have to agree upon. MED is compared between all paths, whatever AS they came by.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Preference {
-    stale: bool,
-    local_pref: Reverse<u32>,
-    hops: usize,
-    origin: Option<Origin>,
-    med: u32,
-}
-
-impl Preference {
-    /// Why it comes behind `other`, which is another.
-    const fn lost(&self, other: &Self) -> Lost {
-        if self.stale != other.stale {
-            Lost::Stale
-        } else if self.local_pref.0 != other.local_pref.0 {
-            Lost::LocalPref
-        } else if self.hops != other.hops {
-            Lost::AsPath
-        } else if self.med == other.med {
-            Lost::Origin
-        } else {
-            Lost::Med
-        }
-    }
-
-    pub(super) fn read(path: &LearnedPath<'_>) -> Self {
-        let digest = Digest::new(&path.attributes);
-        Self {
-            stale: digest.long_lived_stale || path.long_lived_stale,
-            local_pref: Reverse(digest.local_pref),
-            hops: digest.hops,
-            origin: Some(digest.origin),
-            med: digest.med,
-        }
-    }
 }
 
 /// Where a rank was decided.

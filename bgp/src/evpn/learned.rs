@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use weft_vxlan::{MacAddr, Vni, Vtep, VtepError};
 
-use super::choose::Preference;
 use super::forwarding::{MOST_PATHS, Routed, RoutedPath};
+use super::preference::Preference;
 use crate::peer::PeerId;
 use crate::wire::{
     Attributes, EthernetSegmentId, EthernetTag, EvpnRoute, ExtendedCommunityValue as Value, GroupCommunity,

@@ -16,6 +16,7 @@ mod learned;
 mod local;
 mod moves;
 mod own;
+mod preference;
 mod reconfigure;
 mod resolved;
 mod routes;

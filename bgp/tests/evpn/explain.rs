@@ -93,10 +93,11 @@ fn prefixes_and_gateways() {
 fn the_attributes_of_prefixes_count() {
     let prefix = || Subject::Prefix(vni(5000), "10.9.0.0/16".parse().unwrap());
     type Edit = fn(&mut Attributes);
-    let worse: [(Edit, Lost); 5] = [
+    let worse: [(Edit, Lost); 6] = [
         (|of| of.local_pref = Some(90), Lost::LocalPref),
         (|of| of.as_path = Some(AsPath::sequence([Asn::new(65001)])), Lost::AsPath),
         (|of| of.origin = Some(Origin::Incomplete), Lost::Origin),
+        (|of| (of.origin, of.med) = (Some(Origin::Incomplete), Some(1)), Lost::Origin),
         (|of| of.med = Some(1), Lost::Med),
         (|of| of.communities.push(Community::LLGR_STALE), Lost::Stale),
     ];
