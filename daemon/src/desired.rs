@@ -217,7 +217,7 @@ impl Found {
     fn add_self_test(&mut self, vtep: Vtep, router_mac: MacAddr) {
         let key = (address::NETWORK, address::address(vtep).into());
         let path = desired::Path { vtep, vni: address::NETWORK, mac: router_mac };
-        self.hosts.insert(key, RemoteHost { paths: path.into(), neighbour: None });
+        self.hosts.insert(key, RemoteHost { paths: path.into(), neighbour: None, groups: GroupSet::empty() });
     }
 
     /// A static remote speaks weft's own numbers: the network's VNI for routed packets, the subnet's for switched ones.
@@ -236,7 +236,7 @@ impl Found {
             let Some(vni) = model.network_vni(subnet) else { continue };
             let neighbour = Some(Neighbour { subnet: subnet.vni, vni: subnet.vni, mac: entry.mac });
             let path = desired::Path { vtep, vni, mac: router_mac };
-            self.hosts.insert((vni, entry.address), RemoteHost { paths: path.into(), neighbour });
+            self.hosts.insert((vni, entry.address), RemoteHost { paths: path.into(), neighbour, groups: GroupSet::empty() });
         }
         for entry in &remote.prefixes {
             let Some(vni) = model.networks.get(&entry.network).map(|network| network.vni) else { continue };

@@ -63,6 +63,26 @@ pub enum DropReason {
     Congestion = 26,
     /// What the tables say of the packet changed while it was looked up, twice in a row.
     TableChanged = 27,
+    /// The security groups of the sending or of the receiving port do not allow it.
+    PolicyDenied = 28,
+    /// It belongs to no connection, and starts none: only the first packet of one can be let through by a rule.
+    NoConnection = 29,
+    /// It contradicts its connection: no TCP stack would send it in this state.
+    InvalidState = 30,
+    /// There is no room for another connection on this host.
+    FlowsFull = 31,
+    /// The port has as many open connections as a port may have.
+    PortFlowQuota = 32,
+    /// The tenant's ports of this host have as many open connections as those of a tenant may have.
+    TenantFlowQuota = 33,
+    /// The connection's entry could not be written just now; the next packet can have it.
+    FlowsBusy = 34,
+    /// A later part of a fragmented packet, whose first part was not seen or was not let through.
+    FragmentWithoutFirst = 35,
+    /// A part of a fragmented packet that divides the transport header, or would overwrite it (RFC 1858, RFC 3128).
+    FragmentedHeader = 36,
+    /// An ICMP error about a packet of no connection (RFC 5927 section 4).
+    UnrelatedError = 37,
 }
 
 impl DropReason {
@@ -70,7 +90,7 @@ impl DropReason {
     pub const CAPACITY: usize = 64;
 
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 38] = [
         Self::UnknownEndpoint,
         Self::Malformed,
         Self::SpoofedMac,
@@ -99,6 +119,16 @@ impl DropReason {
         Self::FloodLimited,
         Self::Congestion,
         Self::TableChanged,
+        Self::PolicyDenied,
+        Self::NoConnection,
+        Self::InvalidState,
+        Self::FlowsFull,
+        Self::PortFlowQuota,
+        Self::TenantFlowQuota,
+        Self::FlowsBusy,
+        Self::FragmentWithoutFirst,
+        Self::FragmentedHeader,
+        Self::UnrelatedError,
     ];
 
     /// The name in counters and messages.
@@ -133,6 +163,16 @@ impl DropReason {
             Self::FloodLimited => "flood_limited",
             Self::Congestion => "congestion",
             Self::TableChanged => "table_changed",
+            Self::PolicyDenied => "policy_denied",
+            Self::NoConnection => "no_connection",
+            Self::InvalidState => "invalid_state",
+            Self::FlowsFull => "flows_full",
+            Self::PortFlowQuota => "port_flow_quota",
+            Self::TenantFlowQuota => "tenant_flow_quota",
+            Self::FlowsBusy => "flows_busy",
+            Self::FragmentWithoutFirst => "fragment_without_first",
+            Self::FragmentedHeader => "fragmented_header",
+            Self::UnrelatedError => "unrelated_error",
         }
     }
 

@@ -24,10 +24,54 @@ pub struct Endpoint {
     link_local: [u8; 16],
     gateway_ipv4: [u8; 4],
     gateway_ipv6: [u8; 16],
+    security: PortSecurity,
     seal: u32,
 }
-assert_size!(Endpoint, 80);
+assert_size!(Endpoint, 96);
 sealed!(Endpoint);
+
+/// What a port may send and receive. All zero: its own addresses, and whatever comes.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Default,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
+)]
+#[repr(C)]
+pub struct PortSecurity {
+    /// Number of the policy of what comes to the port; 0: it has no rule.
+    pub ingress: u32,
+    /// Number of the policy of what the port sends.
+    pub egress: u32,
+    /// Where the connections of its tenant are counted, in [`FLOW_COUNTS`](crate::maps::FLOW_COUNTS).
+    pub tenant: u32,
+    /// Bits of [`port_flags`].
+    pub flags: u32,
+}
+assert_size!(PortSecurity, 16);
+
+/// Bits of [`PortSecurity::flags`].
+pub mod port_flags {
+    /// Packets are judged, as parts of connections. Without it, all else about policies counts for nothing.
+    pub const FIREWALL: u32 = 1;
+    /// What comes is allowed unless a rule says otherwise.
+    pub const INGRESS_ALLOWED: u32 = 1 << 1;
+    /// What the port sends is allowed unless a rule says otherwise.
+    pub const EGRESS_ALLOWED: u32 = 1 << 2;
+    /// It may send from any MAC and address: a router.
+    pub const ANY_SOURCE: u32 = 1 << 3;
+    /// It has pairs of addresses and MACs besides its own.
+    pub const PAIRS: u32 = 1 << 4;
+}
 
 /// The addresses that a port is told of errors from (ICMP): those of its subnet's gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,9 +119,30 @@ impl Endpoint {
             link_local: mac.link_local().octets(),
             gateway_ipv4: gateways.ipv4.octets(),
             gateway_ipv6: gateways.ipv6.octets(),
+            security: PortSecurity::default(),
             seal: 0,
         }
         .sealed(Scope::raw(ifindex))
+    }
+
+    /// The same port, behind the veth `ifindex`, with this security.
+    #[must_use]
+    pub fn with_security(self, ifindex: u32, security: PortSecurity) -> Self {
+        Self { security, seal: 0, ..self }.sealed(Scope::raw(ifindex))
+    }
+
+    /// What it may send and receive.
+    #[must_use]
+    #[inline(always)]
+    pub const fn security(&self) -> &PortSecurity {
+        &self.security
+    }
+
+    /// Whether a bit of [`port_flags`] is set.
+    #[must_use]
+    #[inline(always)]
+    pub const fn has(&self, flag: u32) -> bool {
+        self.security.flags & flag != 0
     }
 
     /// L3 VNI of the port's network.

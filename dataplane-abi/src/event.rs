@@ -75,10 +75,18 @@ pub struct DropEvent {
     pub udp_port: [u8; 2],
     /// Zero.
     pub padding: [u8; 4],
+    /// [`PolicyDenied`](crate::DropReason::PolicyDenied): whose policy, as the interface index of the port; 0 otherwise.
+    pub judged: u32,
+    /// Number of that policy.
+    pub policy: u32,
+    /// Number of the rule that denied, or [`Ruling::DEFAULT`](crate::Ruling::DEFAULT).
+    pub rule: u32,
+    /// Whether the port sent it: a [`Side`](crate::Side) as its number.
+    pub side: u32,
     /// The frame's first bytes.
     pub head: [u8; DropEvent::HEAD],
 }
-assert_size!(DropEvent, 64 + DropEvent::HEAD);
+assert_size!(DropEvent, 80 + DropEvent::HEAD);
 
 impl DropEvent {
     /// Room for outer Ethernet, IPv6, UDP and VXLAN, inner Ethernet and IPv6, extension headers and layer 4 ports.

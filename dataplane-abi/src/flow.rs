@@ -3,9 +3,13 @@
 //! A connection is of one port, and its two sides are the port and its peer. So a connection between two ports of a host
 //! is two of these, each judged by the rules of its own port, and what one port has open takes nothing of another's share.
 //!
-//! The state machine is plain code without a clock, for the programs to run on what a map holds, and tests on their own. No map
-//! has connections yet.
+//! The state machine is plain code without a clock: the programs run it on what a map holds, and tests on their own.
+//!
+//! Connections that both sides have agreed to are in one map, [`FLOWS`](crate::maps::FLOWS), where the programs change them
+//! in place; all others are in [`HALF_OPEN`](crate::maps::HALF_OPEN), where each change is a new entry. What is over time is
+//! none, and is removed by the daemon some time later; the programs do not write to it.
 
+mod limits;
 mod phase;
 mod tcp;
 mod timeouts;
@@ -14,6 +18,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::assert_size;
 
+pub use limits::{FlowCounts, FlowLimits, Fragment, FragmentKey, HalfOpenKey};
 pub use phase::Phase;
 pub use tcp::flags;
 pub use timeouts::FlowTimeouts;
@@ -96,6 +101,15 @@ pub enum Step {
     Invalid,
 }
 
+/// By what a connection was let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judged {
+    /// The generation of the rules.
+    pub generation: u32,
+    /// Number of the rule, or [`Ruling::DEFAULT`](crate::Ruling::DEFAULT).
+    pub rule: u32,
+}
+
 /// How far a connection is, and by what it was let through.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
@@ -110,22 +124,40 @@ pub struct Flow {
     seen: u32,
     generation: u32,
     rule: u32,
+    /// That of the key: what the kernel gives another connection's memory to, is told by it.
+    ifindex: u32,
+    since: u32,
+    packets: u64,
+    bytes: u64,
 }
-assert_size!(Flow, 16);
+assert_size!(Flow, 40);
 
 impl Flow {
-    /// A connection that the packet of `side` starts at `now`, let through by `rule` of this generation of the rules. `None`
-    /// if such a packet starts none.
+    /// A connection of the port behind `ifindex` that the packet of `side` starts at `now`, let through by `judged`. `None` if
+    /// such a packet starts none.
     #[must_use]
     #[inline(always)]
-    pub fn start(signal: Signal, side: Side, now: u32, generation: u32, rule: u32) -> Option<Self> {
+    pub fn start(ifindex: u32, signal: Signal, side: Side, now: u32, judged: Judged) -> Option<Self> {
         let phase = match signal {
             Signal::Tcp(flags) if tcp::asks(flags) => Phase::Opening,
             Signal::Request => Phase::Single,
             Signal::Tcp(_) | Signal::Answer => return None,
         };
         let (starter, closer) = (side as u8, side as u8);
-        Some(Self { phase: phase as u8, starter, closer, padding: 0, seen: now, generation, rule })
+        let Judged { generation, rule } = judged;
+        Some(Self {
+            phase: phase as u8,
+            starter,
+            closer,
+            padding: 0,
+            seen: now,
+            generation,
+            rule,
+            ifindex,
+            since: now,
+            packets: 0,
+            bytes: 0,
+        })
     }
 
     /// What the packet of `side` does at `now`, and where that leaves the connection. One that is over time, by
@@ -179,11 +211,43 @@ impl Flow {
         self.rule
     }
 
-    /// It was judged again, and `rule` of this generation lets it through.
+    /// It was judged again, and this lets it through.
     #[inline(always)]
-    pub fn judge(&mut self, generation: u32, rule: u32) {
-        self.generation = generation;
-        self.rule = rule;
+    pub fn judge(&mut self, judged: Judged) {
+        self.generation = judged.generation;
+        self.rule = judged.rule;
+    }
+
+    /// Host end of the port's veth.
+    #[must_use]
+    #[inline(always)]
+    pub const fn ifindex(&self) -> u32 {
+        self.ifindex
+    }
+
+    /// Counts a packet of so many bytes.
+    #[inline(always)]
+    pub fn count(&mut self, bytes: u32) {
+        self.packets += 1;
+        self.bytes += bytes as u64;
+    }
+
+    /// Packets of both sides, and the bytes of their frames; of a super-packet as one.
+    #[must_use]
+    pub const fn traffic(&self) -> (u64, u64) {
+        (self.packets, self.bytes)
+    }
+
+    /// When it started, in seconds of the kernel's monotonic clock.
+    #[must_use]
+    pub const fn since(&self) -> u32 {
+        self.since
+    }
+
+    /// When a packet of it was last seen.
+    #[must_use]
+    pub const fn seen(&self) -> u32 {
+        self.seen
     }
 }
 

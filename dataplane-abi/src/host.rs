@@ -3,7 +3,7 @@
 use weft_vxlan::{MacAddr, Vtep};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{Limits, VtepAddr, assert_size};
+use crate::{FlowLimits, Limits, VtepAddr, assert_size};
 
 /// This host.
 #[derive(
@@ -18,8 +18,9 @@ pub struct HostConfig {
     udp_port: [u8; 2],
     padding: [u8; 6],
     limits: Limits,
+    flows: FlowLimits,
 }
-assert_size!(HostConfig, 64);
+assert_size!(HostConfig, 112);
 
 impl HostConfig {
     /// A host that receives VXLAN at `vtep` and UDP port `udp_port`, has a kernel vxlan device `vxlan_ifindex`,
@@ -41,7 +42,21 @@ impl HostConfig {
             udp_port: udp_port.to_be_bytes(),
             padding: [0; 6],
             limits,
+            flows: FlowLimits::NONE,
         }
+    }
+
+    /// The same host, with these limits of connections.
+    #[must_use]
+    pub const fn with_flows(self, flows: FlowLimits) -> Self {
+        Self { flows, ..self }
+    }
+
+    /// How many connections there may be, and for how long.
+    #[must_use]
+    #[inline(always)]
+    pub const fn flows(&self) -> &FlowLimits {
+        &self.flows
     }
 
     /// Our VTEP address.

@@ -31,6 +31,7 @@ mod flow;
 mod host;
 mod limit;
 mod next_hop;
+mod policy;
 mod seal;
 mod underlay;
 mod vni;
@@ -39,20 +40,26 @@ mod vtep;
 pub use address::{IpKey, MacKey, family};
 pub use counters::{PortCounters, Traffic};
 pub use drop_reason::DropReason;
-pub use endpoint::{Endpoint, Gateways};
+pub use endpoint::{Endpoint, Gateways, PortSecurity, port_flags};
 pub use event::{DropEvent, Place};
 pub use flood::{FloodKey, FloodMember, MOST_FLOOD_VTEPS, flood_group};
-pub use flow::{Flow, FlowKey, FlowTimeouts, Phase, Side, Signal, Step, flags};
+pub use flow::{
+    Flow, FlowCounts, FlowKey, FlowLimits, FlowTimeouts, Fragment, FragmentKey, HalfOpenKey, Judged, Phase,
+    Side, Signal, Step, flags,
+};
 pub use host::HostConfig;
 pub use limit::{Limits, PortLimits, Rate};
 pub use next_hop::{HostRoute, NextHop, PathKey, PathSet, kind};
+pub use policy::{
+    AllowedPair, IdentityKey, MembershipKey, PolicyClass, PolicyRule, RuleKey, Ruling, ServiceKey, peer_key,
+};
 pub use seal::{Scope, Sealed};
 pub use underlay::Underlay;
 pub use vni::{VniEntry, vni_kind};
 pub use vtep::{Uplink, VtepAddr, VtepEntry, VtepVniKey};
 
 /// Raised with every change of a map's key, value or meaning that the rule above does not allow.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;
 
 /// Names of the maps, as in the object file and in the pin folder.
 ///
@@ -95,10 +102,72 @@ pub mod maps {
     /// kernel's monotonic clock.
     pub const PATH_MTU: &str = "PATH_MTU";
 
+    /// LPM trie from [`IpKey`](crate::IpKey), with the number of a policy for the network, to
+    /// [`PolicyClass`](crate::PolicyClass): peers by prefix.
+    pub const PEERS: &str = "PEERS";
+    /// Hash from [`IdentityKey`](crate::IdentityKey) to [`PolicyClass`](crate::PolicyClass): peers by their groups.
+    pub const IDENTITIES: &str = "IDENTITIES";
+    /// LPM trie from [`ServiceKey`](crate::ServiceKey) to [`PolicyRule`](crate::PolicyRule).
+    pub const SERVICES: &str = "SERVICES";
+    /// Array of one `u32`: the generation of all that connections are judged by. One that was judged by another is judged
+    /// again.
+    pub const GENERATION: &str = "GENERATION";
+    /// Hash from [`RuleKey`](crate::RuleKey) to `u64`: how many packets a rule decided about that belonged to no
+    /// connection, or had to be judged again. The programs add entries.
+    pub const HITS: &str = "HITS";
+    /// LPM trie from [`IpKey`](crate::IpKey), with the interface index of a port for the network, to
+    /// [`AllowedPair`](crate::AllowedPair).
+    pub const PAIRS: &str = "PAIRS";
+    /// Hash from [`FlowKey`](crate::FlowKey) to [`Flow`](crate::Flow): connections that are, or were, open.
+    pub const FLOWS: &str = "FLOWS";
+    /// The same of those that are asked for.
+    pub const HALF_OPEN: &str = "HALF_OPEN";
+    /// Hash from [`HalfOpenKey`](crate::HalfOpenKey) to [`FlowKey`](crate::FlowKey): the order in which they were asked
+    /// for.
+    pub const ASKED: &str = "ASKED";
+    /// LRU hash from [`FragmentKey`](crate::FragmentKey) to [`Fragment`](crate::Fragment).
+    pub const FRAGMENTS: &str = "FRAGMENTS";
+    /// Array of [`FlowCounts`](crate::FlowCounts), which the programs write: by a port's slot, and behind all slots by
+    /// [`PortSecurity::tenant`](crate::PortSecurity::tenant).
+    pub const FLOW_COUNTS: &str = "FLOW_COUNTS";
+    /// Array of `u64`, which the daemon writes: how many of the connections that were
+    /// [opened](crate::FlowCounts::opened) are over, at the same indices.
+    pub const FLOWS_OVER: &str = "FLOWS_OVER";
+    /// Hash from [`MembershipKey`](crate::MembershipKey) to `u8` (always 1): what numbers of sets of groups stand for. For
+    /// the daemon only.
+    pub const MEMBERSHIPS: &str = "MEMBERSHIPS";
+
     /// All of them.
-    pub const ALL: [&str; 16] = [
-        ABI, HOST, ENDPOINTS, HOSTS, PREFIXES, FDB, PATHS, VNIS, VTEP_VNIS, VTEPS, UNDERLAYS, FLOOD,
-        COUNTERS, LIMITS, EVENTS, PATH_MTU,
+    pub const ALL: [&str; 29] = [
+        ABI,
+        HOST,
+        ENDPOINTS,
+        HOSTS,
+        PREFIXES,
+        FDB,
+        PATHS,
+        VNIS,
+        VTEP_VNIS,
+        VTEPS,
+        UNDERLAYS,
+        FLOOD,
+        COUNTERS,
+        LIMITS,
+        EVENTS,
+        PATH_MTU,
+        PEERS,
+        IDENTITIES,
+        SERVICES,
+        GENERATION,
+        HITS,
+        PAIRS,
+        FLOWS,
+        HALF_OPEN,
+        ASKED,
+        FRAGMENTS,
+        FLOW_COUNTS,
+        FLOWS_OVER,
+        MEMBERSHIPS,
     ];
 }
 
@@ -113,6 +182,9 @@ pub mod programs {
 
     /// Ingress on the devices of weft's own, behind the others: drops what arrives without them.
     pub const GUARD: &str = "guard";
+
+    /// Attached nowhere: judges a packet by a port's policies, without any effect.
+    pub const JUDGE: &str = "judge";
 
     /// XDP on an underlay device: drops what may not come in, before there is an skb.
     pub const XDP_GUARD: &str = "xdp_guard";

@@ -19,6 +19,9 @@ pub mod kind {
     pub const MULTIPATH: u32 = 4;
 }
 
+/// In the place of a local next hop's VNI, which it has none of.
+const FIREWALLED: u32 = 1;
+
 /// Where a packet goes: a port of this host, a VTEP, one of several VTEPs, or the gateway.
 ///
 /// Its scope is the network (L3 VNI) whose addresses it is for, or the subnet (L2 VNI) whose MAC.
@@ -97,6 +100,19 @@ impl NextHop {
             seal: 0,
         }
         .sealed(scope)
+    }
+
+    /// The same local port, whose packets are judged by its security groups.
+    #[must_use]
+    pub const fn firewalled(self, scope: Scope) -> Self {
+        Self { vni: FIREWALLED, seal: 0, ..self }.sealed(scope)
+    }
+
+    /// Local: whether what goes there is judged by security groups.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_firewalled(&self) -> bool {
+        self.vni == FIREWALLED
     }
 
     /// The same for addresses of another network, which sees those that this one is for.
@@ -231,22 +247,37 @@ pub struct HostRoute {
     subnet: u32,
     mac: [u8; 6],
     padding: [u8; 2],
+    identity: u32,
     seal: u32,
 }
-assert_size!(HostRoute, 60);
+assert_size!(HostRoute, 64);
 sealed!(HostRoute);
 
 impl HostRoute {
     /// An address of `network` (L3 VNI), the scope of `next_hop` too, and of `subnet` (L2 VNI), that ARP and neighbour discovery resolve to `mac`.
     #[must_use]
     pub const fn new(network: Scope, next_hop: NextHop, subnet: Vni, mac: MacAddr) -> Self {
-        Self { next_hop, subnet: subnet.get(), mac: mac.bytes(), padding: [0; 2], seal: 0 }.sealed(network)
+        let (subnet, mac) = (subnet.get(), mac.bytes());
+        Self { next_hop, subnet, mac, padding: [0; 2], identity: 0, seal: 0 }.sealed(network)
     }
 
     /// An address of `network` that is routed only: no neighbour resolves it.
     #[must_use]
     pub const fn routed(network: Scope, next_hop: NextHop) -> Self {
-        Self { next_hop, subnet: 0, mac: [0; 6], padding: [0; 2], seal: 0 }.sealed(network)
+        Self { next_hop, subnet: 0, mac: [0; 6], padding: [0; 2], identity: 0, seal: 0 }.sealed(network)
+    }
+
+    /// The same address, of a member of the groups whose set has this number; 0: of none.
+    #[must_use]
+    pub const fn with_identity(self, network: Scope, identity: u32) -> Self {
+        Self { identity, seal: 0, ..self }.sealed(network)
+    }
+
+    /// Number of the set of groups that whoever has the address is a member of; 0: of none.
+    #[must_use]
+    #[inline(always)]
+    pub const fn identity(&self) -> u32 {
+        self.identity
     }
 
     /// Where packets to the address go.

@@ -8,7 +8,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use weft_policy::{Action, Direction, GroupSet, Policy};
 use weft_vxlan::{MacAddr, Vni, Vtep};
+
+pub use weft_dataplane_abi::{FlowLimits, FlowTimeouts};
 
 /// Everything that this host's data plane should do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub struct Host {
     pub gateway_mac: MacAddr,
     /// What each port may cause.
     pub limits: Limits,
+    /// How many connections there may be, and for how long.
+    pub flows: FlowLimits,
     /// What the underlay device does before there is an skb.
     pub xdp: Xdp,
     /// VTEPs to which the way damages checksums that are left to the underlay device: packets to them go through weft's
@@ -123,6 +128,47 @@ pub struct Port {
     pub netns: PathBuf,
     /// Name of the workload's end in its namespace, such as `eth0`.
     pub device: String,
+    /// Who owns its network: connections are counted by tenant.
+    pub tenant: String,
+    /// What it may send and receive.
+    pub security: Security,
+}
+
+/// What a port may send and receive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Security {
+    /// What is let in.
+    pub ingress: Policy,
+    /// What is let out.
+    pub egress: Policy,
+    /// The groups that the port is a member of.
+    pub groups: GroupSet,
+    /// Prefixes from whose addresses it may send besides its own, each with the MAC that it then has.
+    pub pairs: BTreeMap<IpNet, MacAddr>,
+    /// Whether it may send from any address and MAC: a router.
+    pub any_source: bool,
+}
+
+impl Security {
+    /// Everything is let in and out, from the port's own addresses.
+    #[must_use]
+    pub fn open() -> Self {
+        let allowed = |direction| Policy::new(direction, []).with_default(Action::Allow);
+        Self {
+            ingress: allowed(Direction::Ingress),
+            egress: allowed(Direction::Egress),
+            groups: GroupSet::empty(),
+            pairs: BTreeMap::new(),
+            any_source: false,
+        }
+    }
+
+    /// Whether packets have to be judged at all.
+    #[must_use]
+    pub fn is_firewall(&self) -> bool {
+        let judges = |policy: &Policy| policy.default_action() == Action::Deny || !policy.rules().is_empty();
+        judges(&self.ingress) || judges(&self.egress)
+    }
 }
 
 /// An address on another host.
@@ -132,6 +178,8 @@ pub struct RemoteHost {
     pub paths: Paths,
     /// The address's subnet and MAC, if they are known: lets neighbours resolve it and switch to it.
     pub neighbour: Option<Neighbour>,
+    /// The groups that whoever has the address is a member of.
+    pub groups: GroupSet,
 }
 
 /// Where an address is at layer 2.

@@ -93,6 +93,12 @@ pub struct Sizes {
     pub addresses: u32,
     /// Prefixes.
     pub prefixes: u32,
+    /// Open connections.
+    pub flows: u32,
+    /// Connections that are asked for.
+    pub half_open: u32,
+    /// Entries of each table of the ports' policies.
+    pub rules: u32,
     /// Bytes of the buffer in which drops wait to be told: a power of two, and a whole page at least.
     pub events: u32,
 }

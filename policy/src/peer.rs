@@ -12,7 +12,7 @@ use crate::Packet;
 pub struct GroupId(pub u32);
 
 /// A set of groups, such as those that a peer is a member of. Clones share it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct GroupSet(Arc<[GroupId]>);
 
 /// Which peers a rule is about.

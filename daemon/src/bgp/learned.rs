@@ -32,7 +32,7 @@ fn host(to: &evpn::RemoteHost) -> Option<RemoteHost> {
     let switched = || to.neighbour.map(|of| Routed { router_mac: of.mac, vni: of.vni });
     let first = RoutedPath { vtep: to.vtep, routed: to.routed.or_else(switched)? };
     let paths = Paths { first: routed(&first), others: to.others.iter().map(routed).collect() };
-    Some(RemoteHost { paths, neighbour })
+    Some(RemoteHost { paths, neighbour, groups: GroupSet::empty() })
 }
 
 fn paths<T>(paths: &evpn::Paths<T>, path: impl Fn(&T) -> Path) -> Paths {

@@ -8,8 +8,12 @@ const PEER: Side = Side::Peer;
 const SYN_ACK: u8 = SYN | ACK;
 const FIN_ACK: u8 = FIN | ACK;
 
+fn judged(generation: u32, rule: u32) -> Judged {
+    Judged { generation, rule }
+}
+
 fn asked() -> Flow {
-    Flow::start(Signal::Tcp(SYN), OWN, 0, 1, 1).unwrap()
+    Flow::start(7, Signal::Tcp(SYN), OWN, 0, judged(1, 1)).unwrap()
 }
 
 /// The connection after these packets, each of which belongs to it.
@@ -54,12 +58,12 @@ fn tcp_opens_and_closes() {
 fn what_opens_nothing() {
     for flags in [0, ACK, FIN, RST, SYN_ACK, FIN_ACK, SYN | FIN, SYN | RST, RST | ACK, SYN | FIN | ACK, 0xff]
     {
-        assert_eq!(Flow::start(Signal::Tcp(flags), OWN, 0, 1, 1), None, "{flags:#04x}");
+        assert_eq!(Flow::start(7, Signal::Tcp(flags), OWN, 0, judged(1, 1)), None, "{flags:#04x}");
     }
-    assert_eq!(Flow::start(Signal::Answer, OWN, 0, 1, 1), None);
+    assert_eq!(Flow::start(7, Signal::Answer, OWN, 0, judged(1, 1)), None);
     // The bits of ECN and urgent data mean nothing here.
     for flags in [SYN, SYN | 0x08, SYN | 0xc0] {
-        assert!(Flow::start(Signal::Tcp(flags), PEER, 0, 1, 1).is_some(), "{flags:#04x}");
+        assert!(Flow::start(7, Signal::Tcp(flags), PEER, 0, judged(1, 1)).is_some(), "{flags:#04x}");
     }
 }
 
@@ -116,19 +120,19 @@ fn late_packets_keep_nothing_alive() {
     }
     assert!(flow.is_over(&timeouts, protocol::TCP, timeouts.tcp_closed));
     // The clock wraps around.
-    let flow = Flow::start(Signal::Request, OWN, u32::MAX - 1, 1, 1).unwrap();
+    let flow = Flow::start(7, Signal::Request, OWN, u32::MAX - 1, judged(1, 1)).unwrap();
     assert!(!flow.is_over(&timeouts, protocol::UDP, 3));
     assert!(flow.is_over(&timeouts, protocol::UDP, timeouts.udp_single - 2));
 }
 
 #[test]
 fn datagrams_are_open_once_both_sides_sent() {
-    let mut flow = Flow::start(Signal::Request, PEER, 0, 7, 9).unwrap();
+    let mut flow = Flow::start(7, Signal::Request, PEER, 0, judged(7, 9)).unwrap();
     assert_eq!(flow.advance(Signal::Request, PEER, 1), Step::Belongs);
     assert_eq!((flow.phase(), flow.starter()), (Phase::Single, PEER));
     assert_eq!(flow.advance(Signal::Request, OWN, 2), Step::Belongs);
     assert_eq!((flow.phase(), flow.generation(), flow.rule()), (Phase::Open, 7, 9));
-    flow.judge(8, 3);
+    flow.judge(judged(8, 3));
     assert_eq!((flow.phase(), flow.generation(), flow.rule()), (Phase::Open, 8, 3));
 }
 

@@ -6,7 +6,9 @@ use super::{Phase, protocol};
 use crate::assert_size;
 
 /// Seconds without a packet after which a connection is none any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(C)]
 pub struct FlowTimeouts {
     /// TCP that is asked for, or agreed to.
@@ -49,6 +51,19 @@ impl Default for FlowTimeouts {
 }
 
 impl FlowTimeouts {
+    /// Whatever there is, is over.
+    pub const NONE: Self = Self {
+        tcp_opening: 0,
+        tcp_open: 0,
+        tcp_half_closed: 0,
+        tcp_closed: 0,
+        tcp_reset: 0,
+        udp_single: 0,
+        udp_open: 0,
+        icmp: 0,
+        other: 0,
+    };
+
     /// That of a protocol's connection in this phase.
     #[must_use]
     #[inline(always)]

@@ -29,7 +29,7 @@ fn learned() -> RouteDelta {
     let host = |last: u8, at| {
         let neighbour = Some(Neighbour { subnet: vni(200), vni: vni(902), mac: mac(last) });
         let path = Path { vtep: vtep(at), vni: vni(901), mac: mac(0xf0) };
-        let host = RemoteHost { paths: path.into(), neighbour };
+        let host = RemoteHost { paths: path.into(), neighbour, groups: GroupSet::empty() };
         ((vni(100), [10, 0, 0, last].into()), Some(host))
     };
     let with_mac = |last, at| ((vni(200), mac(last)), Some(Path::switched(vtep(at), vni(902)).into()));
@@ -137,7 +137,7 @@ fn a_route_to_an_address_of_a_port_wins_until_it_goes() {
         make(&mut dataplane, local()).await;
         let neighbour = Some(Neighbour { subnet: vni(200), vni: vni(200), mac: mac(10) });
         let path = Path { vtep: vtep(2), vni: vni(100), mac: mac(0xf0) };
-        let there = RemoteHost { paths: path.into(), neighbour };
+        let there = RemoteHost { paths: path.into(), neighbour, groups: GroupSet::empty() };
         let address = (vni(100), [10, 0, 0, 10].into());
         let at = Paths::from(Path::switched(vtep(2), vni(200)));
         let comes = RouteDelta {
@@ -236,7 +236,7 @@ fn a_port_that_is_new_has_its_address_whatever_was_kept() {
         let pod = crate::host::Pod::new();
         let neighbour = Some(Neighbour { subnet: vni(200), vni: vni(200), mac: mac(10) });
         let path = Path { vtep: vtep(2), vni: vni(100), mac: mac(0xf0) };
-        let there = RemoteHost { paths: path.into(), neighbour };
+        let there = RemoteHost { paths: path.into(), neighbour, groups: GroupSet::empty() };
         let at = Paths::from(Path::switched(vtep(2), vni(200)));
         let comes = RouteDelta {
             hosts: vec![((vni(100), [10, 0, 0, 10].into()), Some(there))],
@@ -342,7 +342,7 @@ fn a_hundred_thousand_are_kept_in_no_time() {
             let mac = MacAddr::new([2, 0, 1, b, c, d]);
             let neighbour = Some(Neighbour { subnet: vni(200), vni: vni(200), mac });
             let vtep = vtep(2 + u8::try_from(number % 8).unwrap());
-            let host = RemoteHost { paths: Path { vtep, vni: vni(100), mac }.into(), neighbour };
+            let host = RemoteHost { paths: Path { vtep, vni: vni(100), mac }.into(), neighbour, groups: GroupSet::empty() };
             ((vni(100), [11, b, c, d].into()), Some(host))
         };
         let hosts = (0..100_000).map(address).collect();

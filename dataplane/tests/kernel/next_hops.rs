@@ -20,7 +20,7 @@ use crate::host::{Pod, desired, eventually, index, links, on_host, owner, reconc
 pub fn remote(vtep: &str) -> BTreeMap<(Vni, IpAddr), RemoteHost> {
     let vtep: Vtep = vtep.parse().unwrap();
     let path = Path { vtep, vni: vni(100), mac: vtep.default_router_mac() };
-    let host = RemoteHost { paths: path.into(), neighbour: None };
+    let host = RemoteHost { paths: path.into(), neighbour: None, groups: GroupSet::empty() };
     BTreeMap::from([((vni(100), IpAddr::from([10, 9, 0, 1])), host)])
 }
 

@@ -23,7 +23,7 @@ const MILLION: u32 = 1_000_000;
 const VTEPS: u32 = 4096;
 /// With the room that the host's own entries take.
 const SIZES: Sizes =
-    Sizes { ports: 16, vnis: 16_384, vteps: 4096, addresses: 1 << 20, prefixes: 1 << 20, events: 1 << 16 };
+    Sizes { ports: 16, vnis: 16_384, vteps: 4096, addresses: 1 << 20, prefixes: 1 << 20, flows: 1024, half_open: 256, rules: 1024, events: 1 << 16 };
 
 fn vtep(number: u32) -> Vtep {
     Vtep::new(Ipv4Addr::from(0x0a80_0001 + number % VTEPS).into()).unwrap()
@@ -38,7 +38,7 @@ fn mac(number: u32) -> MacAddr {
 fn address(number: u32, at: u32) -> ((Vni, IpAddr), Option<RemoteHost>) {
     let neighbour = Neighbour { subnet: vni(200), vni: vni(200), mac: mac(number) };
     let path = Path { vtep: vtep(at), vni: vni(100), mac: mac(at) };
-    let host = RemoteHost { paths: path.into(), neighbour: Some(neighbour) };
+    let host = RemoteHost { paths: path.into(), neighbour: Some(neighbour), groups: GroupSet::empty() };
     ((vni(100), Ipv4Addr::from(0x0b00_0000 + number).into()), Some(host))
 }
 

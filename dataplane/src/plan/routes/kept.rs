@@ -111,7 +111,7 @@ fn host(
         let first = switched.iter().find(|path| path.vtep == paths.first.vtep)?;
         Some(Neighbour { subnet, vni: first.vni, mac })
     });
-    let host = RemoteHost { paths, neighbour };
+    let host = RemoteHost { paths, neighbour, groups: GroupSet::empty() };
     (host.value(key) == *route).then_some((host_of(key)?, Some(host)))
 }
 

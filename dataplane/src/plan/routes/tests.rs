@@ -27,7 +27,7 @@ fn key(network: u32, address: &str) -> IpKey {
 
 fn remote(last: u8, neighbour: Option<Neighbour>) -> RemoteHost {
     let path = Path { vtep: vtep(last), vni: vni(900), mac: mac(0xf0 | last) };
-    RemoteHost { paths: path.into(), neighbour }
+    RemoteHost { paths: path.into(), neighbour, groups: GroupSet::empty() }
 }
 
 fn behind(last: u8, number: u32) -> Paths {

@@ -63,7 +63,7 @@ fn routes_with_several_ways_are_kept_whole() {
     before.change(RouteDelta {
         hosts: vec![(
             (vni(RED), address),
-            Some(RemoteHost { paths: routed.clone(), neighbour: Some(neighbour) }),
+            Some(RemoteHost { paths: routed.clone(), neighbour: Some(neighbour), groups: GroupSet::empty() }),
         )],
         prefixes: vec![((vni(RED), prefix), Some(routed))],
         macs: vec![((vni(RED_FRONT), mac(20)), Some(ways(902, |_| MacAddr::new([0; 6]))))],
