@@ -10,10 +10,12 @@ use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::ring_buf::RingBufEntry;
-use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf};
 use weft_dataplane_abi::{
-    DropEvent, DropReason, Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop,
-    PathKey, PortCounters, PortLimits, Scope, Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey,
+    AllowedPair, DropEvent, DropReason, Endpoint, FloodKey, FloodMember, Flow, FlowCounts, FlowKey, Fragment,
+    FragmentKey, HalfOpenKey, HostConfig, HostRoute, IdentityKey, IpKey, MacKey, MembershipKey, NextHop,
+    PathKey, PolicyClass, PolicyRule, PortCounters, PortLimits, RuleKey, Scope, ServiceKey, Underlay,
+    VniEntry, VtepAddr, VtepEntry, VtepVniKey,
 };
 
 use crate::icmp_error::{MessageV4, MessageV6};
@@ -54,6 +56,34 @@ static LIMITS: Array<PortLimits> = Array::with_max_entries(SIZE, 0);
 static EVENTS: RingBuf = RingBuf::with_byte_size(64 * SIZE, 0);
 #[map]
 static PATH_MTU: Array<u64> = Array::with_max_entries(1, 0);
+#[map]
+static PEERS: LpmTrie<IpKey, PolicyClass> = LpmTrie::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
+#[map]
+static IDENTITIES: HashMap<IdentityKey, PolicyClass> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
+#[map]
+static SERVICES: LpmTrie<ServiceKey, PolicyRule> = LpmTrie::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
+#[map]
+static GENERATION: Array<u32> = Array::with_max_entries(1, 0);
+#[map]
+static HITS: HashMap<RuleKey, u64> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
+#[map]
+static PAIRS: LpmTrie<IpKey, AllowedPair> = LpmTrie::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
+/// With memory of their own, as those that follow: a program must not have to wait for it.
+#[map]
+static FLOWS: HashMap<FlowKey, Flow> = HashMap::with_max_entries(SIZE, 0);
+#[map]
+static HALF_OPEN: HashMap<FlowKey, Flow> = HashMap::with_max_entries(SIZE, 0);
+#[map]
+static ASKED: HashMap<HalfOpenKey, FlowKey> = HashMap::with_max_entries(SIZE, 0);
+#[map]
+static FRAGMENTS: LruHashMap<FragmentKey, Fragment> = LruHashMap::with_max_entries(SIZE, 0);
+#[map]
+static FLOW_COUNTS: Array<FlowCounts> = Array::with_max_entries(SIZE, 0);
+#[map]
+static FLOWS_OVER: Array<u64> = Array::with_max_entries(SIZE, 0);
+/// Of no meaning to the programs.
+#[map]
+static MEMBERSHIPS: HashMap<MembershipKey, u8> = HashMap::with_max_entries(SIZE, BPF_F_NO_PREALLOC);
 
 /// Where a CPU has copies of what it looked up: the stack has no room. Of no meaning to the daemon, and not pinned.
 #[map]

@@ -12,8 +12,9 @@ use aya::Pod;
 use aya::maps::{Array, Map, MapData, MapError, MapInfo, MapType, PerCpuArray, PerCpuValues};
 use aya::util::nr_cpus;
 use weft_dataplane_abi::{
-    Endpoint, FloodKey, FloodMember, HostConfig, HostRoute, IpKey, MacKey, NextHop, PathKey, PortCounters,
-    PortLimits, Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey, maps,
+    AllowedPair, Endpoint, FloodKey, FloodMember, Flow, FlowCounts, FlowKey, Fragment, FragmentKey, HalfOpenKey,
+    HostConfig, HostRoute, IdentityKey, IpKey, MacKey, MembershipKey, NextHop, PathKey, PolicyClass, PolicyRule,
+    PortCounters, PortLimits, RuleKey, ServiceKey, Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey, maps,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -75,10 +76,18 @@ impl fmt::Display for Shape {
 
 /// Underlay devices that there is room for: more than a host has.
 const UNDERLAYS: u32 = 64;
+/// Pairs of addresses and MACs that there is room for, for each port.
+const PAIRS: u32 = 16;
+/// Fragmented packets of which more is to come, on the whole host.
+const FRAGMENTS: u32 = 16_384;
 
 /// The shape of every map, by name.
-pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 16] {
-    let Sizes { ports, vnis, vteps, addresses, prefixes, events } = *sizes;
+pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 29] {
+    let Sizes { ports, vnis, vteps, addresses, prefixes, flows, half_open, rules, events } = *sizes;
+    // A weftd that starts fills tables of its own beside those in use.
+    let policies = rules.saturating_mul(2);
+    // Slot 0 belongs to no port, and there are no more tenants than ports.
+    let counts = ports.saturating_mul(2).saturating_add(1);
     // A VTEP takes part in a VNI by an address, which brings at most a network and a subnet, by a prefix, or by a path of
     // several to one.
     let by_routes = addresses.saturating_mul(2).saturating_add(prefixes.saturating_mul(2));
@@ -104,6 +113,19 @@ pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 16] {
         // Its size is in bytes, and it has no entries.
         (maps::EVENTS, Shape::new::<(), ()>(MapType::RingBuf, events)),
         (maps::PATH_MTU, Shape::new::<u32, u64>(MapType::Array, 1)),
+        (maps::PEERS, Shape::new::<PrefixKey, PolicyClass>(MapType::LpmTrie, policies)),
+        (maps::IDENTITIES, Shape::new::<IdentityKey, PolicyClass>(hash, policies)),
+        (maps::SERVICES, Shape::new::<ServicePrefixKey, PolicyRule>(MapType::LpmTrie, policies)),
+        (maps::GENERATION, Shape::new::<u32, u32>(MapType::Array, 1)),
+        (maps::HITS, Shape::new::<RuleKey, u64>(hash, rules)),
+        (maps::PAIRS, Shape::new::<PrefixKey, AllowedPair>(MapType::LpmTrie, ports.saturating_mul(PAIRS))),
+        (maps::FLOWS, Shape::new::<FlowKey, Flow>(hash, flows)),
+        (maps::HALF_OPEN, Shape::new::<FlowKey, Flow>(hash, half_open)),
+        (maps::ASKED, Shape::new::<HalfOpenKey, FlowKey>(hash, half_open)),
+        (maps::FRAGMENTS, Shape::new::<FragmentKey, Fragment>(MapType::LruHash, FRAGMENTS)),
+        (maps::FLOW_COUNTS, Shape::new::<u32, FlowCounts>(MapType::Array, counts)),
+        (maps::FLOWS_OVER, Shape::new::<u32, u64>(MapType::Array, counts)),
+        (maps::MEMBERSHIPS, Shape::new::<MembershipKey, u8>(hash, rules)),
     ]
     .map(|(name, shape)| (name, Shape { max_entries: shape.max_entries.max(1), ..shape }))
 }
@@ -118,6 +140,10 @@ pub(crate) fn size_key(name: &str) -> Option<&'static str> {
         maps::EVENTS => Some("sizes.events"),
         maps::VNIS => Some("sizes.vnis"),
         maps::VTEPS => Some("sizes.vteps"),
+        maps::PEERS | maps::IDENTITIES | maps::SERVICES | maps::HITS | maps::MEMBERSHIPS => Some("sizes.rules"),
+        maps::PAIRS | maps::FLOW_COUNTS | maps::FLOWS_OVER => Some("sizes.ports"),
+        maps::FLOWS => Some("sizes.flows"),
+        maps::HALF_OPEN | maps::ASKED => Some("sizes.half_open"),
         maps::VTEP_VNIS => Some("sizes.vteps, sizes.vnis, sizes.addresses or sizes.prefixes"),
         _ => None,
     }
@@ -200,7 +226,7 @@ impl<K: Plain, V: Plain> EntryTable<K, V> {
     }
 }
 
-/// A prefix within a network, as the key of an LPM trie.
+/// A prefix within a network, as the key of an LPM trie; or of a policy, or for a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct PrefixKey {
@@ -218,6 +244,28 @@ impl Ord for PrefixKey {
 }
 
 impl PartialOrd for PrefixKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Services of a class of a policy, as the key of an LPM trie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct ServicePrefixKey {
+    /// Bits that count, [`ServiceKey::SCOPE_BITS`] included.
+    pub(crate) bits: u32,
+    /// The first service.
+    pub(crate) service: ServiceKey,
+}
+
+impl Ord for ServicePrefixKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.service, self.bits).cmp(&(other.service, other.bits))
+    }
+}
+
+impl PartialOrd for ServicePrefixKey {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }

@@ -12,6 +12,7 @@ use aya::maps::{HashMap, Map, MapData};
 use weft_dataplane::desired::{Neighbour, Path, Paths, RemoteHost, RouteDelta, Update};
 use weft_dataplane::{Change, Dataplane, Options, Report, Sizes};
 use weft_dataplane_abi::{FloodKey, FloodMember, HostRoute, IpKey, MacKey, NextHop, VtepVniKey, maps};
+use weft_policy::GroupSet;
 use weft_vxlan::{MacAddr, Vtep};
 
 use crate::host::{TestHost, desired, desired_with_port, on_host, owner, vni};

@@ -12,6 +12,7 @@ use rtnetlink::{Handle, LinkVeth, RouteMessageBuilder};
 use tokio::time::timeout;
 use weft_dataplane::desired::{Desired, Path, RemoteHost};
 use weft_dataplane::{Dataplane, NextHopState, VtepState};
+use weft_policy::GroupSet;
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
 use crate::host::{Pod, desired, eventually, index, links, on_host, owner, reconcile, up, vni};

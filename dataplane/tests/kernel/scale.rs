@@ -15,6 +15,7 @@ use weft_dataplane::desired::{
 };
 use weft_dataplane::{Change, Dataplane, Operation, Options, Report, Sizes};
 use weft_dataplane_abi::{HostRoute, IpKey, MacKey, NextHop, VniEntry, VtepAddr, VtepEntry, maps};
+use weft_policy::GroupSet;
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
 use crate::host::{TestHost, desired, on_host, owner, vni};

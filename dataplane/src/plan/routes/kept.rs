@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use hashbrown::{HashMap, HashSet};
 use weft_dataplane_abi::{FloodKey, FloodMember, HostRoute, IpKey, MacKey, NextHop, PathKey, flood_group};
+use weft_policy::GroupSet;
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
 use super::paths::vtep;

@@ -1,3 +1,4 @@
+use weft_policy::GroupSet;
 use weft_vxlan::MacAddr;
 
 use weft_dataplane_abi::Scope;
