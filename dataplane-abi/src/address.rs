@@ -60,6 +60,13 @@ impl IpKey {
         Self { network, family: family::IPV6, address }
     }
 
+    /// The same key of the other family, for an IPv4 address that is in the first four bytes.
+    #[must_use]
+    #[inline(always)]
+    pub const fn in_ipv4(self) -> Self {
+        Self { family: family::IPV4, ..self }
+    }
+
     /// Whether no router passes on packets to the address: it is unspecified, loopback, link-local, multicast or
     /// reserved (RFC 1122 section 3.2.1.3, RFC 3927 section 7, RFC 4291 section 2.4).
     #[must_use]

@@ -14,6 +14,8 @@ mod phase;
 mod tcp;
 mod timeouts;
 
+use core::net::IpAddr;
+
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::assert_size;
@@ -41,6 +43,40 @@ pub enum Side {
     Peer = 1,
 }
 
+/// An address in wire order, as words: the programs copy four of them sooner than sixteen bytes. IPv4 is in the first, and the
+/// others are zero.
+pub type FlowAddress = [u32; 4];
+
+/// An address as the keys of connections have it.
+#[must_use]
+pub const fn flow_address(address: IpAddr) -> FlowAddress {
+    match address {
+        IpAddr::V4(v4) => [u32::from_ne_bytes(v4.octets()), 0, 0, 0],
+        IpAddr::V6(v6) => flow_words(v6.octets()),
+    }
+}
+
+/// An IPv6 address as words.
+#[must_use]
+#[inline(always)]
+pub const fn flow_words(address: [u8; 16]) -> FlowAddress {
+    zerocopy::transmute!(address)
+}
+
+/// The same back.
+#[must_use]
+#[inline(always)]
+pub const fn flow_bytes(address: FlowAddress) -> [u8; 16] {
+    zerocopy::transmute!(address)
+}
+
+/// The address that the key of a connection of this family (4 or 6) has.
+#[must_use]
+pub fn address_of(family: u8, address: FlowAddress) -> IpAddr {
+    let [first, ..] = address;
+    if family == 4 { IpAddr::from(first.to_ne_bytes()) } else { IpAddr::from(flow_bytes(address)) }
+}
+
 /// A connection of a port.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
@@ -58,10 +94,10 @@ pub struct FlowKey {
     /// The same of the peer.
     pub peer_port: [u8; 2],
     padding: [u8; 2],
-    /// The port's address; IPv4 in the first four bytes, then zeros.
-    pub own: [u8; 16],
+    /// The port's address.
+    pub own: FlowAddress,
     /// The peer's.
-    pub peer: [u8; 16],
+    pub peer: FlowAddress,
 }
 assert_size!(FlowKey, 44);
 
@@ -72,8 +108,8 @@ impl FlowKey {
     pub const fn new(
         ifindex: u32,
         (family, protocol): (u8, u8),
-        (own, own_port): ([u8; 16], [u8; 2]),
-        (peer, peer_port): ([u8; 16], [u8; 2]),
+        (own, own_port): (FlowAddress, [u8; 2]),
+        (peer, peer_port): (FlowAddress, [u8; 2]),
     ) -> Self {
         Self { ifindex, family, protocol, own_port, peer_port, padding: [0; 2], own, peer }
     }

@@ -44,8 +44,8 @@ pub use endpoint::{Endpoint, Gateways, PortSecurity, port_flags};
 pub use event::{DropEvent, Place};
 pub use flood::{FloodKey, FloodMember, MOST_FLOOD_VTEPS, flood_group};
 pub use flow::{
-    Flow, FlowCounts, FlowKey, FlowLimits, FlowTimeouts, Fragment, FragmentKey, HalfOpenKey, Judged, Phase,
-    Side, Signal, Step, flags,
+    Flow, FlowAddress, FlowCounts, FlowKey, FlowLimits, FlowTimeouts, Fragment, FragmentKey, HalfOpenKey,
+    Judged, Phase, Side, Signal, Step, address_of, flags, flow_address, flow_bytes, flow_words,
 };
 pub use host::HostConfig;
 pub use limit::{Limits, PortLimits, Rate};

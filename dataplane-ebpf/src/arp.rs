@@ -1,13 +1,13 @@
 //! ARP (RFC 826): answered in place from what the control plane knows; a pod's announcements change nothing. What the
 //! control plane does not know is between the pod and stations on other hosts.
 
-use weft_dataplane_abi::{DropReason, Endpoint, IpKey};
+use weft_dataplane_abi::{DropReason, Endpoint, IpKey, port_flags};
 
 use crate::bridge::{self, Neighbours, Receivers, Subnet};
 use crate::headers::{Arp, ETHERNET_LEN};
 use crate::ip::set_macs;
-use crate::maps;
 use crate::skb::Skb;
+use crate::{endpoint, maps};
 
 /// Ethernet, IPv4, six and four bytes.
 const FORMATS: [u8; 6] = [0, 1, 0x08, 0, 6, 4];
@@ -17,17 +17,20 @@ const REPLY: [u8; 2] = [0, 2];
 /// Answers a request for an address of the port's subnet, and lets out what other hosts should hear.
 #[inline(always)]
 pub fn answer(skb: &mut Skb, endpoint: &Endpoint, to: [u8; 6]) -> Result<Neighbours, DropReason> {
+    let ifindex = skb.ifindex();
     let mut packet = skb.packet();
     let arp = packet.get_mut::<Arp>(ETHERNET_LEN)?;
     if arp.formats != FORMATS {
         return Err(DropReason::Malformed);
     }
-    if arp.sender_mac != endpoint.mac() {
-        return Err(DropReason::SpoofedMac);
-    }
     // A probe (RFC 5227 section 1.1) has no sender address yet.
-    if arp.sender_ip != [0; 4] && !endpoint.owns_ipv4(arp.sender_ip) {
-        return Err(DropReason::SpoofedIp);
+    let own = arp.sender_ip == [0; 4] || endpoint.owns_ipv4(arp.sender_ip);
+    if !endpoint.has(port_flags::ANY_SOURCE) && (!own || arp.sender_mac != endpoint.mac()) {
+        if !endpoint.has(port_flags::PAIRS) {
+            let mac = arp.sender_mac != endpoint.mac();
+            return Err(if mac { DropReason::SpoofedMac } else { DropReason::SpoofedIp });
+        }
+        endpoint::check_pair(&IpKey::ipv4(ifindex, arp.sender_ip), arp.sender_mac, own)?;
     }
     if arp.operation == REPLY && arp.sender_ip != [0; 4] && to[0] & 1 == 0 {
         return Ok(Neighbours::Elsewhere(DropReason::NeighbourNoise));
@@ -49,7 +52,8 @@ pub fn answer(skb: &mut Skb, endpoint: &Endpoint, to: [u8; 6]) -> Result<Neighbo
     arp.target_ip = arp.sender_ip;
     arp.sender_mac = mac;
     arp.sender_ip = asked;
-    set_macs(&mut packet, endpoint.mac(), mac)?;
+    let asker = arp.target_mac;
+    set_macs(&mut packet, asker, mac)?;
     Ok(Neighbours::Answered)
 }
 

@@ -1,15 +1,15 @@
 //! The subnet as a bridge over all hosts, for what is not a packet to one known station: ARP, neighbour discovery,
 //! broadcast and multicast. Nothing is learned from it: what the control plane knows, no frame contradicts.
 
-use weft_dataplane_abi::{DropReason, Endpoint, HostConfig, IpKey, MacKey, kind};
+use weft_dataplane_abi::{DropReason, Endpoint, HostConfig, IpKey, MacKey, VtepAddr, kind};
 
-use crate::flood::{self, Reach};
+use crate::flood::Reach;
 use crate::headers::{Ethernet, ethertype};
 use crate::ip::{self, Version};
 use crate::packet::Packet;
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict};
-use crate::{arp, maps, neighbour_discovery};
+use crate::{arp, firewall, maps, neighbour_discovery};
 
 /// IGMP (RFC 3376) and hop-by-hop options (RFC 8200 section 4.3), in which MLD comes (RFC 3810 section 5).
 const IGMP: u8 = 2;
@@ -76,9 +76,9 @@ pub fn send(
     }
 }
 
-/// Delivers what another host sent into the subnet, which is not a packet to one station.
+/// Delivers what another host sent into the subnet, which is not a packet to one station: to one port, or to all.
 #[inline(always)]
-pub fn receive(skb: &mut Skb, subnet: &Subnet) -> Verdict {
+pub fn receive(skb: &mut Skb, subnet: &Subnet, remote: VtepAddr) -> Verdict {
     let packet = skb.packet();
     let ethernet = packet.get::<Ethernet>(0)?;
     let (to, from, ethertype) = (ethernet.destination, ethernet.source, ethernet.ethertype);
@@ -101,13 +101,14 @@ pub fn receive(skb: &mut Skb, subnet: &Subnet) -> Verdict {
         Version::V6 => IpKey::ipv6(subnet.network, ip::ipv6(&packet, 0)?.source),
     };
     check_claim(subnet, &source, from)?;
-    deliver(skb, subnet, Receivers::All, DropReason::Multicast)
+    firewall::read_for_many(skb, version, remote)?;
+    Ok(Action::Flood { reach: Reach::All, reason: DropReason::Multicast })
 }
 
 #[inline(always)]
 fn deliver(skb: &mut Skb, subnet: &Subnet, receivers: Receivers, reason: DropReason) -> Verdict {
     let next_hop = match receivers {
-        Receivers::All => return flood::from_tunnel(skb, subnet.host, subnet.vni, reason),
+        Receivers::All => return Ok(Action::Flood { reach: Reach::All, reason }),
         Receivers::Station(mac) => maps::switch(&MacKey::raw(subnet.vni, mac))?,
         Receivers::Owner(address) => maps::host_route(&address)?
             .filter(|route| route.neighbour_mac(subnet.vni).is_some())
@@ -116,7 +117,9 @@ fn deliver(skb: &mut Skb, subnet: &Subnet, receivers: Receivers, reason: DropRea
     match next_hop {
         Some(next_hop) if next_hop.kind() == kind::LOCAL => {
             skb.accept()?;
-            Ok(Action::Deliver { ifindex: next_hop.ifindex(), slot: next_hop.slot() })
+            // The neighbours of a port are no matter of its rules.
+            let (ifindex, slot) = (next_hop.ifindex(), next_hop.slot());
+            Ok(Action::Deliver { ifindex, slot, firewalled: false })
         }
         _ => Err(reason),
     }

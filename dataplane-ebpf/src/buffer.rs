@@ -3,6 +3,8 @@
 
 use weft_dataplane_abi::DropReason;
 
+use crate::facts;
+use crate::ip::Version;
 use crate::packet::Packet;
 use crate::skb::Skb;
 use crate::xdp::Xdp;
@@ -15,6 +17,8 @@ pub trait Buffer {
     fn pull(&mut self, wanted: u32) -> Result<(), DropReason>;
     /// Tells the kernel that a byte under its checksum of the whole packet has changed: [`Skb::checksum_changed`].
     fn checksum_changed(&mut self, difference: u16);
+    /// Reads what decides whether a packet is let through: [`facts`](crate::facts).
+    fn read_facts(&mut self, frame: usize, version: Version, len: u32) -> Result<(), DropReason>;
     /// Marks the packet as one for whoever it is delivered to: [`Skb::accept`].
     fn accept(&mut self) -> Result<(), DropReason>;
 }
@@ -33,6 +37,11 @@ impl Buffer for Skb {
     #[inline(always)]
     fn checksum_changed(&mut self, difference: u16) {
         Self::checksum_changed(self, difference);
+    }
+
+    #[inline(always)]
+    fn read_facts(&mut self, frame: usize, version: Version, len: u32) -> Result<(), DropReason> {
+        facts::read_skb(self, frame, version, len)
     }
 
     #[inline(always)]
@@ -56,6 +65,11 @@ impl Buffer for Xdp {
     /// The kernel holds no checksum yet.
     #[inline(always)]
     fn checksum_changed(&mut self, _: u16) {}
+
+    #[inline(always)]
+    fn read_facts(&mut self, frame: usize, version: Version, len: u32) -> Result<(), DropReason> {
+        facts::read_xdp(self, frame, version, len)
+    }
 
     /// Nobody has looked at the destination MAC yet: the receiving device will.
     #[inline(always)]

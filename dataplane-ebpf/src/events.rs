@@ -97,6 +97,14 @@ pub fn tell(dropped: &Dropped, copy: impl FnOnce(&mut [u8; DropEvent::HEAD]) -> 
         event.network = endpoint.network();
         event.subnet = endpoint.subnet();
     }
+    if dropped.reason == DropReason::PolicyDenied
+        && let Ok(facts) = maps::facts()
+    {
+        event.judged = facts.ifindex;
+        event.policy = facts.policy;
+        event.rule = facts.rule;
+        event.side = facts.side;
+    }
     if let Some((vtep, vni)) = dropped.tunnel {
         event.vtep = vtep;
         event.vni = vni;

@@ -42,19 +42,54 @@ pub fn icmpv6_behind(packet: &Packet<'_>, frame: usize) -> Result<Option<usize>,
 /// and must say so (RFC 7112); `None` for the others.
 #[inline(always)]
 pub fn transport(packet: &Packet<'_>, frame: usize) -> Result<Option<(u8, usize)>, DropReason> {
+    let layout = layout(packet, frame)?;
+    Ok((layout.offset == 0).then_some((layout.protocol, layout.at)))
+}
+
+/// What an IPv6 packet is made of.
+pub struct Layout {
+    /// The protocol behind the extension headers; of a later fragment, what the first begins with.
+    pub protocol: u8,
+    /// Where the rest of the packet begins in the frame.
+    pub at: usize,
+    /// Of a fragment: where it belongs in the packet, in units of eight bytes.
+    pub offset: u16,
+    /// Whether it is a fragment.
+    pub is_fragment: bool,
+    /// Of a fragment: which packet it is of.
+    pub identification: u32,
+}
+
+/// Follows the extension headers up to the transport header, or to the rest of a later fragment.
+#[inline(always)]
+pub fn layout(packet: &Packet<'_>, frame: usize) -> Result<Layout, DropReason> {
+    let (mut is_fragment, mut identification) = (false, 0);
     let mut next = packet.get::<Ipv6>(frame + ETHERNET_LEN)?.next_header;
     let mut at = frame + ETHERNET_LEN + IPV6_LEN;
     for _ in 0..MOST {
         if !is_extension(next) {
-            return Ok(Some((next, at)));
+            return Ok(Layout { protocol: next, at, offset: 0, is_fragment, identification });
         }
         if at > LAST_START {
             break;
         }
         let Ok(&[following, length, high, low]) = packet.get::<[u8; READ]>(at) else { break };
-        // The upper thirteen bits are the offset of a later fragment.
-        if next == FRAGMENT && u16::from_be_bytes([high, low]) & 0xfff8 != 0 {
-            return Ok(None);
+        if next == FRAGMENT {
+            if let Ok(number) = packet.get::<[u8; 4]>(at + READ) {
+                identification = u32::from_be_bytes(*number);
+            }
+            // The upper thirteen bits are the offset of a later fragment.
+            let offset = u16::from_be_bytes([high, low]) >> 3;
+            if offset != 0 {
+                return Ok(Layout {
+                    protocol: following,
+                    at: at + 8,
+                    offset,
+                    is_fragment: true,
+                    identification,
+                });
+            }
+            is_fragment = true;
         }
         at += match next {
             FRAGMENT => 8,
@@ -63,7 +98,10 @@ pub fn transport(packet: &Packet<'_>, frame: usize) -> Result<Option<(u8, usize)
         };
         next = following;
     }
-    if is_extension(next) { Err(DropReason::ExtensionHeaders) } else { Ok(Some((next, at))) }
+    if is_extension(next) {
+        return Err(DropReason::ExtensionHeaders);
+    }
+    Ok(Layout { protocol: next, at, offset: 0, is_fragment, identification })
 }
 
 #[inline(always)]

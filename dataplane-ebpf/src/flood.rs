@@ -12,7 +12,7 @@ use crate::headers::ETHERNET_LEN;
 use crate::ip::Version;
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict};
-use crate::{counters, limit, maps};
+use crate::{counters, firewall, limit, maps};
 
 /// More than there are ports of a host: their list ends before.
 const MOST_PORTS: u32 = 1 << 20;
@@ -40,6 +40,8 @@ struct Walk<'a> {
     /// The device that the frame came from, which gets no copy.
     from: u32,
     len: u32,
+    /// Whether each port judges it: a packet, whose facts were read.
+    judged: bool,
     /// Whether somebody got a copy.
     copied: bool,
     /// Whether somebody got none because the way there does not take a frame of this size.
@@ -74,7 +76,9 @@ fn copy(skb: &mut Skb, endpoint: &Endpoint, reach: Reach, reason: DropReason) ->
     if !limit::flood(host.limits(), endpoint.slot()) {
         return Err(DropReason::FloodLimited);
     }
-    let mut walk = Walk::new(skb, host, subnet);
+    // What goes to other hosts is judged there.
+    let judged = reach == Reach::All;
+    let mut walk = Walk::new(skb, host, subnet, judged);
     if reach == Reach::All {
         walk.along(to_port, MOST_PORTS);
     }
@@ -87,10 +91,17 @@ fn copy(skb: &mut Skb, endpoint: &Endpoint, reach: Reach, reason: DropReason) ->
     }
 }
 
-/// Copies what another host sent to all ports of the subnet. `reason` is why it is dropped if there are none.
+/// Copies what another host sent to all ports of the subnet, each of which judges it if it is `judged`: a packet, whose facts
+/// were read. `reason` is why it is dropped if there are none.
 #[inline(always)]
-pub fn from_tunnel(skb: &mut Skb, host: &'static HostConfig, subnet: u32, reason: DropReason) -> Verdict {
-    let mut walk = Walk::new(skb, host, subnet);
+pub fn from_tunnel(
+    skb: &mut Skb,
+    host: &'static HostConfig,
+    subnet: u32,
+    judged: bool,
+    reason: DropReason,
+) -> Verdict {
+    let mut walk = Walk::new(skb, host, subnet, judged);
     walk.along(to_port, MOST_PORTS);
     match walk {
         Walk { copied: true, .. } => Ok(Action::Copied),
@@ -101,9 +112,9 @@ pub fn from_tunnel(skb: &mut Skb, host: &'static HostConfig, subnet: u32, reason
 
 impl<'a> Walk<'a> {
     #[inline(always)]
-    fn new(skb: &'a mut Skb, host: &'static HostConfig, subnet: u32) -> Self {
+    fn new(skb: &'a mut Skb, host: &'static HostConfig, subnet: u32, judged: bool) -> Self {
         let (from, len) = (skb.ifindex(), skb.len());
-        Self { skb, host, subnet, from, len, copied: false, too_big: false, changed: false }
+        Self { skb, host, subnet, from, len, judged, copied: false, too_big: false, changed: false }
     }
 
     /// Takes steps until one says that the list has ended, `most` at the most.
@@ -127,7 +138,13 @@ unsafe extern "C" fn to_port(index: u64, walk: *mut Walk<'_>) -> i64 {
             return GO_ON;
         }
     };
-    if member.ifindex() != walk.from && walk.skb.send_copy(member.ifindex()) {
+    if member.ifindex() == walk.from {
+        return GO_ON;
+    }
+    if walk.judged && firewall::admits_copy(member.ifindex()).is_err() {
+        return GO_ON;
+    }
+    if walk.skb.send_copy(member.ifindex()) {
         walk.copied = true;
         counters::to_port(member.slot(), walk.len);
     }

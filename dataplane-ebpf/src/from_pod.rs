@@ -1,17 +1,21 @@
 //! What a workload sends, from the host end of its veth: endpoint, neighbours, anti-spoofing, then routed or
 //! switched, and into another port or the tunnel; or copied, if it is for the whole subnet.
 
-use weft_dataplane_abi::{DropReason, Endpoint, HostConfig, IpKey, MacKey, NextHop, Place, kind};
+use weft_dataplane_abi::{
+    DropReason, Endpoint, HostConfig, IpKey, MacKey, NextHop, Place, VtepAddr, kind, port_flags,
+};
 
 use crate::encapsulate::encapsulate;
 use crate::flood::{self, Reach};
 use crate::headers::{ETHERNET_LEN, Ethernet, IPV6_LEN, ethertype};
 use crate::icmp_error::Refusal;
 use crate::ip::{self, Version};
+use crate::outcome::Outcome;
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict, execute};
 use crate::{
-    arp, bridge, endpoint, events, gateway, icmp_error, maps, multipath, neighbour_discovery, route, ttl,
+    arp, bridge, endpoint, events, facts, firewall, gateway, icmp_error, maps, multipath,
+    neighbour_discovery, route, ttl,
 };
 
 /// The headers of every packet. A stage that looks further asks for more: what is asked for here is linear in a TCP
@@ -24,27 +28,82 @@ pub fn run(skb: &mut Skb) -> i32 {
     let len = skb.len();
     match maps::own_endpoint(skb.ifindex()) {
         Ok(Some(endpoint)) => {
-            let verdict = match packet(skb.again(), endpoint) {
-                Ok(Action::Flood { reach, reason }) => flood::from_port(skb, endpoint, reach, reason),
+            let mut outcome = walk(skb, endpoint);
+            match outcome.verdict() {
+                Ok(Action::Flood { reach, reason }) => {
+                    outcome = Outcome::of(flood::from_port(skb, endpoint, reach, reason));
+                }
                 Ok(Action::Refuse(refusal)) => {
                     // While the packet still is what is dropped.
                     events::tell_skb(skb, Place::Pod, endpoint.slot(), refusal.reason());
                     let unanswered = |reason| Ok(Action::Unanswered { reason });
-                    icmp_error::answer(skb, endpoint, refusal).or_else(unanswered)
+                    outcome = Outcome::of(icmp_error::answer(skb, endpoint, refusal).or_else(unanswered));
                 }
-                verdict => verdict,
-            };
-            execute(skb, Place::Pod, endpoint.slot(), len, verdict)
+                Ok(_) | Err(_) => {}
+            }
+            execute(skb, Place::Pod, endpoint.slot(), len, outcome)
         }
-        Ok(None) => execute(skb, Place::Pod, 0, len, Err(DropReason::UnknownEndpoint)),
-        Err(reason) => execute(skb, Place::Pod, 0, len, Err(reason)),
+        Ok(None) => execute(skb, Place::Pod, 0, len, Outcome::drop(DropReason::UnknownEndpoint)),
+        Err(reason) => execute(skb, Place::Pod, 0, len, Outcome::drop(reason)),
     }
 }
 
-/// The packet's walk. A function of its own, so that its stack is free again for what follows.
+/// The packet's way: each part a function of its own, so that its stack is free again for the next.
+#[inline(always)]
+fn walk(skb: &mut Skb, endpoint: &Endpoint) -> Outcome {
+    let checked = Outcome::answered(check(skb.again(), endpoint));
+    let Some(version) = checked.version() else {
+        let Ok(Action::Flood { reach: Reach::All, .. }) = checked.verdict() else { return checked };
+        return match to_many(skb, endpoint) {
+            Ok(()) => checked,
+            Err(reason) => Outcome::drop(reason),
+        };
+    };
+    if let Err(reason) = firewall::egress(skb, endpoint, version) {
+        return Outcome::drop(reason);
+    }
+    let outcome = Outcome::answered(forward(skb.again(), endpoint, version as u32));
+    if let Some(port) = outcome.firewalled() {
+        let len = skb.len();
+        let read = match endpoint.has(port_flags::FIREWALL) {
+            true => Ok(()),
+            false => facts::read_skb(skb, 0, version, len),
+        };
+        if let Err(reason) = read.and_then(|()| firewall::ingress(port, VtepAddr::NONE)) {
+            return Outcome::drop(reason);
+        }
+    }
+    outcome
+}
+
+/// Whether the port may send what is for many.
+#[inline(always)]
+fn to_many(skb: &mut Skb, endpoint: &Endpoint) -> Result<(), DropReason> {
+    let version = Version::of(skb.packet().get::<Ethernet>(0)?.ethertype)?;
+    firewall::egress_to_many(skb, endpoint, version)
+}
+
+/// What the checks of a packet lead to.
+enum Checked {
+    /// It goes no further.
+    Here(Action),
+    /// A packet for one receiver.
+    Packet(Version),
+}
+
+/// Whether the port may send the packet; ARP, neighbour discovery and what is for many end here. Answers an [`Outcome`].
 #[inline(never)]
-fn packet(mut skb: Skb, endpoint: &Endpoint) -> Verdict {
-    let skb = &mut skb;
+fn check(mut skb: Skb, endpoint: &Endpoint) -> u64 {
+    let outcome = match packet(&mut skb, endpoint) {
+        Ok(Checked::Here(action)) => Outcome::of(Ok(action)),
+        Ok(Checked::Packet(version)) => Outcome::packet(version),
+        Err(reason) => Outcome::drop(reason),
+    };
+    outcome.number_of()
+}
+
+#[inline(always)]
+fn packet(skb: &mut Skb, endpoint: &Endpoint) -> Result<Checked, DropReason> {
     let host = maps::host()?;
     skb.pull(HEADERS)?;
     if skb.has_vlan() {
@@ -56,14 +115,14 @@ fn packet(mut skb: Skb, endpoint: &Endpoint) -> Verdict {
     let mac = ethernet.destination;
     if ethernet.ethertype == ethertype::ARP {
         let neighbours = arp::answer(skb, endpoint, mac)?;
-        return bridge::send(skb, host, endpoint, mac, neighbours);
+        return bridge::send(skb, host, endpoint, mac, neighbours).map(Checked::Here);
     }
     let version = Version::of(ethernet.ethertype)?;
-    let len = skb.len();
-    let destination = ip::destination(&skb.packet(), 0, len, version, endpoint.network())?;
+    let (len, ifindex) = (skb.len(), skb.ifindex());
+    ip::destination(&skb.packet(), 0, len, version, endpoint.network())?;
     if version == Version::V6 && neighbour_discovery::is_message(skb, 0)? {
         let neighbours = neighbour_discovery::answer(skb, endpoint, mac)?;
-        return bridge::send(skb, host, endpoint, mac, neighbours);
+        return bridge::send(skb, host, endpoint, mac, neighbours).map(Checked::Here);
     }
     let packet = skb.packet();
     let multicast = mac[0] & 1 != 0;
@@ -71,11 +130,27 @@ fn packet(mut skb: Skb, endpoint: &Endpoint) -> Verdict {
     if multicast {
         bridge::check_group(&packet, version)?;
     }
-    endpoint::check_ip(&packet, version, endpoint)?;
+    endpoint::check_ip(&packet, version, endpoint, ifindex)?;
     if multicast {
-        return Ok(Action::Flood { reach: Reach::All, reason: DropReason::Multicast });
+        return Ok(Checked::Here(Action::Flood { reach: Reach::All, reason: DropReason::Multicast }));
     }
+    Ok(Checked::Packet(version))
+}
+
+/// Sends a packet on that may be sent. Answers an [`Outcome`].
+#[inline(never)]
+fn forward(mut skb: Skb, endpoint: &Endpoint, version: u32) -> u64 {
+    let version = if version == Version::V4 as u32 { Version::V4 } else { Version::V6 };
+    Outcome::of(onward(&mut skb, endpoint, version)).number_of()
+}
+
+#[inline(always)]
+fn onward(skb: &mut Skb, endpoint: &Endpoint, version: Version) -> Verdict {
+    let host = maps::host()?;
+    let len = skb.len();
+    let mac = skb.packet().get::<Ethernet>(0)?.destination;
     let onward = if mac == host.gateway_mac() {
+        let destination = ip::destination(&skb.packet(), 0, len, version, endpoint.network())?;
         routed(skb, host, endpoint, version, destination)?
     } else {
         switched(skb, endpoint, mac)?
@@ -144,5 +219,6 @@ fn switched(skb: &mut Skb, endpoint: &Endpoint, mac: [u8; 6]) -> Result<Onward, 
 #[inline(always)]
 fn deliver(skb: &mut Skb, next_hop: &NextHop) -> Result<Onward, DropReason> {
     skb.accept()?;
-    Ok(Onward::Here(Action::Deliver { ifindex: next_hop.ifindex(), slot: next_hop.slot() }))
+    let (ifindex, slot, firewalled) = (next_hop.ifindex(), next_hop.slot(), next_hop.is_firewalled());
+    Ok(Onward::Here(Action::Deliver { ifindex, slot, firewalled }))
 }

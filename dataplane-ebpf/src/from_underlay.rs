@@ -1,15 +1,16 @@
 //! What other hosts send, from the underlay's devices: VXLAN for our VTEP is judged, decapsulated and delivered;
 //! super-packets of it, and what is for more than one port, go to the kernel's vxlan device; all else is not ours.
 
-use weft_dataplane_abi::{HostConfig, Place};
+use weft_dataplane_abi::{DropReason, Place};
 
 use crate::decapsulate::{self, Tunnelled};
 use crate::headers::{ETHERNET_LEN, IPV6_LEN, OUTER_IPV6_LEN};
 use crate::ip::Version;
-use crate::receive::Judged;
+use crate::outcome::Outcome;
+use crate::receive::BRIDGED;
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict, execute};
-use crate::{ecn, maps, receive, underlay_mtu};
+use crate::{ecn, maps, receive, subprogram, underlay_mtu};
 
 /// Outer headers up to UDP: enough to tell whether the packet is ours.
 const OUTER: u32 = (OUTER_IPV6_LEN - weft_vxlan::HEADER_LEN) as u32;
@@ -18,51 +19,109 @@ const OUTER: u32 = (OUTER_IPV6_LEN - weft_vxlan::HEADER_LEN) as u32;
 #[inline(always)]
 pub fn run(skb: &mut Skb) -> i32 {
     let len = skb.len();
-    let verdict = packet(skb);
-    execute(skb, Place::Underlay, 0, len, verdict)
+    let outcome = packet(skb);
+    execute(skb, Place::Underlay, 0, len, outcome)
 }
 
 /// The packet's walk.
 #[inline(always)]
-fn packet(skb: &mut Skb) -> Verdict {
+fn packet(skb: &mut Skb) -> Outcome {
+    let pass = Outcome::of(Ok(Action::Pass));
     // Without a configuration nothing is ours; without the outer headers in reach neither.
-    let (Ok(host), Ok(())) = (maps::host(), skb.pull(OUTER)) else { return Ok(Action::Pass) };
+    let (Ok(host), Ok(())) = (maps::host(), skb.pull(OUTER)) else { return pass };
     // A tagged frame belongs to a VLAN device above this one, one for another station to nobody here.
     if skb.has_vlan() || !skb.is_for_host() {
-        return Ok(Action::Pass);
+        return pass;
     }
     let ours = decapsulate::ours(&skb.packet(), host);
     if ours.is_some() && skb.is_gso() {
         // Taking the outer headers off by hand would leave the tunnel's GSO marks on the inner packet.
-        return Ok(Action::Pass);
+        return pass;
     }
     match ours {
         // Each on its own, so that all offsets are constants.
-        Some(Version::V4) => receive_over(skb, host, Version::V4),
-        Some(Version::V6) => receive_over(skb, host, Version::V6),
+        Some(Version::V4) => receive_over(skb, Version::V4),
+        Some(Version::V6) => receive_over(skb, Version::V6),
         None => {
             underlay_mtu::notice(skb, host);
-            Ok(Action::Pass)
+            pass
         }
     }
 }
 
+/// A function for what comes before the port's judgement and one for what comes behind it, so that the stack is free again
+/// for that.
 #[inline(always)]
-fn receive_over(skb: &mut Skb, host: &'static HostConfig, outer: Version) -> Verdict {
+fn receive_over(skb: &mut Skb, outer: Version) -> Outcome {
+    let answer = match outer {
+        Version::V4 => arrive_over_ipv4(skb.again()),
+        Version::V6 => arrive_over_ipv6(skb.again()),
+    };
+    // Rare, and of any EtherType: the kernel takes the outer headers off, and it comes back in from_vxlan.
+    if answer == BRIDGED {
+        return Outcome::of(Ok(Action::Pass));
+    }
+    let judged = subprogram::result(answer).and_then(|()| receive::firewall(skb, outer.outer_len()));
+    if let Err(reason) = judged {
+        return Outcome::drop(reason);
+    }
+    Outcome::answered(match outer {
+        Version::V4 => deliver_over_ipv4(skb.again()),
+        Version::V6 => deliver_over_ipv6(skb.again()),
+    })
+}
+
+/// Answers what [`receive::answer`] does, as the next.
+#[inline(never)]
+fn arrive_over_ipv4(mut skb: Skb) -> u32 {
+    arrive(&mut skb, Version::V4)
+}
+
+#[inline(never)]
+fn arrive_over_ipv6(mut skb: Skb) -> u32 {
+    arrive(&mut skb, Version::V6)
+}
+
+/// Answers an [`Outcome`], as the next.
+#[inline(never)]
+fn deliver_over_ipv4(mut skb: Skb) -> u64 {
+    Outcome::of(deliver(&mut skb, Version::V4)).number_of()
+}
+
+#[inline(never)]
+fn deliver_over_ipv6(mut skb: Skb) -> u64 {
+    Outcome::of(deliver(&mut skb, Version::V6)).number_of()
+}
+
+#[inline(always)]
+fn arrive(skb: &mut Skb, outer: Version) -> u32 {
+    receive::answer(judge(skb, outer))
+}
+
+#[inline(always)]
+fn judge(skb: &mut Skb, outer: Version) -> Result<bool, DropReason> {
+    let Tunnelled { len, remote, vni, ecn } = unwrapped(skb, outer)?;
+    maps::arrived()?.ecn = ecn;
+    receive::judge(skb, outer.outer_len(), len, maps::host()?, remote, vni)
+}
+
+#[inline(always)]
+fn unwrapped(skb: &mut Skb, outer: Version) -> Result<Tunnelled, DropReason> {
     // All headers that any stage here looks at.
     skb.pull((outer.outer_len() + ETHERNET_LEN + IPV6_LEN) as u32)?;
     let frame = skb.len();
-    let Tunnelled { len, remote, vni, ecn } = decapsulate::tunnelled(&skb.packet(), frame, outer)?;
-    let received = match receive::judge(skb, outer.outer_len(), len, host, remote, vni)? {
-        Judged::Packet(received) => received,
-        // Rare, and of any EtherType: the kernel takes the outer headers off, and it comes back in from_vxlan.
-        Judged::Bridged(_) => return Ok(Action::Pass),
-    };
-    ecn::combine(skb, outer.outer_len(), received.version(), ecn)?;
+    decapsulate::tunnelled(&skb.packet(), frame, outer)
+}
+
+#[inline(always)]
+fn deliver(skb: &mut Skb, outer: Version) -> Verdict {
+    let arrived = maps::arrived()?;
+    let received = &arrived.received;
+    ecn::combine(skb, outer.outer_len(), received.version(), arrived.ecn)?;
     if skb.shrink(outer, received.version()).is_err() {
         // Kernels before 6.3 take outer headers off inner ones of the same family only. Their vxlan device does it, and
         // from_vxlan judges again.
         return Ok(Action::Pass);
     }
-    receive::deliver(skb, host, &received)
+    receive::deliver(skb, maps::host()?, received)
 }

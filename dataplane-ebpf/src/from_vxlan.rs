@@ -3,12 +3,14 @@
 
 use weft_dataplane_abi::{DropReason, Place};
 
+use crate::bridge::Subnet;
 use crate::headers::{ETHERNET_LEN, IPV6_LEN};
 use crate::ip::Version;
-use crate::receive::Judged;
+use crate::outcome::Outcome;
+use crate::receive::BRIDGED;
 use crate::skb::Skb;
-use crate::verdict::{Verdict, execute};
-use crate::{bridge, maps, receive};
+use crate::verdict::{Action, Verdict, execute};
+use crate::{bridge, flood, maps, receive, subprogram};
 
 /// The headers of every packet; a stage that looks further asks for more, as in from_pod.
 const HEADERS: u32 = (ETHERNET_LEN + IPV6_LEN) as u32;
@@ -17,13 +19,69 @@ const HEADERS: u32 = (ETHERNET_LEN + IPV6_LEN) as u32;
 #[inline(always)]
 pub fn run(skb: &mut Skb) -> i32 {
     let len = skb.len();
-    let verdict = packet(skb);
-    execute(skb, Place::Vxlan, 0, len, verdict)
+    let outcome = packet(skb);
+    execute(skb, Place::Vxlan, 0, len, outcome)
 }
 
-/// The packet's walk.
+/// The packet's walk: with functions of their own, as in `from_underlay`.
 #[inline(always)]
-fn packet(skb: &mut Skb) -> Verdict {
+fn packet(skb: &mut Skb) -> Outcome {
+    let answer = arrive(skb.again());
+    if answer == BRIDGED {
+        let outcome = Outcome::answered(bridged(skb.again()));
+        return match outcome.verdict() {
+            Ok(Action::Flood { reason, .. }) => Outcome::answered(to_ports(skb.again(), reason as u32)),
+            Ok(_) | Err(_) => outcome,
+        };
+    }
+    if let Err(reason) = subprogram::result(answer).and_then(|()| receive::firewall(skb, 0)) {
+        return Outcome::drop(reason);
+    }
+    Outcome::answered(deliver(skb.again()))
+}
+
+/// Answers what [`receive::answer`] does.
+#[inline(never)]
+fn arrive(mut skb: Skb) -> u32 {
+    receive::answer(judge(&mut skb))
+}
+
+/// Answers an [`Outcome`].
+#[inline(never)]
+fn deliver(mut skb: Skb) -> u64 {
+    let delivered = maps::arrived().and_then(|arrived| {
+        maps::host().and_then(|host| receive::deliver(&mut skb, host, &arrived.received))
+    });
+    Outcome::of(delivered).number_of()
+}
+
+/// Answers an [`Outcome`].
+#[inline(never)]
+fn bridged(mut skb: Skb) -> u64 {
+    Outcome::of(to_subnet(&mut skb)).number_of()
+}
+
+/// Answers an [`Outcome`].
+#[inline(never)]
+fn to_ports(mut skb: Skb, reason: u32) -> u64 {
+    let reason = subprogram::reason(reason);
+    // Neighbours are no matter of the ports' rules.
+    let judged = reason == DropReason::Multicast;
+    let flooded = maps::arrived().and_then(|arrived| {
+        maps::host().and_then(|host| flood::from_tunnel(&mut skb, host, arrived.vni, judged, reason))
+    });
+    Outcome::of(flooded).number_of()
+}
+
+#[inline(always)]
+fn to_subnet(skb: &mut Skb) -> Verdict {
+    let (host, arrived) = (maps::host()?, maps::arrived()?);
+    let (_, remote, _) = skb.tunnel(Version::of_vtep(host.vtep()))?;
+    bridge::receive(skb, &Subnet { host, network: arrived.network, vni: arrived.vni }, remote)
+}
+
+#[inline(always)]
+fn judge(skb: &mut Skb) -> Result<bool, DropReason> {
     let host = maps::host()?;
     let (local, remote, vni) = skb.tunnel(Version::of_vtep(host.vtep()))?;
     // Nor may a mapped address on an IPv6 wire be taken for another host's IPv4 one.
@@ -35,8 +93,5 @@ fn packet(skb: &mut Skb) -> Verdict {
     }
     skb.pull(HEADERS)?;
     let len = skb.len();
-    match receive::judge(skb, 0, len, host, remote, vni)? {
-        Judged::Packet(received) => receive::deliver(skb, host, &received),
-        Judged::Bridged(subnet) => bridge::receive(skb, &subnet),
-    }
+    receive::judge(skb, 0, len, host, remote, vni)
 }

@@ -6,6 +6,7 @@
 use weft_dataplane_abi::{DropReason, Place};
 
 use crate::maps;
+use crate::outcome::Outcome;
 use crate::skb::Skb;
 use crate::verdict::execute;
 
@@ -16,5 +17,5 @@ pub fn run(skb: &mut Skb) -> i32 {
         Ok(Some(endpoint)) => endpoint.slot(),
         Ok(None) | Err(_) => 0,
     };
-    execute(skb, Place::Guard, slot, skb.len(), Err(DropReason::ProgramMissing))
+    execute(skb, Place::Guard, slot, skb.len(), Outcome::drop(DropReason::ProgramMissing))
 }

@@ -6,11 +6,15 @@
 
 #![no_std]
 #![no_main]
+// `fetch_add` does not exist on this target.
+#![feature(core_intrinsics)]
+#![expect(internal_features, reason = "the intrinsic is what atomics are made of")]
 
 mod arp;
 mod bridge;
 mod buffer;
 mod checksum;
+mod connection;
 mod counters;
 mod decapsulate;
 mod ecn;
@@ -18,6 +22,8 @@ mod encapsulate;
 mod endpoint;
 mod events;
 mod extension_headers;
+mod facts;
+mod firewall;
 mod flood;
 mod from_pod;
 mod from_underlay;
@@ -31,13 +37,16 @@ mod limit;
 mod maps;
 mod multipath;
 mod neighbour_discovery;
+mod outcome;
 mod packet;
 mod path_mtu;
+mod policy;
 mod receive;
 mod refused;
 mod route;
 mod seal;
 mod skb;
+mod subprogram;
 mod ttl;
 mod underlay_mtu;
 mod verdict;

@@ -5,8 +5,8 @@
 
 use core::mem::MaybeUninit;
 
-use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
-use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, BPF_NOEXIST};
+use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::ring_buf::RingBufEntry;
@@ -18,7 +18,9 @@ use weft_dataplane_abi::{
     VniEntry, VtepAddr, VtepEntry, VtepVniKey,
 };
 
+use crate::facts::Facts;
 use crate::icmp_error::{MessageV4, MessageV6};
+use crate::receive::Arrived;
 use crate::seal::{Found, believed, believed_in};
 
 /// Sizes that the object declares; the daemon overrides each of them.
@@ -94,6 +96,15 @@ static ROUTE: PerCpuArray<HostRoute> = PerCpuArray::with_max_entries(1, 0);
 static NEXT_HOP: PerCpuArray<NextHop> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static PATH: PerCpuArray<NextHop> = PerCpuArray::with_max_entries(1, 0);
+
+/// Where a CPU has what it reads of a packet, and the port that judges it.
+#[map]
+static FACTS: PerCpuArray<Facts> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+static JUDGING: PerCpuArray<Endpoint> = PerCpuArray::with_max_entries(1, 0);
+/// Where a CPU has what came from another host.
+#[map]
+static ARRIVED: PerCpuArray<Arrived> = PerCpuArray::with_max_entries(1, 0);
 
 /// Where a CPU builds its ICMP errors; of no meaning to the daemon, and not pinned.
 #[map]
@@ -254,4 +265,202 @@ pub fn message_v6() -> Option<&'static mut MessageV6> {
     let message = MESSAGE_V6.get_ptr_mut(0)?;
     // SAFETY: as for `counters`.
     Some(unsafe { &mut *message })
+}
+
+/// This CPU's place for what it reads of a packet.
+#[inline(always)]
+pub fn facts() -> Result<&'static mut Facts, DropReason> {
+    let facts = FACTS.get_ptr_mut(0).ok_or(DropReason::KernelRefused)?;
+    // SAFETY: as for `counters`; any bytes of its fields but two flags mean something, which are written before they are
+    // read.
+    Ok(unsafe { &mut *facts })
+}
+
+/// This CPU's place for what came from another host.
+#[inline(always)]
+pub fn arrived() -> Result<&'static mut Arrived, DropReason> {
+    let arrived = ARRIVED.get_ptr_mut(0).ok_or(DropReason::KernelRefused)?;
+    // SAFETY: as for `facts`: zeros, as the kernel makes them, or what was written.
+    Ok(unsafe { &mut *arrived })
+}
+
+/// The port whose rules judge a packet, in this CPU's place for it.
+#[inline(always)]
+pub fn judging_endpoint(ifindex: u32) -> Found<&'static Endpoint> {
+    believed_in(place(&JUDGING)?, Scope::raw(ifindex), || ENDPOINTS.get_ptr(ifindex))
+}
+
+/// The class of a policy's peer by its address.
+#[inline(always)]
+pub fn peer_class(key: &Key<IpKey>) -> Found<u32> {
+    let scope = { key.data }.scope();
+    let class = believed(scope, || PEERS.get(key).map(core::ptr::from_ref))?;
+    Ok(class.map(|class: PolicyClass| class.get()))
+}
+
+/// The class of a policy's peer by its groups.
+#[inline(always)]
+pub fn identity_class(key: &IdentityKey) -> Found<u32> {
+    let class = believed(Scope::raw(key.policy), || IDENTITIES.get_ptr(key))?;
+    Ok(class.map(|class: PolicyClass| class.get()))
+}
+
+/// The rule for a service.
+#[inline(always)]
+pub fn service(key: &Key<ServiceKey>) -> Found<PolicyRule> {
+    let scope = { key.data }.scope();
+    believed(scope, || SERVICES.get(key).map(core::ptr::from_ref))
+}
+
+/// The generation of the rules.
+#[inline(always)]
+pub fn generation() -> u32 {
+    match GENERATION.get_ptr(0) {
+        // SAFETY: the pointer is to a word of a map that never goes away while the program runs.
+        Some(generation) => unsafe { generation.read_volatile() },
+        None => 0,
+    }
+}
+
+/// Counts a decision of a rule.
+#[inline(always)]
+pub fn hit(key: &RuleKey) {
+    match HITS.get_ptr_mut(key) {
+        Some(hits) => add(hits),
+        // Without room it is not counted.
+        None => {
+            let _ = HITS.insert(key, 1, BPF_NOEXIST as u64);
+        }
+    }
+}
+
+/// An address, within the scope of a port, from which the port may send besides its own.
+#[inline(always)]
+pub fn pair(key: &IpKey) -> Found<AllowedPair> {
+    let bits = IpKey::SCOPE_BITS + 128;
+    believed(key.scope(), || PAIRS.get(Key::new(bits, *key)).map(core::ptr::from_ref))
+}
+
+/// An open connection, or one that was.
+#[inline(always)]
+pub fn flow(key: &FlowKey) -> Option<&'static mut Flow> {
+    // SAFETY: the memory stays that of the map while the program runs. Other CPUs may write the same words, which are
+    // whole each and mean something whatever they hold; another connection is told by its interface.
+    FLOWS.get_ptr_mut(key).map(|flow| unsafe { &mut *flow })
+}
+
+/// A connection that is asked for.
+#[inline(always)]
+pub fn half_open(key: &FlowKey) -> Option<&'static Flow> {
+    // SAFETY: as for `flow`.
+    HALF_OPEN.get_ptr(key).map(|flow| unsafe { &*flow })
+}
+
+/// Has a connection be open.
+#[inline(always)]
+pub fn open(key: &FlowKey, flow: &Flow) -> Result<(), DropReason> {
+    FLOWS.insert(key, flow, 0).map_err(|error| unwritten(error as i64))
+}
+
+/// Has a connection be asked for, as it is now.
+#[inline(always)]
+pub fn set_half_open(key: &FlowKey, flow: &Flow) -> Result<(), DropReason> {
+    HALF_OPEN.insert(key, flow, 0).map_err(|error| unwritten(error as i64))
+}
+
+/// Whether the connection was asked for, and is not any more.
+#[inline(always)]
+pub fn close_half_open(key: &FlowKey) -> bool {
+    HALF_OPEN.remove(key).is_ok()
+}
+
+/// `-E2BIG`.
+const TOO_BIG: i64 = -7;
+
+#[inline(always)]
+fn unwritten(error: i64) -> DropReason {
+    if error == TOO_BIG { DropReason::FlowsFull } else { DropReason::FlowsBusy }
+}
+
+/// Which connection asked at a place in a port's order.
+#[inline(always)]
+pub fn asked(key: &HalfOpenKey) -> Option<&'static FlowKey> {
+    // SAFETY: as for `flow`. With another's key in it, that one goes before its time.
+    ASKED.get_ptr(key).map(|key| unsafe { &*key })
+}
+
+/// Puts a connection into a place. Without room it has none, and goes when it is over time.
+#[inline(always)]
+pub fn ask(key: &HalfOpenKey, flow: &FlowKey) {
+    let _ = ASKED.insert(key, flow, 0);
+}
+
+/// What the first fragment of a packet said.
+#[inline(always)]
+pub fn fragment(key: &FragmentKey) -> Option<Fragment> {
+    // SAFETY: as for `flow`; a copy.
+    FRAGMENTS.get_ptr(key).map(|fragment| unsafe { *fragment })
+}
+
+/// Keeps what the first fragment of a packet said.
+#[inline(always)]
+pub fn remember(key: &FragmentKey, first: &Fragment) -> Result<(), DropReason> {
+    FRAGMENTS.insert(key, first, 0).map_err(|_| DropReason::FlowsBusy)
+}
+
+/// How many connections of a port or tenant are open.
+#[inline(always)]
+pub fn open_count(index: u32) -> u64 {
+    let (Some(counts), Some(over)) = (FLOW_COUNTS.get_ptr(index), FLOWS_OVER.get_ptr(index)) else {
+        return 0;
+    };
+    // SAFETY: the pointers are to words of maps that never go away while the program runs.
+    let open = unsafe { (*counts).opened.wrapping_sub(*over) };
+    // The daemon counts what is over after the programs have counted what was opened, but not at once.
+    if open > u64::MAX / 2 { 0 } else { open }
+}
+
+/// One more that was opened.
+#[inline(always)]
+pub fn count_opened(index: u32) {
+    if let Some(counts) = FLOW_COUNTS.get_ptr_mut(index) {
+        // SAFETY: as for `open_count`.
+        add(unsafe { &raw mut (*counts).opened });
+    }
+}
+
+/// One more that was asked for; how many there were before.
+#[inline(always)]
+pub fn count_asked(slot: u32) -> Option<u64> {
+    let counts = FLOW_COUNTS.get_ptr_mut(slot)?;
+    // SAFETY: as for `open_count`. Two CPUs may get the same place: then one connection has none.
+    let before = unsafe { (*counts).asked };
+    // SAFETY: as for `open_count`.
+    add(unsafe { &raw mut (*counts).asked });
+    Some(before)
+}
+
+/// One more that had to go.
+#[inline(always)]
+pub fn count_displaced(slot: u32) {
+    if let Some(counts) = FLOW_COUNTS.get_ptr_mut(slot) {
+        // SAFETY: as for `open_count`.
+        add(unsafe { &raw mut (*counts).displaced });
+    }
+}
+
+/// Adds one in one step.
+#[inline(always)]
+fn add(word: *mut u64) {
+    // SAFETY: the word is one of a map, aligned, and the map never goes away while the program runs.
+    unsafe {
+        core::intrinsics::atomic_xadd::<u64, u64, { core::intrinsics::AtomicOrdering::Relaxed }>(word, 1)
+    };
+}
+
+/// Seconds of the kernel's monotonic clock, as it is at each of its ticks.
+#[inline(always)]
+pub fn seconds() -> u32 {
+    // SAFETY: takes no pointers.
+    (unsafe { bpf_ktime_get_coarse_ns() } / 1_000_000_000) as u32
 }

@@ -3,7 +3,7 @@
 
 use core::hint::black_box;
 
-use weft_dataplane_abi::{DropReason, Endpoint, HostRoute, IpKey, kind};
+use weft_dataplane_abi::{DropReason, Endpoint, HostRoute, IpKey, kind, port_flags};
 
 use crate::bridge::{self, Neighbours, Receivers, Subnet};
 use crate::buffer::Buffer;
@@ -96,7 +96,8 @@ fn is_kind(packet: &Packet<'_>, message: usize) -> Option<bool> {
 /// Answers a solicitation for an address of the port's subnet, and lets out what other hosts should hear.
 #[inline(always)]
 pub fn answer(skb: &mut Skb, endpoint: &Endpoint, to: [u8; 6]) -> Result<Neighbours, DropReason> {
-    let (source, target, route) = match solicited(&skb.packet(), endpoint, to)? {
+    let ifindex = skb.ifindex();
+    let (source, target, route) = match solicited(&skb.packet(), endpoint, ifindex, to)? {
         Asked::Known(source, target, route) => (source, target, route),
         Asked::Elsewhere(reason) => {
             if claimed(&skb.packet())?.is_none() {
@@ -136,10 +137,16 @@ enum Asked {
 
 /// Checks a message to the MAC `to` (RFC 4861 section 7.1) and its sender, and finds the target.
 #[inline(always)]
-fn solicited(packet: &Packet<'_>, endpoint: &Endpoint, to: [u8; 6]) -> Result<Asked, DropReason> {
+fn solicited(
+    packet: &Packet<'_>,
+    endpoint: &Endpoint,
+    ifindex: u32,
+    to: [u8; 6],
+) -> Result<Asked, DropReason> {
     let ip = packet.get::<Ipv6>(ETHERNET_LEN)?;
     let detecting = ip.source == [0; 16];
-    if !detecting && !endpoint.owns_ipv6(ip.source) {
+    let any = endpoint.has(port_flags::ANY_SOURCE);
+    if !detecting && !any && !endpoint.owns_ipv6(ip.source) && !is_pair(endpoint, ifindex, ip.source)? {
         return Err(DropReason::SpoofedIp);
     }
     let message = match packet.get::<Message>(ICMP) {
@@ -151,12 +158,18 @@ fn solicited(packet: &Packet<'_>, endpoint: &Endpoint, to: [u8; 6]) -> Result<As
     if u16::from_be_bytes(ip.payload_length) < size_of::<Message>() as u16 {
         return Err(DropReason::NeighbourNoise);
     }
-    if message.kind == ADVERTISEMENT && !endpoint.owns_ipv6(message.target) {
+    if message.kind == ADVERTISEMENT
+        && !any
+        && !endpoint.owns_ipv6(message.target)
+        && !is_pair(endpoint, ifindex, message.target)?
+    {
         return Err(DropReason::SpoofedIp);
     }
     if let Ok(option) = packet.get::<LinkLayerOption>(OPTION) {
         let link_layer = option.kind == SOURCE_LINK_LAYER || option.kind == TARGET_LINK_LAYER;
-        if link_layer && option.mac != endpoint.mac() {
+        // Of a pair, its frame has the MAC too.
+        let paired = endpoint.has(port_flags::PAIRS) && option.mac == packet.get::<Ethernet>(0)?.source;
+        if link_layer && !any && !paired && option.mac != endpoint.mac() {
             return Err(DropReason::SpoofedMac);
         }
     }
@@ -176,6 +189,15 @@ fn solicited(packet: &Packet<'_>, endpoint: &Endpoint, to: [u8; 6]) -> Result<As
         None if detecting => Err(DropReason::UnknownNeighbour),
         None => Ok(Asked::Elsewhere(DropReason::UnknownNeighbour)),
     }
+}
+
+/// Whether an address is of a pair of the port, whose MAC the frame was checked for to be one of the port's.
+#[inline(always)]
+fn is_pair(endpoint: &Endpoint, ifindex: u32, address: [u8; 16]) -> Result<bool, DropReason> {
+    if !endpoint.has(port_flags::PAIRS) {
+        return Ok(false);
+    }
+    Ok(maps::pair(&IpKey::ipv6(ifindex, address))?.is_some())
 }
 
 /// The link-layer address that a message's one option claims; the frame's source MAC if it has no option; `None` if it

@@ -5,7 +5,6 @@ use weft_dataplane_abi::{
     DropReason, HostConfig, MacKey, Place, VniEntry, VtepAddr, VtepVniKey, kind, vni_kind,
 };
 
-use crate::bridge::Subnet;
 use crate::buffer::Buffer;
 use crate::encapsulate::encapsulate;
 use crate::headers::{Ethernet, ethertype};
@@ -13,20 +12,15 @@ use crate::icmp_error::{self, Macs, Refusal};
 use crate::ip::{self, Version};
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict};
-use crate::{events, maps, neighbour_discovery, route, ttl};
-
-/// What a frame from another host is.
-pub enum Judged {
-    /// A packet for one port, all checks passed.
-    Packet(Received),
-    /// ARP, neighbour discovery, broadcast or multicast of the subnet.
-    Bridged(Subnet),
-}
+use crate::{events, firewall, maps, neighbour_discovery, route, subprogram, ttl};
 
 /// A packet for one port.
+#[repr(C)]
 pub struct Received {
     ifindex: u32,
     slot: u32,
+    firewalled: bool,
+    remote: VtepAddr,
     routed: bool,
     spent: bool,
     version: Version,
@@ -61,7 +55,35 @@ pub fn admit(vni: u32, remote: VtepAddr) -> Result<VniEntry, DropReason> {
     if maps::may_send(&VtepVniKey::raw(vni, remote)) { Ok(entry) } else { Err(DropReason::UnknownVtep) }
 }
 
-/// Judges the inner frame at `frame`, of `len` bytes, that `remote` sent into `vni`.
+/// What a function answers that judged a frame from another host: its packet is in this CPU's place for it.
+pub const PACKET: u32 = 0;
+/// The same of what is for a whole subnet: ARP, neighbour discovery, broadcast or multicast. Its numbers are there.
+pub const BRIDGED: u32 = u32::MAX;
+
+/// What came from another host.
+#[repr(C)]
+pub struct Arrived {
+    pub received: Received,
+    /// Bytes of the inner frame.
+    pub len: u32,
+    pub network: u32,
+    pub vni: u32,
+    /// The ECN field of the outer header.
+    pub ecn: u8,
+}
+
+/// What a function answers: [`PACKET`], [`BRIDGED`], or why it is dropped, as a reason's number and one.
+#[inline(always)]
+pub fn answer(judged: Result<bool, DropReason>) -> u32 {
+    match judged {
+        Ok(true) => PACKET,
+        Ok(false) => BRIDGED,
+        Err(reason) => subprogram::answer(Err(reason)),
+    }
+}
+
+/// Judges the inner frame at `frame`, of `len` bytes, that `remote` sent into `vni`. What it is lies in this CPU's place for it
+/// then; whether it is a packet for one port, all checks passed.
 #[inline(always)]
 pub fn judge(
     buffer: &mut impl Buffer,
@@ -70,24 +92,27 @@ pub fn judge(
     host: &'static HostConfig,
     remote: VtepAddr,
     vni: u32,
-) -> Result<Judged, DropReason> {
+) -> Result<bool, DropReason> {
+    let arrived = maps::arrived()?;
     let entry = admit(vni, remote)?;
+    arrived.len = len;
+    arrived.network = entry.network();
+    arrived.vni = vni;
     let routed = entry.kind() == vni_kind::NETWORK;
-    let subnet = Subnet { host, network: entry.network(), vni };
     let packet = buffer.packet();
     let ethernet = packet.get::<Ethernet>(frame)?;
     let mac = ethernet.destination;
     if !routed && ethernet.ethertype == ethertype::ARP {
-        return Ok(Judged::Bridged(subnet));
+        return Ok(false);
     }
     let version = Version::of(ethernet.ethertype)?;
     if !routed && mac[0] & 1 != 0 {
-        return Ok(Judged::Bridged(subnet));
+        return Ok(false);
     }
     let destination = ip::destination(&packet, frame, len, version, entry.network())?;
     // Routed, neighbour discovery has lost the hop limit of 255 that makes it count.
     if !routed && version == Version::V6 && neighbour_discovery::is_message(buffer, frame)? {
-        return Ok(Judged::Bridged(subnet));
+        return Ok(false);
     }
     let packet = &buffer.packet();
     let ethernet = packet.get::<Ethernet>(frame)?;
@@ -103,11 +128,27 @@ pub fn judge(
     if next_hop.kind() != kind::LOCAL {
         return Err(DropReason::NotLocal);
     }
-    let (destination, source) =
+    let received = &mut arrived.received;
+    (received.destination, received.source) =
         if routed { (next_hop.mac(), host.gateway_mac()) } else { (ethernet.destination, ethernet.source) };
-    let spent = routed && ttl::is_spent(packet, frame, version)?;
-    let (ifindex, slot) = (next_hop.ifindex(), next_hop.slot());
-    Ok(Judged::Packet(Received { ifindex, slot, routed, spent, version, destination, source }))
+    received.spent = routed && ttl::is_spent(packet, frame, version)?;
+    (received.ifindex, received.slot) = (next_hop.ifindex(), next_hop.slot());
+    received.firewalled = next_hop.is_firewalled();
+    received.remote = remote;
+    received.routed = routed;
+    received.version = version;
+    Ok(true)
+}
+
+/// Has the port that is to get the packet in this CPU's place for it, whose Ethernet header is at `frame`, judge it.
+#[inline(always)]
+pub fn firewall<B: Buffer>(buffer: &mut B, frame: usize) -> Result<(), DropReason> {
+    let Arrived { received, len, .. } = maps::arrived()?;
+    if !received.firewalled || received.spent {
+        return Ok(());
+    }
+    buffer.read_facts(frame, received.version, *len)?;
+    firewall::ingress((received.ifindex, received.slot), received.remote)
 }
 
 /// Delivers the packet, or tells its sender that its hops end here.
@@ -132,7 +173,8 @@ pub fn hand_over(buffer: &mut impl Buffer, received: &Received) -> Verdict {
     ethernet.source = received.source;
     ethernet.ethertype = received.version.ethertype();
     buffer.accept()?;
-    Ok(Action::Deliver { ifindex: received.ifindex, slot: received.slot })
+    let Received { ifindex, slot, firewalled, .. } = *received;
+    Ok(Action::Deliver { ifindex, slot, firewalled })
 }
 
 /// The second router of a path (symmetric IRB) found no hop left: the gateway of the destination's subnet says so,

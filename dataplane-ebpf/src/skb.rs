@@ -49,6 +49,18 @@ impl Skb {
         Self { ctx: ctx.skb.skb }
     }
 
+    /// The same from the kernel's pointer.
+    #[inline(always)]
+    pub fn of(ctx: *mut __sk_buff) -> Self {
+        Self { ctx }
+    }
+
+    /// The kernel's pointer, for such a function.
+    #[inline(always)]
+    pub fn context(&mut self) -> *mut __sk_buff {
+        self.ctx
+    }
+
     /// The same packet, for a function that is not inlined: it gets the context in a register.
     #[inline(always)]
     pub fn again(&mut self) -> Self {

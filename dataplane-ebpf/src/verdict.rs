@@ -6,6 +6,7 @@ use weft_dataplane_abi::{DropReason, Place};
 
 use crate::flood::Reach;
 use crate::icmp_error::Refusal;
+use crate::outcome::Outcome;
 use crate::skb::Skb;
 use crate::xdp::Xdp;
 use crate::{counters, events, refused};
@@ -16,8 +17,8 @@ pub enum Action {
     Pass,
     /// Answered in place: back to where it came from.
     Reply,
-    /// Into a port of this host.
-    Deliver { ifindex: u32, slot: u32 },
+    /// Into a port of this host, which may have to judge it first.
+    Deliver { ifindex: u32, slot: u32, firewalled: bool },
     /// Out of a device, encapsulated or with a tunnel key for the kernel's vxlan device.
     Transmit { ifindex: u32 },
     /// For a whole subnet, or whoever in it. It is dropped for this reason if nobody gets a copy.
@@ -38,15 +39,15 @@ pub type Verdict = Result<Action, DropReason>;
 /// Counts and executes the verdict of the program `place` on a packet that came from the port of `slot` (0: no port)
 /// with `len` bytes.
 #[inline(always)]
-pub fn execute(skb: &Skb, place: Place, slot: u32, len: u32, verdict: Verdict) -> i32 {
-    match verdict {
+pub fn execute(skb: &Skb, place: Place, slot: u32, len: u32, outcome: Outcome) -> i32 {
+    match outcome.verdict() {
         Ok(Action::Pass) => TC_ACT_UNSPEC,
         Ok(Action::Reply) => {
             counters::from_port(slot, len);
             counters::to_port(slot, skb.len());
             skb.redirect(skb.ifindex())
         }
-        Ok(Action::Deliver { ifindex, slot: to }) => {
+        Ok(Action::Deliver { ifindex, slot: to, .. }) => {
             counters::from_port(slot, len);
             counters::to_port(to, skb.len());
             skb.redirect_peer(ifindex)
@@ -91,7 +92,7 @@ pub fn execute(skb: &Skb, place: Place, slot: u32, len: u32, verdict: Verdict) -
 #[inline(always)]
 pub fn execute_xdp(xdp: &Xdp, place: Place, len: u32, verdict: Verdict) -> u32 {
     match verdict {
-        Ok(Action::Deliver { ifindex, slot }) => {
+        Ok(Action::Deliver { ifindex, slot, .. }) => {
             counters::from_port(0, len);
             counters::to_port(slot, xdp.len());
             xdp.redirect(ifindex)

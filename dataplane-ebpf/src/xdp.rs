@@ -27,6 +27,24 @@ impl Xdp {
         Self { ctx: ctx.ctx }
     }
 
+    /// The same frame, for a function that is not inlined.
+    #[inline(always)]
+    pub fn again(&mut self) -> Self {
+        Self { ctx: self.ctx }
+    }
+
+    /// The same from the kernel's pointer.
+    #[inline(always)]
+    pub fn of(ctx: *mut xdp_md) -> Self {
+        Self { ctx }
+    }
+
+    /// The kernel's pointer.
+    #[inline(always)]
+    pub fn context(&mut self) -> *mut xdp_md {
+        self.ctx
+    }
+
     /// The linear bytes.
     #[inline(always)]
     pub fn packet(&mut self) -> Packet<'_> {

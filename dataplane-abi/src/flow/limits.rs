@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::FlowTimeouts;
+use super::{FlowAddress, FlowTimeouts};
 use crate::assert_size;
 
 /// How many connections there may be, and for how long.
@@ -66,16 +66,16 @@ pub struct FragmentKey {
     pub identification: u32,
     /// 4 or 6.
     pub family: u8,
-    /// IP protocol number.
+    /// IP protocol number; of IPv6 0.
     pub protocol: u8,
     /// Who sent it: a [`Side`](crate::Side) as its number.
     pub side: u8,
     /// Zero.
     pub padding: u8,
-    /// Its source; IPv4 in the first four bytes, then zeros.
-    pub source: [u8; 16],
+    /// Its source.
+    pub source: FlowAddress,
     /// Its destination.
-    pub destination: [u8; 16],
+    pub destination: FlowAddress,
 }
 assert_size!(FragmentKey, 44);
 
@@ -89,8 +89,10 @@ pub struct Fragment {
     pub peer_port: [u8; 2],
     /// What policies see of the transport header: destination port, or ICMP type and code.
     pub detail: [u8; 2],
+    /// IP protocol number, which later fragments of IPv6 do not tell.
+    pub protocol: u8,
     /// Zero.
-    pub padding: [u8; 2],
+    pub padding: u8,
     /// When, in seconds of the kernel's monotonic clock.
     pub seen: u32,
 }

@@ -15,6 +15,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf};
+use etherparse::PacketBuilder;
 use aya::programs::{SchedClassifier, TestRun, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use weft_dataplane_abi as abi;
@@ -65,6 +66,29 @@ pub const CAROL: Station = station(0xa, 21);
 pub const FRANK: Station = station(0xa, 24);
 pub const DAVE: Station = station(0xb, 13);
 pub const ERIN: Station = station(0xb, 23);
+
+/// A port whose packets are judged, and which may send whatever no rule denies.
+pub const LETS_OUT: u32 = abi::port_flags::FIREWALL | abi::port_flags::EGRESS_ALLOWED;
+
+/// As many connections as anybody wants.
+pub const FLOW_LIMITS: abi::FlowLimits = abi::FlowLimits {
+    timeouts: abi::FlowTimeouts {
+        tcp_opening: 30,
+        tcp_open: 7440,
+        tcp_half_closed: 240,
+        tcp_closed: 60,
+        tcp_reset: 10,
+        udp_single: 30,
+        udp_open: 180,
+        icmp: 60,
+        other: 300,
+    },
+    per_port: 1000,
+    per_tenant: 1000,
+    half_open: 100,
+};
+/// Where the connections of all ports' tenant are counted.
+pub const TENANT: u32 = 1000;
 
 pub const ALICE_SLOT: u32 = 1;
 pub const BOB_SLOT: u32 = 2;
@@ -333,11 +357,57 @@ impl World {
         }
     }
 
+    /// Who is at a slot, and behind which interface.
+    fn at(slot: u32) -> (u32, Vni, Vni, Station) {
+        match slot {
+            ALICE_SLOT => (LOOPBACK, red(), vni(101), ALICE),
+            BOB_SLOT => (12, red(), vni(101), BOB),
+            DAVE_SLOT => (13, red(), vni(102), DAVE),
+            _ => (14, vni(6001), vni(201), BOB),
+        }
+    }
+
+    /// Has a port judge packets by its defaults alone: [`abi::port_flags`].
+    pub fn firewall(&mut self, slot: u32, flags: u32) {
+        self.secure(slot, abi::PortSecurity { ingress: 0, egress: 0, tenant: TENANT, flags });
+    }
+
+    /// Gives a port its security, and has what is sent to it be judged.
+    pub fn secure(&mut self, slot: u32, security: abi::PortSecurity) {
+        let (ifindex, network, subnet, station) = Self::at(slot);
+        let endpoint: abi::Endpoint = self.get(abi::maps::ENDPOINTS, ifindex);
+        self.put(abi::maps::ENDPOINTS, ifindex, endpoint.with_security(ifindex, security));
+        let local = |scope| NextHop::local(scope, ifindex, slot, station.mac).firewalled(scope);
+        let (routed, switched) = (local(Scope::of(network)), local(Scope::of(subnet)));
+        self.reachable(network, subnet, station, routed, switched);
+    }
+
+    /// Sets how many connections there may be.
+    pub fn limit_flows(&mut self, flows: abi::FlowLimits) {
+        let array: Array<_, Raw<abi::HostConfig>> =
+            Array::try_from(self.ebpf.map_mut(abi::maps::HOST).unwrap()).unwrap();
+        let host = array.get(&0, 0).unwrap().0;
+        self.put_host(host.with_flows(flows));
+    }
+
+    /// Leaves no room for a connection that is asked for.
+    pub fn fill_half_open(&mut self) {
+        let started = |ifindex| abi::Flow::start(ifindex, abi::Signal::Request, abi::Side::Own, 0, judged());
+        for ifindex in 1000..3000 {
+            let key = abi::FlowKey::new(ifindex, (4, 17), ([0; 4], [0; 2]), ([0; 4], [0; 2]));
+            let flow = started(ifindex).unwrap();
+            if self.hash(abi::maps::HALF_OPEN).insert(Raw(key), Raw(flow), 0).is_err() {
+                return;
+            }
+        }
+        panic!("there is room for more than 2000");
+    }
+
     /// Sets what each port may cause.
     pub fn limit(&mut self, limits: abi::Limits) {
         let own = (self.vtep)(1);
         let host = abi::HostConfig::new(own, UDP_PORT, VXLAN_IFINDEX, ROUTER_MAC, GATEWAY_MAC, limits);
-        self.put_host(host);
+        self.put_host(host.with_flows(FLOW_LIMITS));
     }
 
     fn put_host(&mut self, host: abi::HostConfig) {
@@ -501,4 +571,33 @@ pub fn partial_sum(from: Vtep, to: Vtep) -> u16 {
     };
     // The header's length field is zero here, so the checksum is the complement of just this sum.
     !header.calc_header_checksum()
+}
+
+/// By the rules of the first generation, and by default.
+pub fn judged() -> abi::Judged {
+    abi::Judged { generation: 0, rule: abi::Ruling::DEFAULT }
+}
+
+/// A TCP segment within the subnet.
+pub fn tcp(from: Station, to: Station, (source, destination): (u16, u16), flags: u8) -> Vec<u8> {
+    let mut frame = Vec::new();
+    PacketBuilder::ethernet2(from.mac.bytes(), to.mac.bytes())
+        .ipv4(from.ipv4.octets(), to.ipv4.octets(), 64)
+        .tcp(source, destination, 1, 1000)
+        .write(&mut frame, &[])
+        .unwrap();
+    frame[14 + 20 + 13] = flags;
+    frame
+}
+
+/// An ICMP error from `from` to `to` that quotes a packet.
+pub fn unreachable(from: Station, to: Station, quoted: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    let kind = etherparse::Icmpv4Type::DestinationUnreachable(etherparse::icmpv4::DestUnreachableHeader::Port);
+    PacketBuilder::ethernet2(from.mac.bytes(), to.mac.bytes())
+        .ipv4(from.ipv4.octets(), to.ipv4.octets(), 64)
+        .icmpv4(kind)
+        .write(&mut frame, &quoted[..28])
+        .unwrap();
+    frame
 }

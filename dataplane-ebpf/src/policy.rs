@@ -1,0 +1,116 @@
+//! What the security groups of a port say of a packet: three tables, at most five look-ups (`docs/design/policy.md`).
+
+use aya_ebpf::maps::lpm_trie::Key;
+use weft_dataplane_abi::{
+    DropReason, IdentityKey, IpKey, PolicyRule, RuleKey, Ruling, ServiceKey, Side, VtepAddr, flow_bytes,
+    kind, port_flags,
+};
+
+use crate::facts::Facts;
+use crate::headers::protocol;
+use crate::{maps, subprogram};
+
+/// Classes of all peers of a family.
+const ANY_IPV4: u32 = 0;
+const ANY_IPV6: u32 = 1;
+
+/// Asks the policy of the port that the packet goes to or comes from, and counts what it says for its rule. That is then
+/// among the facts.
+#[inline(always)]
+pub fn decide() -> Result<(), DropReason> {
+    subprogram::result(decide_by_policy())
+}
+
+/// A [subprogram] of its own.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn decide_by_policy() -> u32 {
+    subprogram::answer(maps::facts().and_then(ask))
+}
+
+#[inline(always)]
+fn ask(facts: &mut Facts) -> Result<(), DropReason> {
+    let endpoint = maps::judging_endpoint(facts.ifindex)?.ok_or(DropReason::UnknownEndpoint)?;
+    let security = endpoint.security();
+    let (policy, default) = match facts.side() {
+        Side::Own => (security.egress, endpoint.has(port_flags::EGRESS_ALLOWED)),
+        Side::Peer => (security.ingress, endpoint.has(port_flags::INGRESS_ALLOWED)),
+    };
+    let best = if policy == 0 { PolicyRule::NONE } else { best(facts, policy, endpoint.network())? };
+    let ruling = Ruling::of(best, default);
+    facts.policy = policy;
+    facts.tenant = security.tenant;
+    facts.rule = ruling.rule;
+    facts.allowed = ruling.allowed;
+    facts.stateless = ruling.stateless;
+    maps::hit(&RuleKey { policy, rule: ruling.rule });
+    Ok(())
+}
+
+/// The best of the rules that match.
+#[inline(always)]
+fn best(facts: &mut Facts, policy: u32, network: u32) -> Result<u64, DropReason> {
+    let any = if facts.family == 4 { ANY_IPV4 } else { ANY_IPV6 };
+    let mut best = in_class(facts, policy, any)?;
+    set_peer_key(facts, policy);
+    if let Some(class) = maps::peer_class(&facts.peer_key)? {
+        best = lower(best, in_class(facts, policy, class)?);
+    }
+    set_peer_key(facts, network);
+    let identity = identity(facts)?;
+    if identity != 0
+        && let Some(class) = maps::identity_class(&IdentityKey { policy, identity })?
+    {
+        best = lower(best, in_class(facts, policy, class)?);
+    }
+    Ok(best)
+}
+
+#[inline(always)]
+fn lower(one: u64, other: u64) -> u64 {
+    if one < other { one } else { other }
+}
+
+/// The keys of look-ups are where the facts are: there is little stack here.
+#[inline(always)]
+fn set_peer_key(facts: &mut Facts, scope: u32) {
+    // Of IPv4 the rest is zero in both.
+    let key = IpKey::ipv6(scope, flow_bytes(*facts.peer()));
+    let key = if facts.family == 4 { key.in_ipv4() } else { key };
+    facts.peer_key = Key::new(IpKey::SCOPE_BITS + 128, key);
+}
+
+/// The groups of the peer. Those of an address that a packet claims to come from are believed if it comes from where the
+/// address is: no other host lends its packets the groups of a workload that it does not have.
+#[inline(always)]
+fn identity(facts: &Facts) -> Result<u32, DropReason> {
+    let Some(route) = maps::host_route(&{ facts.peer_key.data })? else { return Ok(0) };
+    let next_hop = route.next_hop();
+    let believed = match facts.side() {
+        Side::Own => true,
+        Side::Peer => match next_hop.kind() {
+            kind::LOCAL => facts.remote == VtepAddr::NONE,
+            kind::REMOTE => facts.remote == *next_hop.vtep(),
+            // It may come by any of the ways to it.
+            kind::MULTIPATH => facts.remote != VtepAddr::NONE,
+            _ => false,
+        },
+    };
+    Ok(if believed { route.identity() } else { 0 })
+}
+
+/// The best rule of a class for the packet's service. ICMP in a packet of the other family is no service: only rules about any
+/// protocol take it.
+#[inline(always)]
+fn in_class(facts: &mut Facts, policy: u32, class: u32) -> Result<u64, DropReason> {
+    let other = if facts.family == 4 { protocol::ICMPV6 } else { protocol::ICMP };
+    let [high, low] = facts.detail;
+    let (service, bits) = if facts.protocol == other {
+        ([0; 3], ServiceKey::SCOPE_BITS)
+    } else {
+        ([facts.protocol, high, low], ServiceKey::SCOPE_BITS + ServiceKey::SERVICE_BITS)
+    };
+    facts.service_key = Key::new(bits, ServiceKey::new(policy, class, service));
+    let rule = maps::service(&facts.service_key)?;
+    Ok(rule.map_or(PolicyRule::NONE, |rule| rule.bits()))
+}
