@@ -236,7 +236,10 @@ impl Found {
             let Some(vni) = model.network_vni(subnet) else { continue };
             let neighbour = Some(Neighbour { subnet: subnet.vni, vni: subnet.vni, mac: entry.mac });
             let path = desired::Path { vtep, vni, mac: router_mac };
-            self.hosts.insert((vni, entry.address), RemoteHost { paths: path.into(), neighbour, groups: GroupSet::empty() });
+            self.hosts.insert(
+                (vni, entry.address),
+                RemoteHost { paths: path.into(), neighbour, groups: GroupSet::empty() },
+            );
         }
         for entry in &remote.prefixes {
             let Some(vni) = model.networks.get(&entry.network).map(|network| network.vni) else { continue };

@@ -165,8 +165,10 @@ pub struct Flow {
     since: u32,
     packets: u64,
     bytes: u64,
+    place: u32,
+    padding_2: u32,
 }
-assert_size!(Flow, 40);
+assert_size!(Flow, 48);
 
 impl Flow {
     /// A connection of the port behind `ifindex` that the packet of `side` starts at `now`, let through by `judged`. `None` if
@@ -193,6 +195,8 @@ impl Flow {
             since: now,
             packets: 0,
             bytes: 0,
+            place: 0,
+            padding_2: 0,
         })
     }
 
@@ -259,6 +263,19 @@ impl Flow {
     #[inline(always)]
     pub const fn ifindex(&self) -> u32 {
         self.ifindex
+    }
+
+    /// It was given this place in the order in which its port asks.
+    #[inline(always)]
+    pub fn queue(&mut self, place: u32) {
+        self.place = place;
+    }
+
+    /// Its place in the order in which its port asked.
+    #[must_use]
+    #[inline(always)]
+    pub const fn place(&self) -> u32 {
+        self.place
     }
 
     /// Counts a packet of so many bytes.

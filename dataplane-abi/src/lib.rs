@@ -197,6 +197,22 @@ pub mod programs {
     pub const ALL: [&str; 3] = [FROM_POD, FROM_UNDERLAY, FROM_VXLAN];
 }
 
+/// What is asked of the program [`JUDGE`](programs::JUDGE), and what it answers.
+///
+/// Of the five words of `__sk_buff::cb` it gets the interface index of the port that judges, who sent the packet as that port
+/// sees it (a [`Side`] as its number), and the IPv4 VTEP that it comes from, in wire order, or 0. It leaves there the numbers of
+/// the policy and of the rule, and whether that is stateless.
+pub mod trial {
+    /// The packet is let through.
+    pub const ALLOWED: i32 = 1;
+    /// It is not.
+    pub const DENIED: i32 = 0;
+    /// It was not judged, because it would be dropped for the reason whose number is added.
+    pub const UNJUDGED: i32 = 1000;
+    /// Bytes of Ethernet and IPv6 headers.
+    pub const HEADERS: u32 = 54;
+}
+
 /// Fails the build if a shared type is not as large as both sides believe.
 macro_rules! assert_size {
     ($type:ty, $size:expr) => {

@@ -64,7 +64,9 @@ pub struct Facts {
     pub tenant: u32,
     pub allowed: bool,
     pub stateless: bool,
-    padding_2: [u8; 2],
+    /// Nobody counts it.
+    pub is_trial: bool,
+    padding: u8,
     pub key: FlowKey,
     pub fragment: FragmentKey,
     /// A connection that is asked for, before it is written.

@@ -33,6 +33,7 @@ mod guard;
 mod headers;
 mod icmp_error;
 mod ip;
+mod judge;
 mod limit;
 mod maps;
 mod multipath;
@@ -88,6 +89,13 @@ pub fn from_vxlan(ctx: TcContext) -> i32 {
 #[inline(always)]
 pub fn guard(ctx: TcContext) -> i32 {
     guard::run(&mut Skb::new(&ctx))
+}
+
+/// Attached nowhere: what the rules of a port say of a packet.
+#[classifier]
+#[inline(always)]
+pub fn judge(ctx: TcContext) -> i32 {
+    judge::run(&mut Skb::new(&ctx))
 }
 
 /// XDP on the underlay device, before `from_underlay`, which stays: drops what may not come in.

@@ -43,7 +43,9 @@ fn ask(facts: &mut Facts) -> Result<(), DropReason> {
     facts.rule = ruling.rule;
     facts.allowed = ruling.allowed;
     facts.stateless = ruling.stateless;
-    maps::hit(&RuleKey { policy, rule: ruling.rule });
+    if !facts.is_trial {
+        maps::hit(&RuleKey { policy, rule: ruling.rule });
+    }
     Ok(())
 }
 

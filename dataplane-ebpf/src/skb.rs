@@ -337,6 +337,24 @@ impl Skb {
         Err(DropReason::KernelRefused)
     }
 
+    /// The first words that are the programs' own.
+    #[inline(always)]
+    pub fn words(&self) -> [u32; 3] {
+        // SAFETY: the context is the kernel's.
+        unsafe { [(*self.ctx).cb[0], (*self.ctx).cb[1], (*self.ctx).cb[2]] }
+    }
+
+    /// Writes them.
+    #[inline(always)]
+    pub fn set_words(&mut self, [one, two, three]: [u32; 3]) {
+        // SAFETY: the context is the kernel's.
+        unsafe {
+            (*self.ctx).cb[0] = one;
+            (*self.ctx).cb[1] = two;
+            (*self.ctx).cb[2] = three;
+        }
+    }
+
     /// Notes a helper's error for the log, in words of the packet that are the programs' own.
     #[inline(always)]
     fn note(&self, helper: Helper, error: i64) {

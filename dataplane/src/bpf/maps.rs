@@ -12,9 +12,10 @@ use aya::Pod;
 use aya::maps::{Array, Map, MapData, MapError, MapInfo, MapType, PerCpuArray, PerCpuValues};
 use aya::util::nr_cpus;
 use weft_dataplane_abi::{
-    AllowedPair, Endpoint, FloodKey, FloodMember, Flow, FlowCounts, FlowKey, Fragment, FragmentKey, HalfOpenKey,
-    HostConfig, HostRoute, IdentityKey, IpKey, MacKey, MembershipKey, NextHop, PathKey, PolicyClass, PolicyRule,
-    PortCounters, PortLimits, RuleKey, ServiceKey, Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey, maps,
+    AllowedPair, Endpoint, FloodKey, FloodMember, Flow, FlowCounts, FlowKey, Fragment, FragmentKey,
+    HalfOpenKey, HostConfig, HostRoute, IdentityKey, IpKey, MacKey, MembershipKey, NextHop, PathKey,
+    PolicyClass, PolicyRule, PortCounters, PortLimits, RuleKey, ServiceKey, Underlay, VniEntry, VtepAddr,
+    VtepEntry, VtepVniKey, maps,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -140,7 +141,9 @@ pub(crate) fn size_key(name: &str) -> Option<&'static str> {
         maps::EVENTS => Some("sizes.events"),
         maps::VNIS => Some("sizes.vnis"),
         maps::VTEPS => Some("sizes.vteps"),
-        maps::PEERS | maps::IDENTITIES | maps::SERVICES | maps::HITS | maps::MEMBERSHIPS => Some("sizes.rules"),
+        maps::PEERS | maps::IDENTITIES | maps::SERVICES | maps::HITS | maps::MEMBERSHIPS => {
+            Some("sizes.rules")
+        }
         maps::PAIRS | maps::FLOW_COUNTS | maps::FLOWS_OVER => Some("sizes.ports"),
         maps::FLOWS => Some("sizes.flows"),
         maps::HALF_OPEN | maps::ASKED => Some("sizes.half_open"),

@@ -151,8 +151,17 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn needs(addresses: u32) -> Vec<Need> {
-        let sizes =
-            Sizes { ports: 4096, vnis: 16_384, vteps: 4096, addresses, prefixes: 131_072, flows: 1024, half_open: 256, rules: 1024, events: 1 << 20 };
+        let sizes = Sizes {
+            ports: 4096,
+            vnis: 16_384,
+            vteps: 4096,
+            addresses,
+            prefixes: 131_072,
+            flows: 1024,
+            half_open: 256,
+            rules: 1024,
+            events: 1 << 20,
+        };
         shapes(&sizes).iter().map(|(name, shape)| Need::of(name, shape, 2)).collect()
     }
 

@@ -21,7 +21,17 @@ use crate::host::{Pod, SIZES, desired, on_host, owner, port, reconcile};
 use crate::pins::{endpoints, map_ids};
 use crate::traffic::{arrives, socket};
 
-const LARGER: Sizes = Sizes { ports: 32, vnis: 40, vteps: 17, addresses: 200, prefixes: 64, flows: 1024, half_open: 256, rules: 1024, events: 131_072 };
+const LARGER: Sizes = Sizes {
+    ports: 32,
+    vnis: 40,
+    vteps: 17,
+    addresses: 200,
+    prefixes: 64,
+    flows: 1024,
+    half_open: 256,
+    rules: 1024,
+    events: 131_072,
+};
 
 pub fn with_ports(first: &Path, second: &Path) -> Desired {
     let mut desired = desired();

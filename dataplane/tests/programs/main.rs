@@ -9,6 +9,7 @@
 mod arp;
 mod ecn;
 mod extension_headers;
+mod firewall;
 mod flood;
 mod from_pod;
 mod from_underlay;

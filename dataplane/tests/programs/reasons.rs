@@ -207,7 +207,9 @@ fn what_the_kernel_refused_is_in_the_log() {
     world.run(FROM_POD, &udp(CAROL, BOB, BOB.mac, 64));
     assert_eq!(log.lines(), <[String; 0]>::default());
     world.limit_events(10);
-    let Some((place, frame)) = provoke(&mut world, DropReason::KernelRefused) else { panic!("it is provoked") };
+    let Some((place, frame)) = provoke(&mut world, DropReason::KernelRefused) else {
+        panic!("it is provoked")
+    };
     for _ in 0..100 {
         world.run(place.program(), &frame);
     }

@@ -15,9 +15,9 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf};
-use etherparse::PacketBuilder;
 use aya::programs::{SchedClassifier, TestRun, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
+use etherparse::PacketBuilder;
 use weft_dataplane_abi as abi;
 use weft_dataplane_abi::{DropReason, IpKey, MacKey, NextHop, PortCounters, Scope, VniEntry, VtepVniKey};
 use weft_vxlan::{MacAddr, UDP_PORT, Vni, Vtep};
@@ -152,13 +152,17 @@ impl World {
     #[expect(clippy::print_stdout, reason = "a skipped test says so")]
     pub fn load_filled(vtep: fn(u8) -> Vtep, fill: impl FnOnce(&mut Self)) -> Option<Self> {
         let mut loader = EbpfLoader::new();
+        for table in [abi::maps::PEERS, abi::maps::IDENTITIES, abi::maps::SERVICES, abi::maps::HITS] {
+            loader.map_max_entries(table, 65_536);
+        }
         // Room for a subnet with as many hosts as can be.
         loader.map_max_entries(abi::maps::FLOOD, 4096).map_max_entries(abi::maps::VTEPS, 4096);
         match loader.load(OBJECT) {
             Ok(ebpf) => {
                 let mut world = Self { ebpf, vtep };
                 fill(&mut world);
-                for name in abi::programs::ALL.into_iter().chain([abi::programs::GUARD]) {
+                for name in abi::programs::ALL.into_iter().chain([abi::programs::GUARD, abi::programs::JUDGE])
+                {
                     world.program(name).load().unwrap_or_else(|error| panic!("{name}: {error:?}"));
                 }
                 for name in abi::programs::XDP {
@@ -214,6 +218,24 @@ impl World {
         let result = self.program(program).test_run(options).unwrap();
         out.truncate(result.data_size_out as usize);
         Outcome { verdict: result.return_value.cast_signed(), frame: out }
+    }
+
+    /// Runs the program that judges a packet by the rules of a port alone: its answer, and its words.
+    pub fn trial(&mut self, frame: &[u8], ifindex: u32, side: abi::Side) -> (i32, [u32; 3]) {
+        let mut context = [0_u8; 192];
+        // `struct __sk_buff` of linux/bpf.h: `cb` begins with the 13th word.
+        context[48..52].copy_from_slice(&ifindex.to_ne_bytes());
+        context[52..56].copy_from_slice(&(side as u32).to_ne_bytes());
+        let mut left = [0_u8; 192];
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            ctx_in: Some(&context),
+            ctx_out: Some(&mut left),
+            ..TestRunOptions::new()
+        };
+        let result = self.program(abi::programs::JUDGE).test_run(options).unwrap();
+        let word = |at: usize| u32::from_ne_bytes(left[at..at + 4].try_into().unwrap());
+        (result.return_value.cast_signed(), [word(48), word(52), word(56)])
     }
 
     /// Runs an XDP program on a frame.
@@ -508,6 +530,65 @@ impl World {
         }
     }
 
+    /// Writes an entry of a map of longest prefixes, of whose key so many bits count.
+    pub fn put_lpm<K, V>(&mut self, name: &str, bits: u32, key: K, value: V)
+    where
+        Raw<K>: aya::Pod,
+        Raw<V>: aya::Pod,
+    {
+        let mut trie: LpmTrie<_, Raw<K>, Raw<V>> =
+            LpmTrie::try_from(self.ebpf.map_mut(name).unwrap()).unwrap();
+        trie.insert(&Key::new(bits, Raw(key)), Raw(value), 0).unwrap();
+    }
+
+    /// All entries of a hash map.
+    pub fn entries<K: Copy, V: Copy>(&mut self, name: &str) -> Vec<(K, V)>
+    where
+        Raw<K>: aya::Pod,
+        Raw<V>: aya::Pod,
+    {
+        self.hash::<K, V>(name)
+            .iter()
+            .map(|entry| entry.map(|(key, value)| (key.0, value.0)).unwrap())
+            .collect()
+    }
+
+    /// Removes all entries of a hash map.
+    pub fn clear<K: Copy, V: Copy>(&mut self, name: &str)
+    where
+        Raw<K>: aya::Pod,
+        Raw<V>: aya::Pod,
+    {
+        for (key, _) in self.entries::<K, V>(name) {
+            self.hash::<K, V>(name).remove(&Raw(key)).unwrap();
+        }
+    }
+
+    /// What an array holds at an index.
+    pub fn array<V: Copy>(&mut self, name: &str, index: u32) -> V
+    where
+        Raw<V>: aya::Pod,
+    {
+        let array: Array<_, Raw<V>> = Array::try_from(self.ebpf.map_mut(name).unwrap()).unwrap();
+        array.get(&index, 0).unwrap().0
+    }
+
+    /// Writes what an array holds at an index.
+    pub fn set_array<V: Copy>(&mut self, name: &str, index: u32, value: V)
+    where
+        Raw<V>: aya::Pod,
+    {
+        let mut array: Array<_, Raw<V>> = Array::try_from(self.ebpf.map_mut(name).unwrap()).unwrap();
+        array.set(index, Raw(value), 0).unwrap();
+    }
+
+    /// Has what was judged by rules of another generation be judged again.
+    pub fn set_generation(&mut self, generation: u32) {
+        let map = self.ebpf.map_mut(abi::maps::GENERATION).unwrap();
+        let mut array: Array<_, u32> = Array::try_from(map).unwrap();
+        array.set(0, generation, 0).unwrap();
+    }
+
     /// Writes the route to a prefix of so many bits.
     pub fn put_prefix(&mut self, prefix: IpKey, bits: u32, next_hop: NextHop) {
         let mut trie: LpmTrie<_, Raw<IpKey>, Raw<NextHop>> =
@@ -593,11 +674,54 @@ pub fn tcp(from: Station, to: Station, (source, destination): (u16, u16), flags:
 /// An ICMP error from `from` to `to` that quotes a packet.
 pub fn unreachable(from: Station, to: Station, quoted: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
-    let kind = etherparse::Icmpv4Type::DestinationUnreachable(etherparse::icmpv4::DestUnreachableHeader::Port);
+    let kind =
+        etherparse::Icmpv4Type::DestinationUnreachable(etherparse::icmpv4::DestUnreachableHeader::Port);
     PacketBuilder::ethernet2(from.mac.bytes(), to.mac.bytes())
         .ipv4(from.ipv4.octets(), to.ipv4.octets(), 64)
         .icmpv4(kind)
         .write(&mut frame, &quoted[..28])
+        .unwrap();
+    frame
+}
+
+/// A UDP packet within the subnet.
+pub fn udp(from: Station, to: Station, (source, destination): (u16, u16)) -> Vec<u8> {
+    let mut frame = Vec::new();
+    PacketBuilder::ethernet2(from.mac.bytes(), to.mac.bytes())
+        .ipv4(from.ipv4.octets(), to.ipv4.octets(), 64)
+        .udp(source, destination)
+        .write(&mut frame, &[0; 8])
+        .unwrap();
+    frame
+}
+
+/// A ping within the subnet, or its answer.
+pub fn echo(from: Station, to: Station, id: u16, asks: bool) -> Vec<u8> {
+    let mut frame = Vec::new();
+    let header = etherparse::IcmpEchoHeader { id, seq: 1 };
+    let builder = PacketBuilder::ethernet2(from.mac.bytes(), to.mac.bytes()).ipv4(
+        from.ipv4.octets(),
+        to.ipv4.octets(),
+        64,
+    );
+    let kind = if asks {
+        etherparse::Icmpv4Type::EchoRequest(header)
+    } else {
+        etherparse::Icmpv4Type::EchoReply(header)
+    };
+    builder.icmpv4(kind).write(&mut frame, &[0; 8]).unwrap();
+    frame
+}
+
+/// The frame in VXLAN from the VTEP 192.0.2.`from` to ours.
+pub fn through_tunnel(from: u8, number: u32, inner: &[u8]) -> Vec<u8> {
+    let mut payload = weft_vxlan::Header { vni: vni(number) }.encode().to_vec();
+    payload.extend(inner);
+    let mut frame = Vec::new();
+    PacketBuilder::ethernet2(NEXT_HOP_MAC.bytes(), LOOPBACK_MAC.bytes())
+        .ipv4([192, 0, 2, from], [192, 0, 2, 1], 64)
+        .udp(45000, UDP_PORT)
+        .write(&mut frame, &payload)
         .unwrap();
     frame
 }
