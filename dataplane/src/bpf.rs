@@ -3,6 +3,7 @@
 
 mod clsact;
 mod elements;
+mod grace;
 mod guard;
 mod hook;
 mod inventory;
@@ -20,8 +21,11 @@ mod untyped;
 mod xdp;
 
 pub(crate) use elements::Refused;
+pub(crate) use grace::grace_period;
 pub(crate) use links::Attachment;
 pub(crate) use log::KernelLog;
-pub(crate) use maps::{Counters, EntryTable, Maps, PathMtuSignal, PrefixKey, Table, pinned, size_key};
+pub(crate) use maps::{
+    Counters, EntryTable, Maps, PathMtuSignal, PrefixKey, ServicePrefixKey, Table, pinned, size_key,
+};
 pub(crate) use object::Programs;
 pub(crate) use pins::PinFolder;

@@ -21,7 +21,9 @@ impl Kernel {
         if let Err(error) = self.introduce(&mut report) {
             report.failures.push(Failure::new("kernel".to_owned(), error.to_string()));
         }
+        self.update_policies(&mut report);
         pending_routes(&mut self.maps, &mut self.routes).carry_out(&mut report);
+        self.settle_routes(&mut report);
         self.update_flood(&mut report);
         report.tables = self.fills();
         report.unconfirmed = self.routes.unconfirmed();

@@ -24,6 +24,7 @@ fn host() -> Host {
         router_mac: OURS,
         gateway_mac: OURS,
         limits: crate::desired::Limits::default(),
+        flows: crate::desired::FlowLimits::NONE,
         xdp: crate::desired::Xdp::default(),
         software_checksums: BTreeSet::new(),
     }
@@ -90,6 +91,8 @@ fn a_resolved_gateway_makes_the_outer_header() {
     let expected = NextHop {
         hops: vec![Hop {
             device: "eth0".to_owned(),
+            tenant: "acme".to_owned(),
+            security: crate::desired::Security::open(),
             ifindex: 3,
             target: Some(ip("192.0.2.254")),
             mac: Some(THEIRS),
