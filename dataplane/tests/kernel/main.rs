@@ -12,6 +12,7 @@ mod attached;
 mod clsact;
 mod foreign;
 mod gone;
+mod groups;
 mod headroom;
 mod held;
 mod host;

@@ -91,8 +91,6 @@ fn a_resolved_gateway_makes_the_outer_header() {
     let expected = NextHop {
         hops: vec![Hop {
             device: "eth0".to_owned(),
-            tenant: "acme".to_owned(),
-            security: crate::desired::Security::open(),
             ifindex: 3,
             target: Some(ip("192.0.2.254")),
             mac: Some(THEIRS),
