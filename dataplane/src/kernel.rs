@@ -2,6 +2,7 @@
 //! finishes what it began, whoever stops waiting for it.
 
 mod audit;
+mod hits;
 mod next_hops;
 mod routes;
 mod security;
@@ -20,6 +21,7 @@ use crate::change::{Change, Operation};
 use crate::desired::{Desired, Host, Update};
 use crate::diff::{Stage, devices, xdp};
 use crate::error::{ObserveError, OpenError, chain};
+use crate::flows::{EndedLog, FlowThread};
 use crate::names::{self, Owned};
 use crate::netlink::{Link, Netlink};
 use crate::observe::{Namespaces, Observed, asking};
@@ -29,6 +31,7 @@ use crate::plan::{
 use crate::tenure::Tenure;
 use crate::{Failure, Hook, Options, Owner, PortState, Report, TableFill};
 use audit::Turns;
+use hits::Totals;
 use security::Rejudge;
 
 /// The kernel, with weft's programs in it.
@@ -43,6 +46,8 @@ pub(crate) struct Kernel {
     /// Entries that each table of these may have.
     rules: usize,
     rejudge: Rejudge,
+    totals: Totals,
+    flows: FlowThread,
     /// Whether there were maps already.
     adopts: bool,
     /// What else is desired, without routes; `None` until it was told.
@@ -67,7 +72,11 @@ const AFTER_MAPS: [Stage; 4] = [Stage::Open, Stage::Open, Stage::Remove, Stage::
 
 impl Kernel {
     /// As [`Dataplane::open`](crate::Dataplane::open).
-    pub(crate) fn open(options: &Options, owner: &Owner) -> Result<(Self, KernelLog), OpenError> {
+    pub(crate) fn open(
+        options: &Options,
+        owner: &Owner,
+        ended: EndedLog,
+    ) -> Result<(Self, KernelLog), OpenError> {
         let mut netlink = Netlink::open().map_err(asking("socket"))?;
         let tenure = Tenure::take()?;
         let links = netlink.links().map_err(asking("links"))?;
@@ -82,6 +91,7 @@ impl Kernel {
         let adopts = folder.is_complete();
         let loaded = checked.and_then(|()| Programs::load(&mut folder, options, owner));
         let (programs, maps, log) = loaded.inspect_err(|_| folder.remove_if_empty())?;
+        let flows = FlowThread::start(&options.pin_folder, ended)?;
         let mut kernel = Self {
             netlink,
             programs,
@@ -90,6 +100,8 @@ impl Kernel {
             policies: Policies::default(),
             rules: usize::try_from(options.sizes.rules).unwrap_or(usize::MAX),
             rejudge: Rejudge::default(),
+            totals: Totals::default(),
+            flows,
             adopts,
             local: None,
             last: None,
@@ -268,6 +280,7 @@ impl Kernel {
         let ports = port_names(desired, observed);
         pending(&mut self.maps, &wanted, &mut self.routes, &ports).carry_out(report);
         self.settle_policies(rules, &held, &wanted, report);
+        self.tell_ports(&wanted, &ports);
         self.flood = wanted.flood;
         Ok(())
     }

@@ -19,7 +19,9 @@ pub(crate) use flood::{Flood, list as flood_list};
 pub(crate) use host::workable;
 pub(crate) use identities::Identities;
 pub(crate) use next_hop::NextHops;
-pub(crate) use policies::{GuardedPort, Policies, PolicyKeys, PolicyPlan, Step, identity_key, prefix_key, service_key};
+pub(crate) use policies::{
+    GuardedPort, Left, Policies, PolicyKeys, PolicyPlan, Step, identity_key, prefix_key, service_key,
+};
 pub(crate) use routes::{Pinned, RouteTables};
 pub(crate) use slots::Slots;
 pub(crate) use tables::{Guard, LocalPort, Tables};

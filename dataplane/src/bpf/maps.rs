@@ -12,13 +12,14 @@ use aya::Pod;
 use aya::maps::{Array, Map, MapData, MapError, MapInfo, MapType, PerCpuArray, PerCpuValues};
 use aya::util::nr_cpus;
 use weft_dataplane_abi::{
-    AllowedPair, Endpoint, FloodKey, FloodMember, Flow, FlowCounts, FlowKey, Fragment, FragmentKey, HalfOpenKey,
-    HostConfig, HostRoute, IdentityKey, IpKey, MacKey, MembershipKey, NextHop, PathKey, PolicyClass, PolicyRule,
-    PortCounters, PortLimits, RuleKey, ServiceKey, Underlay, VniEntry, VtepAddr, VtepEntry, VtepVniKey, maps,
+    AllowedPair, Endpoint, FloodKey, FloodMember, Flow, FlowCounts, FlowKey, Fragment, FragmentKey,
+    HalfOpenKey, HostConfig, HostRoute, IdentityKey, IpKey, MacKey, MembershipKey, NextHop, PathKey,
+    PolicyClass, PolicyRule, PortCounters, PortLimits, RuleKey, ServiceKey, Underlay, VniEntry, VtepAddr,
+    VtepEntry, VtepVniKey, maps,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::elements::{self, Refused};
+use super::elements::{self, Refused, Walk};
 use crate::Sizes;
 
 /// A value that goes to and comes from the kernel as its bytes.
@@ -140,7 +141,9 @@ pub(crate) fn size_key(name: &str) -> Option<&'static str> {
         maps::EVENTS => Some("sizes.events"),
         maps::VNIS => Some("sizes.vnis"),
         maps::VTEPS => Some("sizes.vteps"),
-        maps::PEERS | maps::IDENTITIES | maps::SERVICES | maps::HITS | maps::MEMBERSHIPS => Some("sizes.rules"),
+        maps::PEERS | maps::IDENTITIES | maps::SERVICES | maps::HITS | maps::MEMBERSHIPS => {
+            Some("sizes.rules")
+        }
         maps::PAIRS | maps::FLOW_COUNTS | maps::FLOWS_OVER => Some("sizes.ports"),
         maps::FLOWS => Some("sizes.flows"),
         maps::HALF_OPEN | maps::ASKED => Some("sizes.half_open"),
@@ -223,6 +226,21 @@ impl<K: Plain, V: Plain> EntryTable<K, V> {
 
     fn fd(&self) -> BorrowedFd<'_> {
         self.map.fd().as_fd()
+    }
+
+    /// The next entries of a walk; says whether there are more.
+    pub(crate) fn step(&self, walk: &mut Walk<K, V>, each: impl FnMut(K, V)) -> Result<bool, MapError> {
+        walk.step(self.fd(), each).map_err(MapError::IoError)
+    }
+
+    /// Removes an entry of a hash map, and returns what it was at that moment.
+    pub(crate) fn take(&self, key: &K) -> Result<Option<V>, MapError> {
+        elements::take(self.fd(), key).map_err(MapError::IoError)
+    }
+
+    /// Writes an entry, unless there is one.
+    pub(crate) fn put_absent(&self, key: &K, value: &V) -> Result<(), MapError> {
+        elements::put_absent(self.fd(), key, value).map_err(MapError::IoError)
     }
 }
 
@@ -316,7 +334,7 @@ impl Maps {
             pairs: EntryTable::at(&path(maps::PAIRS), maps::PAIRS)?,
             memberships: EntryTable::at(&path(maps::MEMBERSHIPS), maps::MEMBERSHIPS)?,
             hits: EntryTable::at(&path(maps::HITS), maps::HITS)?,
-            generation: Generation { map: pinned(&path(maps::GENERATION))?.try_into()? },
+            generation: Generation::at(&path(maps::GENERATION))?,
             flow_counts: FlowTallies::at(&path)?,
             counters: Counters::at(&path(maps::COUNTERS))?,
         })
@@ -329,9 +347,18 @@ pub(crate) struct Generation {
 }
 
 impl Generation {
+    /// The one that is pinned at `path`.
+    pub(crate) fn at(path: &Path) -> Result<Self, MapError> {
+        Ok(Self { map: pinned(path)?.try_into()? })
+    }
+
+    pub(crate) fn read(&self) -> Result<u32, MapError> {
+        self.map.get(&0, 0)
+    }
+
     /// Has every connection judged again.
     pub(crate) fn raise(&mut self) -> Result<(), MapError> {
-        let next = self.map.get(&0, 0)?.wrapping_add(1);
+        let next = self.read()?.wrapping_add(1);
         self.map.set(0, next, 0)
     }
 }

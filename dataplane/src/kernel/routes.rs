@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use weft_dataplane_abi::{VtepAddr, flood_group};
+use weft_dataplane_abi::{VtepAddr, flood_group, maps};
+use weft_policy::Size;
 
 use super::{Kernel, fill, read};
 use crate::apply::{pending_flood, pending_routes};
@@ -109,6 +110,10 @@ impl Kernel {
             fill(paths, routes.paths.entries.len()),
             fill(vtep_vnis, routes.vtep_vnis.entries.len()),
         ]);
+        let Size { peers, identities, services } = self.policies.size();
+        // There is room for twice as many, for those that are on their way in or out.
+        let policies = [(maps::PEERS, peers), (maps::IDENTITIES, identities), (maps::SERVICES, services)];
+        fills.extend(policies.map(|(map, entries)| TableFill { map, entries, capacity: self.rules }));
         fills
     }
 }

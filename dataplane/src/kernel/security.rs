@@ -14,6 +14,7 @@ use crate::apply::{fill_in, remove_policies, told};
 use crate::bpf::{Maps, Table, grace_period};
 use crate::desired::Desired;
 use crate::error::{ObserveError, chain};
+use crate::flows::{Counted, Guarded};
 use crate::observe::Observed;
 use crate::plan::{Guard, GuardedPort, Identities, Policies, PolicyKeys, PolicyPlan, Tables, Tenants};
 use crate::{Failure, Report};
@@ -119,7 +120,7 @@ impl Kernel {
         report: &mut Report,
     ) {
         self.routes.identities.settle();
-        let gone = self.policies.adopt(plan);
+        let mut left = self.policies.adopt(plan);
         let before = held.securities();
         let after: BTreeMap<_, _> =
             wanted.endpoints.iter().map(|(ifindex, endpoint)| (*ifindex, *endpoint.security())).collect();
@@ -128,17 +129,17 @@ impl Kernel {
         self.rejudge.by_intent |= self.routes.hosts.take_rejudge();
         let changed = self.rejudge.by_intent;
         self.judge_again(report);
-        if changed || !gone.is_empty() {
+        if changed || !left.gone.is_empty() {
             grace_period();
         }
         // An endpoint that could not be written goes on by the number that it has.
         let named = read(&self.maps.endpoints).unwrap_or_else(|_| held.endpoints.clone());
         let named = named.values().map(Endpoint::security);
-        let named: BTreeSet<u32> =
-            named.flat_map(|security| [security.ingress, security.egress]).collect();
-        let (used, free) = gone.into_iter().partition(|(number, _)| named.contains(number));
+        let named: BTreeSet<u32> = named.flat_map(|security| [security.ingress, security.egress]).collect();
+        let used = left.gone.extract_if(.., |number, _| named.contains(number)).collect();
         self.policies.put_back(used);
-        let left = remove_policies(&mut self.maps, free, report);
+        self.totals.take_over(&left, &mut self.maps.hits);
+        let left = remove_policies(&mut self.maps, left.gone, report);
         self.policies.put_back(left);
         self.forget_identities(report);
     }
@@ -174,7 +175,7 @@ impl Kernel {
         self.rejudge.by_routes |= !plan.steps.is_empty();
         // What could not be removed before is the next reconciliation's.
         let left = self.policies.adopt(plan);
-        self.policies.put_back(left);
+        self.policies.put_back(left.gone);
         self.routes.identities.settle();
     }
 
@@ -200,6 +201,19 @@ impl Kernel {
                 report.failures.push(Failure::new(format!("map {}", maps::GENERATION), cause));
             }
         }
+    }
+}
+
+impl Kernel {
+    /// Has connections of these ports be looked after, and those of others removed.
+    pub(super) fn tell_ports(&self, wanted: &Tables, names: &BTreeMap<u32, String>) {
+        let port = |(ifindex, endpoint): (&u32, &Endpoint)| {
+            let name = names.get(ifindex).cloned().unwrap_or_default();
+            let tenant = endpoint.security().tenant;
+            (*ifindex, Counted { name, slot: endpoint.slot(), tenant })
+        };
+        let ports = wanted.endpoints.iter().map(port).collect();
+        self.flows.tell(Guarded { ports, timeouts: wanted.host.flows().timeouts });
     }
 }
 

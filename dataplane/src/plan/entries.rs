@@ -60,7 +60,13 @@ pub(crate) struct Work<K, V> {
 
 impl<K: Copy + Ord + Hash, S: Source<K>> Entries<K, S> {
     pub(crate) fn new() -> Self {
-        Self { local: HashMap::new(), remote: HashMap::new(), stale: Vec::new(), audited: false, rejudge: false }
+        Self {
+            local: HashMap::new(),
+            remote: HashMap::new(),
+            stale: Vec::new(),
+            audited: false,
+            rejudge: false,
+        }
     }
 
     /// The wanted entry.
@@ -179,12 +185,8 @@ impl<K: Copy + Ord + Hash, S: Source<K>> Entries<K, S> {
     }
 
     pub(super) fn back_to(&mut self, mark: EntriesMark<K, S::Value>) {
-        EntriesMark {
-            local: self.local,
-            stale: self.stale,
-            audited: self.audited,
-            rejudge: self.rejudge,
-        } = mark;
+        EntriesMark { local: self.local, stale: self.stale, audited: self.audited, rejudge: self.rejudge } =
+            mark;
     }
 
     /// What must be done for the kernel's map to be as wanted. It counts as done.

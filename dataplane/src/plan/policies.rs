@@ -13,10 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashSet;
 use ipnet::IpNet;
-use weft_dataplane_abi::{IdentityKey, IpKey, ServiceKey, peer_key};
-use weft_policy::{Change, GroupId, Identity, Peer, Policy, Rule, RuleNumber, Size, Tables};
+use weft_dataplane_abi::{IdentityKey, IpKey, RuleKey, ServiceKey, peer_key};
+use weft_policy::{Change, GroupId, Identity, Peer, Rule, Size, Tables};
 
 use super::identities::Identities;
+use crate::DecidedBy;
 use crate::bpf::{PrefixKey, ServicePrefixKey};
 use crate::desired::Security;
 
@@ -57,6 +58,17 @@ pub(crate) struct PolicyKeys {
     pub(crate) services: BTreeSet<ServicePrefixKey>,
 }
 
+/// What nobody names any more.
+#[derive(Debug, Default)]
+pub(crate) struct Left {
+    /// By the number of the policy.
+    pub(crate) gone: BTreeMap<u32, PolicyKeys>,
+    /// What these numbers stood for, as far as that is known.
+    pub(crate) tables: BTreeMap<u32, Tables>,
+    /// Rules that went from policies that stay.
+    pub(crate) retired: Vec<(RuleKey, DecidedBy)>,
+}
+
 /// A port that has a host end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct GuardedPort<'a> {
@@ -76,40 +88,38 @@ impl Policies {
         Self { compiled: BTreeMap::new(), strangers: found, users: BTreeMap::new(), limit, last }
     }
 
-    /// The rule of a number, under the number of its policy.
-    pub(crate) fn rule(&self, policy: u32, rule: u32) -> Option<&Rule> {
-        let tables = &self.compiled.get(&policy)?.tables;
-        tables.policy().rules().get(tables.index_of(RuleNumber(rule))?)
+    /// What a number stands for, if this data plane compiled it.
+    pub(crate) fn tables(&self, number: u32) -> Option<&Tables> {
+        Some(&self.compiled.get(&number)?.tables)
     }
 
-    /// The policy under a number.
-    pub(crate) fn policy(&self, number: u32) -> Option<&Policy> {
-        Some(self.compiled.get(&number)?.tables.policy())
-    }
-
-    /// What a plan leads to holds from now on. The numbers that it leaves, and the keys under them, are returned: they are
-    /// the caller's to remove, or to [put back](Policies::put_back).
-    pub(crate) fn adopt(&mut self, plan: PolicyPlan) -> BTreeMap<u32, PolicyKeys> {
+    /// What a plan leads to holds from now on. What it leaves is returned, and the caller's to remove, or to
+    /// [put back](Policies::put_back).
+    pub(crate) fn adopt(&mut self, plan: PolicyPlan) -> Left {
         self.last = self.last.max(plan.last);
-        let mut gone = BTreeMap::new();
+        self.users = plan.users;
+        let mut left = Left::default();
         for (number, keys) in plan.broken {
             self.compiled.remove(&number);
             self.strangers.insert(number, keys);
         }
-        for (number, compiled) in plan.after {
-            self.compiled.insert(number, compiled);
+        for (number, after) in plan.after {
+            if let Some(before) = self.compiled.get(&number) {
+                left.retired.extend(retired(number, &before.tables, &after.tables));
+            }
+            self.compiled.insert(number, after);
         }
-        self.users = plan.users;
         let is_used = |number: &u32| self.users.contains_key(number);
-        let left: Vec<_> = self.compiled.keys().filter(|number| !is_used(number)).copied().collect();
-        for number in left {
-            if let Some(compiled) = self.compiled.remove(&number) {
-                gone.insert(number, PolicyKeys::of(number, compiled.tables.entries()));
+        let unused: Vec<_> = self.compiled.keys().filter(|number| !is_used(number)).copied().collect();
+        for number in unused {
+            if let Some(Compiled { tables, .. }) = self.compiled.remove(&number) {
+                left.gone.insert(number, PolicyKeys::of(number, tables.entries()));
+                left.tables.insert(number, tables);
             }
         }
         let users = &self.users;
-        gone.extend(self.strangers.extract_if(.., |number, _| !users.contains_key(number)));
-        gone
+        left.gone.extend(self.strangers.extract_if(.., |number, _| !users.contains_key(number)));
+        left
     }
 
     /// Entries that could not be removed.
@@ -169,11 +179,7 @@ impl PolicyKeys {
     }
 
     fn size(&self) -> Size {
-        Size {
-            peers: self.peers.len(),
-            identities: self.identities.len(),
-            services: self.services.len(),
-        }
+        Size { peers: self.peers.len(), identities: self.identities.len(), services: self.services.len() }
     }
 }
 
@@ -193,6 +199,23 @@ pub(crate) fn service_key(policy: u32, key: weft_policy::ServiceKey) -> ServiceP
     let bits = ServiceKey::SCOPE_BITS + u32::from(key.prefix.len());
     let service = ServiceKey::new(policy, key.class.0, key.prefix.to_bytes());
     ServicePrefixKey { bits, service }
+}
+
+/// The rules that went. Both are in the order of their rules.
+fn retired(policy: u32, before: &Tables, after: &Tables) -> Vec<(RuleKey, DecidedBy)> {
+    if before.policy() == after.policy() {
+        return Vec::new();
+    }
+    let direction = before.policy().direction();
+    let mut stay = after.numbered().peekable();
+    let gone = before.numbered().filter(|(_, rule)| {
+        while stay.next_if(|(_, other)| other < rule).is_some() {}
+        stay.peek().is_none_or(|(_, other)| other != rule)
+    });
+    gone.map(|(number, rule)| {
+        (RuleKey { policy, rule: number.0 }, DecidedBy { direction, rule: Some(*rule) })
+    })
+    .collect()
 }
 
 fn sum(one: Size, other: Size) -> Size {

@@ -108,8 +108,7 @@ impl Tables {
         }
         for (vni, network) in &desired.networks {
             let scope = Scope::of(*vni);
-            for (address, route) in
-                network.sees.iter().filter_map(|seen| at_home.get(&seen.get())).flatten()
+            for (address, route) in network.sees.iter().filter_map(|seen| at_home.get(&seen.get())).flatten()
             {
                 let routed = HostRoute::routed(scope, route.next_hop().within(scope));
                 let routed = routed.with_identity(scope, route.identity());

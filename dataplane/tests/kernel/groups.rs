@@ -21,12 +21,16 @@ use crate::host::{Pod, TestHost, desired, eventually, on_host, owner, port, reco
 pub struct Bytes<T>(pub T);
 
 // SAFETY: the types are `repr(C)` without padding, and any bytes are a value of them: zerocopy has proved it.
-unsafe impl<T: Copy + zerocopy_like::Proved + 'static> Plain for Bytes<T> {}
+unsafe impl<T: Copy + Proved + 'static> Plain for Bytes<T> {}
 
-mod zerocopy_like {
+pub use proved::Proved;
+
+mod proved {
     use weft_dataplane_abi as abi;
 
+    /// What zerocopy has proved it of.
     pub trait Proved {}
+    impl Proved for u64 {}
     impl Proved for abi::Endpoint {}
     impl Proved for abi::HostRoute {}
     impl Proved for abi::IdentityKey {}
@@ -50,10 +54,8 @@ pub fn pinned(host: &TestHost, map: &str) -> Map {
 
 pub fn entries<K, V>(host: &TestHost, map: &str) -> BTreeMap<K, V>
 where
-    K: Ord + Copy,
-    V: Copy,
-    Bytes<K>: Plain,
-    Bytes<V>: Plain,
+    K: Ord + Copy + Proved + 'static,
+    V: Copy + Proved + 'static,
 {
     let map = HashMap::<_, Bytes<K>, Bytes<V>>::try_from(pinned(host, map)).unwrap();
     map.iter().map(Result::unwrap).map(|(key, value)| (key.0, value.0)).collect()
@@ -119,19 +121,12 @@ pub fn allow(service: u16, peer: Peer) -> Rule {
 
 /// A member of `of` that lets in what `rules` say.
 pub fn guarded(of: &[u32], rules: impl IntoIterator<Item = Rule>) -> Security {
-    Security {
-        ingress: Policy::new(Direction::Ingress, rules),
-        groups: groups(of),
-        ..Security::open()
-    }
+    Security { ingress: Policy::new(Direction::Ingress, rules), groups: groups(of), ..Security::open() }
 }
 
 fn remote(last: u8, of: &[u32]) -> ((Vni, std::net::IpAddr), Option<RemoteHost>) {
-    let path = Path {
-        vtep: "192.0.2.2".parse().unwrap(),
-        vni: vni(300),
-        mac: "02:00:c0:00:02:02".parse().unwrap(),
-    };
+    let path =
+        Path { vtep: "192.0.2.2".parse().unwrap(), vni: vni(300), mac: "02:00:c0:00:02:02".parse().unwrap() };
     let host = RemoteHost { paths: path.into(), neighbour: None, groups: groups(of) };
     ((vni(100), [10, 0, 0, last].into()), Some(host))
 }
@@ -178,7 +173,8 @@ fn a_port_s_groups_are_entries_and_a_rule_is_a_few() {
         assert_eq!(sizes(&host), BTreeMap::from([(1, [0, 1, 3])]));
         assert_eq!(memberships(&host), BTreeSet::from([(1, 7)]));
         assert_eq!([[10, 0, 0, 10], [10, 0, 0, 11]].map(|address| identity(&host, address)), [1, 1]);
-        let local = entries::<IpKey, HostRoute>(&host, maps::HOSTS)[&IpKey::new(vni(100), [10, 0, 0, 10].into())];
+        let local =
+            entries::<IpKey, HostRoute>(&host, maps::HOSTS)[&IpKey::new(vni(100), [10, 0, 0, 10].into())];
         assert!(local.next_hop().is_firewalled());
         let before = generation(&host);
         assert!(before > 0, "the first reconciliation has all judged again");

@@ -31,8 +31,17 @@ const BPF_FOLDER: &str = "/sys/fs/bpf";
 /// A condition that is not met by then will not be.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub const SIZES: Sizes =
-    Sizes { ports: 16, vnis: 16, vteps: 16, addresses: 64, prefixes: 16, flows: 1024, half_open: 256, rules: 1024, events: 65_536 };
+pub const SIZES: Sizes = Sizes {
+    ports: 16,
+    vnis: 16,
+    vteps: 16,
+    addresses: 64,
+    prefixes: 16,
+    flows: 1024,
+    half_open: 256,
+    rules: 1024,
+    events: 65_536,
+};
 
 /// As a weftd that nothing else was told has them.
 const FLOWS: FlowLimits = FlowLimits {

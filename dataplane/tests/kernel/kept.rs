@@ -343,7 +343,11 @@ fn a_hundred_thousand_are_kept_in_no_time() {
             let mac = MacAddr::new([2, 0, 1, b, c, d]);
             let neighbour = Some(Neighbour { subnet: vni(200), vni: vni(200), mac });
             let vtep = vtep(2 + u8::try_from(number % 8).unwrap());
-            let host = RemoteHost { paths: Path { vtep, vni: vni(100), mac }.into(), neighbour, groups: GroupSet::empty() };
+            let host = RemoteHost {
+                paths: Path { vtep, vni: vni(100), mac }.into(),
+                neighbour,
+                groups: GroupSet::empty(),
+            };
             ((vni(100), [11, b, c, d].into()), Some(host))
         };
         let hosts = (0..100_000).map(address).collect();

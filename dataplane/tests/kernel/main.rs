@@ -10,6 +10,7 @@
 
 mod attached;
 mod clsact;
+mod flows;
 mod foreign;
 mod gone;
 mod groups;

@@ -23,8 +23,17 @@ use crate::host::{TestHost, desired, on_host, owner, vni};
 const MILLION: u32 = 1_000_000;
 const VTEPS: u32 = 4096;
 /// With the room that the host's own entries take.
-const SIZES: Sizes =
-    Sizes { ports: 16, vnis: 16_384, vteps: 4096, addresses: 1 << 20, prefixes: 1 << 20, flows: 1024, half_open: 256, rules: 1024, events: 1 << 16 };
+const SIZES: Sizes = Sizes {
+    ports: 16,
+    vnis: 16_384,
+    vteps: 4096,
+    addresses: 1 << 20,
+    prefixes: 1 << 20,
+    flows: 1024,
+    half_open: 256,
+    rules: 1024,
+    events: 1 << 16,
+};
 
 fn vtep(number: u32) -> Vtep {
     Vtep::new(Ipv4Addr::from(0x0a80_0001 + number % VTEPS).into()).unwrap()

@@ -1,6 +1,6 @@
 //! Which policies are the same, found without comparing each with each.
 
-use std::hash::{BuildHasher as _, DefaultHasher, BuildHasherDefault};
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 
 use hashbrown::HashMap;
 use weft_policy::{Policy, Rule};

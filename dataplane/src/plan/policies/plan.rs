@@ -101,8 +101,7 @@ impl Policies {
 
     /// What sets of groups that came or went change of the policies, which all stay.
     pub(crate) fn plan_identities(&self, identities: &Identities) -> PolicyPlan {
-        let mut plan =
-            PolicyPlan { users: self.users.clone(), last: self.last, ..PolicyPlan::default() };
+        let mut plan = PolicyPlan { users: self.users.clone(), last: self.last, ..PolicyPlan::default() };
         let kept = self.compiled.keys().copied().collect();
         self.keep(&kept, identities, &mut plan);
         plan
@@ -128,9 +127,8 @@ impl Policies {
                 }
                 Err(refused) => {
                     plan.after.insert(number, Compiled { behind: true, ..compiled.clone() });
-                    let cause = format!(
-                        "its rules do not see all members of the groups that they name: {refused}"
-                    );
+                    let cause =
+                        format!("its rules do not see all members of the groups that they name: {refused}");
                     let failure = |port: &String| Failure::of_port(port, cause.clone());
                     plan.failures.extend(self.users.get(&number).into_iter().flatten().map(failure));
                 }
@@ -238,7 +236,9 @@ impl PolicyPlan {
             let allowed = allowed_flag(direction);
             let (number, allows, goes_on) = match held.get(ifindex) {
                 // Whatever is there without a firewall, is let through.
-                Some(held) if held.flags & port_flags::FIREWALL == 0 => (NONE, true, "is let through as it was"),
+                Some(held) if held.flags & port_flags::FIREWALL == 0 => {
+                    (NONE, true, "is let through as it was")
+                }
                 Some(held) => {
                     (number_of(held, direction), held.flags & allowed != 0, "goes by the rules that it had")
                 }
@@ -260,7 +260,8 @@ impl PolicyPlan {
                     Direction::Ingress => "what comes to it",
                     Direction::Egress => "what it sends",
                 };
-                let cause = format!("the rules of its groups are not in force, and {what} {goes_on}: {cause}");
+                let cause =
+                    format!("the rules of its groups are not in force, and {what} {goes_on}: {cause}");
                 self.failures.push(Failure::of_port(name, cause));
             }
         }

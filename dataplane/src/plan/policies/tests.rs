@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use weft_dataplane_abi::{MembershipKey, PortSecurity, port_flags};
-use weft_policy::{Action, Direction, GroupSet, Protocol, RuleSpec};
+use weft_policy::{Action, Direction, GroupSet, Policy, Protocol, RuleNumber, RuleSpec};
 
 use super::*;
 
@@ -80,7 +80,7 @@ impl World {
         self.held = plan.guards.clone();
         let steps = plan.steps.iter().map(|step| (step.number, step.is_new)).collect();
         let failures = plan.failures.iter().map(ToString::to_string).collect();
-        let gone = self.policies.adopt(plan).into_keys().collect();
+        let gone = self.policies.adopt(plan).gone.into_keys().collect();
         Done { ingress: self.held.values().map(|held| held.ingress).collect(), steps, gone, failures }
     }
 }
@@ -96,7 +96,8 @@ fn ports_with_one_policy_share_a_number_and_ports_without_rules_have_none() {
     assert_eq!(world.held[&33].flags, port_flags::INGRESS_ALLOWED | port_flags::EGRESS_ALLOWED);
     let done = world.have(&[to(&[80]), to(&[80]), to(&[443]), Security::open()]);
     assert!(done.steps.is_empty() && done.gone.is_empty());
-    assert_eq!(world.policies.rule(2, 0), Some(&allow(443, Peer::Any)));
+    let tables = world.policies.tables(2).unwrap();
+    assert_eq!(tables.numbered().next(), Some((RuleNumber(0), &allow(443, Peer::Any))));
 }
 
 #[test]
@@ -196,10 +197,16 @@ fn entries_that_the_kernel_refuses_are_nobody_s() {
 
 #[test]
 fn numbers_of_before_are_left_and_not_given_out() {
-    let keys = PolicyKeys::of(4, Tables::compile(&to(&[80]).ingress, &BTreeMap::new(), &rest(LIMIT, Size::default())).unwrap().entries());
+    let keys = PolicyKeys::of(
+        4,
+        Tables::compile(&to(&[80]).ingress, &BTreeMap::new(), &rest(LIMIT, Size::default()))
+            .unwrap()
+            .entries(),
+    );
     let mut world = World::new();
     world.policies = Policies::found(BTreeMap::from([(4, keys.clone()), (5, keys.clone())]), [4, 6], LIMIT);
-    world.held = [30, 31].map(|port| (port, PortSecurity { ingress: 4, flags: 1, ..PortSecurity::default() })).into();
+    world.held =
+        [30, 31].map(|port| (port, PortSecurity { ingress: 4, flags: 1, ..PortSecurity::default() })).into();
     // What is refused goes by what was there.
     let done = world.have(&[to(&[80]), too_many()]);
     assert_eq!((done.ingress, done.gone), (vec![7, 4], vec![5]));
@@ -237,4 +244,16 @@ fn sets_that_were_recorded_are_compiled_in_at_once() {
     let mut world = World { identities: Identities::recorded([recorded]), ..World::new() };
     world.have(&[from_group(7)]);
     assert_eq!(world.policies.size().identities, 1);
+}
+
+#[test]
+fn a_rule_that_goes_is_told_of_by_its_number() {
+    let mut world = World::new();
+    world.have(&[to(&[80, 90])]);
+    let plan = world.plan(&[to(&[70, 90])]);
+    let left = world.policies.adopt(plan);
+    let by = DecidedBy { direction: Direction::Ingress, rule: Some(allow(80, Peer::Any)) };
+    assert_eq!(left.retired, [(RuleKey { policy: 1, rule: 0 }, by)]);
+    let left = world.policies.adopt(PolicyPlan::default());
+    assert_eq!((left.gone.len(), left.tables[&1].numbered().count()), (1, 2));
 }

@@ -82,10 +82,8 @@ fn plan(desired: &Desired, ports: &[(&str, LocalPort)]) -> Tables {
     guarded(desired, ports, &ports.iter().map(open).collect())
 }
 
-const OPEN: Guard = Guard {
-    security: PortSecurity { ingress: 0, egress: 0, tenant: 0, flags: 0 },
-    identity: 0,
-};
+const OPEN: Guard =
+    Guard { security: PortSecurity { ingress: 0, egress: 0, tenant: 0, flags: 0 }, identity: 0 };
 
 fn guarded(desired: &Desired, ports: &[(&str, LocalPort)], guards: &BTreeMap<u32, Guard>) -> Tables {
     let ports = ports.iter().copied().collect();
@@ -119,7 +117,10 @@ fn subnets_and_networks_bring_vnis_and_gateways() {
         icmp_errors: Rate::per_second(2),
         drop_events: Rate::per_second(3),
     };
-    assert_eq!(tables.host, HostConfig::new(vtep(1), 4789, 7, mac(0xf1), mac(0xfe), limits).with_flows(desired::FlowLimits::NONE));
+    assert_eq!(
+        tables.host,
+        HostConfig::new(vtep(1), 4789, 7, mac(0xf1), mac(0xfe), limits).with_flows(desired::FlowLimits::NONE)
+    );
 }
 
 #[test]
