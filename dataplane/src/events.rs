@@ -177,3 +177,43 @@ fn judged_of(event: &DropEvent, reason: DropReason) -> Option<Judged> {
     let side = if event.side == Side::Own as u32 { Side::Own } else { Side::Peer };
     Some(Judged { ifindex: event.judged, side, rule: RuleId::new(event.policy, event.rule) })
 }
+
+#[cfg(test)]
+mod tests {
+    use weft_dataplane_abi::{Ruling, VtepAddr};
+
+    use super::*;
+
+    #[test]
+    fn only_what_rules_deny_was_judged() {
+        let mut event = DropEvent {
+            time: 0,
+            reason: DropReason::PolicyDenied as u32,
+            place: Place::Pod as u32,
+            ifindex: 30,
+            slot: 1,
+            network: 100,
+            subnet: 200,
+            vni: 0,
+            len: 60,
+            vtep: VtepAddr::NONE,
+            head_len: 0,
+            udp_port: [0; 2],
+            padding: [0; 4],
+            judged: 31,
+            policy: 4,
+            rule: 9,
+            side: Side::Peer as u32,
+            head: [0; DropEvent::HEAD],
+        };
+        let clock = Clock { boot: Duration::ZERO, world: SystemTime::UNIX_EPOCH };
+        let mut judged = |reason: DropReason, rule| {
+            (event.reason, event.rule) = (reason as u32, rule);
+            drop_of(&event, clock).unwrap().judged
+        };
+        let by = |rule| Judged { ifindex: 31, side: Side::Peer, rule: RuleId { policy: 4, rule } };
+        assert_eq!(judged(DropReason::PolicyDenied, 9), Some(by(Some(9))));
+        assert_eq!(judged(DropReason::PolicyDenied, Ruling::DEFAULT), Some(by(None)));
+        assert_eq!(judged(DropReason::NoConnection, 9), None);
+    }
+}

@@ -15,6 +15,7 @@ pub(crate) fn grace_period() {
     if waited != 0 {
         let error = io::Error::last_os_error();
         tracing::debug!(%error, "the kernel does not tell when its programs have ended");
+        #[expect(clippy::disallowed_methods, reason = "there is no condition that could be looked at")]
         std::thread::sleep(LONGER_THAN_A_PROGRAM);
     }
 }

@@ -139,7 +139,7 @@ impl Sweeper {
                             over.push(key);
                         }
                     })?;
-                    for (_, error) in self.asked.remove(&over) {
+                    if let Some((_, error)) = self.asked.remove(&over).pop() {
                         return Err(MapError::IoError(error));
                     }
                     more

@@ -16,7 +16,7 @@ use crate::desired::Desired;
 use crate::error::{ObserveError, chain};
 use crate::flows::{Counted, Guarded};
 use crate::observe::Observed;
-use crate::plan::{Guard, GuardedPort, Identities, Policies, PolicyKeys, PolicyPlan, Tables, Tenants};
+use crate::plan::{Guard, GuardedPort, Identities, Left, Policies, PolicyKeys, PolicyPlan, Tables, Tenants};
 use crate::{Failure, Report};
 
 /// Whether and why connections have to be judged again.
@@ -132,16 +132,25 @@ impl Kernel {
         if changed || !left.gone.is_empty() {
             grace_period();
         }
-        // An endpoint that could not be written goes on by the number that it has.
-        let named = read(&self.maps.endpoints).unwrap_or_else(|_| held.endpoints.clone());
-        let named = named.values().map(Endpoint::security);
-        let named: BTreeSet<u32> = named.flat_map(|security| [security.ingress, security.egress]).collect();
-        let used = left.gone.extract_if(.., |number, _| named.contains(number)).collect();
-        self.policies.put_back(used);
+        self.hold_back_named(&mut left, held);
         self.totals.take_over(&left, &mut self.maps.hits);
         let left = remove_policies(&mut self.maps, left.gone, report);
         self.policies.put_back(left);
         self.forget_identities(report);
+    }
+
+    /// An endpoint that could not be written goes on by the number that it has.
+    fn hold_back_named(&mut self, left: &mut Left, held: &Held) {
+        if left.gone.is_empty() {
+            return;
+        }
+        let endpoints = read(&self.maps.endpoints).unwrap_or_else(|_| held.endpoints.clone());
+        let named = endpoints.values().map(Endpoint::security);
+        let named: BTreeSet<u32> = named.flat_map(|security| [security.ingress, security.egress]).collect();
+        let gone = std::mem::take(&mut left.gone).into_iter();
+        let (used, free) = gone.partition(|(number, _)| named.contains(number));
+        self.policies.put_back(used);
+        left.gone = free;
     }
 
     /// Forgets sets of groups that nobody has: the map of addresses, as it is now, names none of them.

@@ -117,8 +117,10 @@ impl Policies {
                 left.tables.insert(number, tables);
             }
         }
-        let users = &self.users;
-        left.gone.extend(self.strangers.extract_if(.., |number, _| !users.contains_key(number)));
+        let strangers = std::mem::take(&mut self.strangers).into_iter();
+        let (used, unused): (_, BTreeMap<_, _>) = strangers.partition(|(number, _)| is_used(number));
+        self.strangers = used;
+        left.gone.extend(unused);
         left
     }
 

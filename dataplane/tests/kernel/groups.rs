@@ -143,16 +143,14 @@ fn two_ports(a: &Pod, b: &Pod) -> Desired {
 
 /// Entries that were written in, and removed from, maps of policies.
 fn policy_changes(report: &Report) -> BTreeMap<(&'static str, &'static str), usize> {
-    let of_policies = report.changes.iter().filter_map(|change| match change {
-        Change::Entries { map, operation, count } => {
-            let operation = match operation {
-                Operation::Insert => "insert",
-                Operation::Replace => "replace",
-                Operation::Remove => "remove",
-            };
-            Some(((*map, operation), *count))
-        }
-        _ => None,
+    let of_policies = report.changes.iter().filter_map(|change| {
+        let Change::Entries { map, operation, count } = change else { return None };
+        let operation = match operation {
+            Operation::Insert => "insert",
+            Operation::Replace => "replace",
+            Operation::Remove => "remove",
+        };
+        Some(((*map, operation), *count))
     });
     of_policies.collect()
 }

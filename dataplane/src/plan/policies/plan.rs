@@ -96,6 +96,10 @@ impl Policies {
             }
         }
         plan.settle();
+        // What is refused goes on by what was there, which has to know its peers too.
+        let goes_on = plan.users.keys().copied().filter(|number| !plan.after.contains_key(number));
+        let goes_on = goes_on.filter(|number| !kept.contains(number)).collect();
+        self.keep(&goes_on, identities, &mut plan);
         plan
     }
 

@@ -257,3 +257,14 @@ fn a_rule_that_goes_is_told_of_by_its_number() {
     let left = world.policies.adopt(PolicyPlan::default());
     assert_eq!((left.gone.len(), left.tables[&1].numbered().count()), (1, 2));
 }
+
+#[test]
+fn what_a_port_goes_on_by_knows_new_sets_too() {
+    let mut world = World::new();
+    world.have(&[from_group(7)]);
+    world.identities.settle();
+    world.identities.claim(&[GroupId(7)].into_iter().collect());
+    let done = world.have(&[too_many()]);
+    assert_eq!((done.ingress, done.failures.len(), done.steps), (vec![1], 1, vec![(1, false)]));
+    assert_eq!(world.policies.size().identities, 1);
+}
