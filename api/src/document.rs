@@ -236,6 +236,7 @@ fn resource(kind: Kind, node: &Node) -> Result<Resource, Flaws> {
         Kind::Port => Deserialize::deserialize(node).map(Resource::Port),
         Kind::Remote => Deserialize::deserialize(node).map(Resource::Remote),
         Kind::Peering => Deserialize::deserialize(node).map(Resource::Peering),
+        Kind::SecurityGroup => Deserialize::deserialize(node).map(Resource::SecurityGroup),
         Kind::PeerGroup => Deserialize::deserialize(node).map(Resource::PeerGroup),
         Kind::Peer => Deserialize::deserialize(node).map(Resource::Peer),
     }

@@ -13,6 +13,8 @@ use crate::resource::Resource;
 pub enum Kind {
     /// [`crate::resource::Network`]
     Network,
+    /// [`crate::resource::SecurityGroup`]
+    SecurityGroup,
     /// [`crate::resource::Subnet`]
     Subnet,
     /// [`crate::resource::Port`]
@@ -33,18 +35,19 @@ pub enum Kind {
 pub struct UnknownKind(pub String);
 
 /// All kinds, in words.
-pub(crate) const KINDS: &str = "network, subnet, port, remote, peering, peer-group and peer";
+pub(crate) const KINDS: &str = "network, security-group, subnet, port, remote, peering, peer-group and peer";
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 7] =
-        [Self::Network, Self::Subnet, Self::Port, Self::Remote, Self::Peering, Self::PeerGroup, Self::Peer];
+    pub const ALL: [Self; 8] =
+        [Self::Network, Self::SecurityGroup, Self::Subnet, Self::Port, Self::Remote, Self::Peering, Self::PeerGroup, Self::Peer];
 
     /// The word in documents and in `kind/name`.
     #[must_use]
     pub const fn singular(self) -> &'static str {
         match self {
             Self::Network => "network",
+            Self::SecurityGroup => "security-group",
             Self::Subnet => "subnet",
             Self::Port => "port",
             Self::Remote => "remote",
@@ -59,6 +62,7 @@ impl Kind {
     pub const fn plural(self) -> &'static str {
         match self {
             Self::Network => "networks",
+            Self::SecurityGroup => "security-groups",
             Self::Subnet => "subnets",
             Self::Port => "ports",
             Self::Remote => "remotes",
@@ -73,6 +77,7 @@ impl Kind {
     pub const fn short(self) -> &'static str {
         match self {
             Self::Network => "net",
+            Self::SecurityGroup => "sg",
             Self::Subnet => "sub",
             Self::Port => "po",
             Self::Remote => "rem",
@@ -120,6 +125,7 @@ impl Resource {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Network(_) => Kind::Network,
+            Self::SecurityGroup(_) => Kind::SecurityGroup,
             Self::Subnet(_) => Kind::Subnet,
             Self::Port(_) => Kind::Port,
             Self::Remote(_) => Kind::Remote,
@@ -134,6 +140,7 @@ impl Resource {
     pub fn name(&self) -> &str {
         match self {
             Self::Network(network) => &network.name,
+            Self::SecurityGroup(group) => &group.name,
             Self::Subnet(subnet) => &subnet.name,
             Self::Port(port) => &port.name,
             Self::Remote(remote) => &remote.name,

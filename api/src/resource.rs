@@ -5,6 +5,7 @@
 
 pub mod bgp;
 pub mod policy;
+pub mod security;
 mod secret;
 mod words;
 
@@ -18,6 +19,7 @@ use weft_vxlan::{MacAddr, Vni, Vtep};
 
 pub use bgp::{Peer, PeerGroup, Peering, RouteTargets};
 pub use secret::Secret;
+pub use security::{AllowedPair, RuleVerdict, SecurityGroup, SecurityRule};
 pub use words::{Bfd, BfdTimers, ExportTargets, ImportTargets, Med, PeerAs};
 
 /// Any resource, tagged by its kind.
@@ -26,6 +28,8 @@ pub use words::{Bfd, BfdTimers, ExportTargets, ImportTargets, Med, PeerAs};
 pub enum Resource {
     /// A routing domain.
     Network(Network),
+    /// A named set of rules.
+    SecurityGroup(SecurityGroup),
     /// A broadcast domain.
     Subnet(Subnet),
     /// A workload's NIC.
@@ -55,7 +59,7 @@ impl Resource {
         match self {
             Self::Peer(peer) => peer.password.as_mut(),
             Self::PeerGroup(group) => group.password.as_mut(),
-            Self::Network(_) | Self::Subnet(_) | Self::Port(_) | Self::Remote(_) | Self::Peering(_) => None,
+            Self::Network(_) | Self::SecurityGroup(_) | Self::Subnet(_) | Self::Port(_) | Self::Remote(_) | Self::Peering(_) => None,
         }
     }
 }
@@ -70,12 +74,32 @@ pub struct Network {
     pub tenant: String,
     /// L3 VNI: routed packets carry it between hosts.
     pub vni: Vni,
+    /// What comes to a port and no rule is about: denied unless given.
+    #[serde(default = "deny", skip_serializing_if = "is_deny")]
+    pub default_ingress: RuleVerdict,
+    /// What a port sends and no rule is about: allowed unless given.
+    #[serde(default, skip_serializing_if = "is_allow")]
+    pub default_egress: RuleVerdict,
     /// What its routes carry and which it takes; AS:VNI unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route_targets: Option<RouteTargets>,
     /// What tells its routes from those of other networks and hosts; made of the router id and a number unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route_distinguisher: Option<RouteDistinguisher>,
+}
+
+const fn deny() -> RuleVerdict {
+    RuleVerdict::Deny
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_deny(verdict: &RuleVerdict) -> bool {
+    matches!(verdict, RuleVerdict::Deny)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_allow(verdict: &RuleVerdict) -> bool {
+    matches!(verdict, RuleVerdict::Allow)
 }
 
 /// A broadcast domain of a network (MAC-VRF) with an IPv4 and/or IPv6 prefix and an anycast gateway.
@@ -122,9 +146,23 @@ pub struct Port {
     /// At most one address of each family that the subnet has; allocated unless given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<IpAddr>,
+    /// Names of its security groups, of its network's tenant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub security_groups: Vec<String>,
+    /// Addresses and MACs that it may send from besides its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_pairs: Vec<AllowedPair>,
+    /// Whether it may send from any address and MAC: for routers.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub any_source: bool,
     /// Where it is attached; set by attaching and detaching.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attachment: Option<Attachment>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// The namespace that a port's workload lives in.

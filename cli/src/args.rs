@@ -61,9 +61,10 @@ pub(crate) struct KindArg(pub(crate) Kind);
 impl ValueEnum for KindArg {
     fn value_variants<'a>() -> &'a [Self] {
         const KINDS: [KindArg; Kind::ALL.len()] = {
-            let [network, subnet, port, remote, peering, group, peer] = Kind::ALL;
+            let [network, security, subnet, port, remote, peering, group, peer] = Kind::ALL;
             [
                 KindArg(network),
+                KindArg(security),
                 KindArg(subnet),
                 KindArg(port),
                 KindArg(remote),

@@ -5,6 +5,7 @@
 
 mod bgp;
 mod error;
+mod flows;
 mod value;
 
 use std::num::{NonZeroU16, NonZeroU32};
@@ -18,6 +19,7 @@ use weft_vxlan::{MacAddr, UDP_PORT, Vtep};
 
 pub use bgp::{Bgp, Speaker, asn_fault};
 pub use error::ConfigError;
+pub use flows::Flows;
 pub use value::{AbsolutePath, DeviceName, HostName, UnicastMac};
 
 /// The whole file.
@@ -44,6 +46,9 @@ pub struct Config {
     /// `[limits]`
     #[serde(default)]
     pub limits: Limits,
+    /// `[flows]`
+    #[serde(default)]
+    pub flows: Flows,
     /// `[bgp]`
     bgp: Option<Spanned<Bgp>>,
 }
@@ -123,6 +128,9 @@ pub struct Sizes {
     vteps: NonZeroU32,
     addresses: NonZeroU32,
     prefixes: NonZeroU32,
+    flows: NonZeroU32,
+    half_open: NonZeroU32,
+    rules: NonZeroU32,
     #[serde(deserialize_with = "value::ring_bytes")]
     events: u32,
 }
@@ -248,6 +256,9 @@ impl Sizes {
             vteps: self.vteps.get(),
             addresses: self.addresses.get(),
             prefixes: self.prefixes.get(),
+            flows: self.flows.get(),
+            half_open: self.half_open.get(),
+            rules: self.rules.get(),
             events: self.events,
         }
     }
@@ -294,6 +305,9 @@ impl Default for Sizes {
             vteps: size(4096),
             addresses: size(1_048_576),
             prefixes: size(131_072),
+            flows: size(262_144),
+            half_open: size(65_536),
+            rules: size(262_144),
             events: 1_048_576,
         }
     }

@@ -8,8 +8,9 @@ use std::path::Path;
 use ipnet::IpNet;
 use weft_bgp::evpn::Subject;
 use weft_dataplane::desired::{
-    self, Desired, Host, Neighbour, Network, Paths, Port, RemoteHost, RouteDelta, Subnet, Update,
+    self, Desired, Host, Neighbour, Network, Paths, Port, RemoteHost, RouteDelta, Security, Subnet, Update,
 };
+use weft_policy::GroupSet;
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
 use crate::model::{self, Model};
@@ -62,6 +63,7 @@ fn local(model: &Model, host: &model::Host) -> Desired {
             router_mac: host.router_mac,
             gateway_mac: host.gateway_mac,
             limits: host.limits,
+            flows: host.flows,
             xdp: host.xdp,
             software_checksums: host.software_checksums.intersection(&others).copied().collect(),
         },
@@ -100,6 +102,8 @@ fn add_self_test(desired: &mut Desired, netns: &Path) {
         ipv6: Some(address::address(vtep)),
         netns: netns.to_owned(),
         device: address::DEVICE.to_owned(),
+        tenant: String::new(),
+        security: Security::open(),
     };
     desired.ports.insert(name, port);
 }
@@ -201,6 +205,8 @@ fn ports(model: &Model) -> BTreeMap<String, Port> {
             ipv6: port.ipv6,
             netns: attachment.netns.clone(),
             device: attachment.device.clone(),
+            tenant: model.tenant_of(port).unwrap_or_default().to_owned(),
+            security: port.security.clone(),
         };
         Some((name.clone(), desired))
     });

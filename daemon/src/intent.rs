@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use weft_api::kind::{Kind, Reference};
-use weft_api::resource::{Network, Peer, PeerGroup, Peering, Port, Remote, Resource, Subnet};
+use weft_api::resource::{Network, Peer, PeerGroup, Peering, Port, Remote, Resource, SecurityGroup, Subnet};
 
 /// What a resource of this kind and name is called.
 #[must_use]
@@ -16,6 +16,8 @@ pub fn reference(kind: Kind, name: &str) -> Reference {
 pub struct Intent {
     /// Networks.
     pub networks: BTreeMap<String, Network>,
+    /// Security groups.
+    pub security_groups: BTreeMap<String, SecurityGroup>,
     /// Subnets.
     pub subnets: BTreeMap<String, Subnet>,
     /// Ports.
@@ -35,6 +37,7 @@ impl Intent {
     pub fn insert(&mut self, resource: Resource) {
         match resource {
             Resource::Network(network) => drop(self.networks.insert(network.name.clone(), network)),
+            Resource::SecurityGroup(group) => drop(self.security_groups.insert(group.name.clone(), group)),
             Resource::Subnet(subnet) => drop(self.subnets.insert(subnet.name.clone(), subnet)),
             Resource::Port(port) => drop(self.ports.insert(port.name.clone(), port)),
             Resource::Remote(remote) => drop(self.remotes.insert(remote.name.clone(), remote)),
@@ -48,6 +51,7 @@ impl Intent {
     pub fn remove(&mut self, id: &Reference) {
         match id.kind {
             Kind::Network => drop(self.networks.remove(&id.name)),
+            Kind::SecurityGroup => drop(self.security_groups.remove(&id.name)),
             Kind::Subnet => drop(self.subnets.remove(&id.name)),
             Kind::Port => drop(self.ports.remove(&id.name)),
             Kind::Remote => drop(self.remotes.remove(&id.name)),
@@ -62,6 +66,7 @@ impl Intent {
     pub fn get(&self, id: &Reference) -> Option<Resource> {
         match id.kind {
             Kind::Network => self.networks.get(&id.name).cloned().map(Resource::Network),
+            Kind::SecurityGroup => self.security_groups.get(&id.name).cloned().map(Resource::SecurityGroup),
             Kind::Subnet => self.subnets.get(&id.name).cloned().map(Resource::Subnet),
             Kind::Port => self.ports.get(&id.name).cloned().map(Resource::Port),
             Kind::Remote => self.remotes.get(&id.name).cloned().map(Resource::Remote),
@@ -78,6 +83,7 @@ impl Intent {
     pub fn agrees(&self, other: &Self, id: &Reference) -> bool {
         match id.kind {
             Kind::Network => self.networks.get(&id.name) == other.networks.get(&id.name),
+            Kind::SecurityGroup => self.security_groups.get(&id.name) == other.security_groups.get(&id.name),
             Kind::Subnet => self.subnets.get(&id.name) == other.subnets.get(&id.name),
             Kind::Port => self.ports.get(&id.name) == other.ports.get(&id.name),
             Kind::Remote => self.remotes.get(&id.name) == other.remotes.get(&id.name),
@@ -92,6 +98,7 @@ impl Intent {
     pub fn contains(&self, id: &Reference) -> bool {
         match id.kind {
             Kind::Network => self.networks.contains_key(&id.name),
+            Kind::SecurityGroup => self.security_groups.contains_key(&id.name),
             Kind::Subnet => self.subnets.contains_key(&id.name),
             Kind::Port => self.ports.contains_key(&id.name),
             Kind::Remote => self.remotes.contains_key(&id.name),
@@ -104,13 +111,14 @@ impl Intent {
     /// The names of all resources, in the order of their kinds.
     pub fn ids(&self) -> impl Iterator<Item = Reference> {
         let networks = self.networks.keys().map(|name| reference(Kind::Network, name));
+        let security = self.security_groups.keys().map(|name| reference(Kind::SecurityGroup, name));
         let subnets = self.subnets.keys().map(|name| reference(Kind::Subnet, name));
         let ports = self.ports.keys().map(|name| reference(Kind::Port, name));
         let remotes = self.remotes.keys().map(|name| reference(Kind::Remote, name));
         let peerings = self.peerings.keys().map(|name| reference(Kind::Peering, name));
         let groups = self.peer_groups.keys().map(|name| reference(Kind::PeerGroup, name));
         let peers = self.peers.keys().map(|name| reference(Kind::Peer, name));
-        networks.chain(subnets).chain(ports).chain(remotes).chain(peerings).chain(groups).chain(peers)
+        networks.chain(security).chain(subnets).chain(ports).chain(remotes).chain(peerings).chain(groups).chain(peers)
     }
 
     /// The resources that refer to `id`.
@@ -137,6 +145,17 @@ impl Intent {
                         remote.subnets.contains(&id.name)
                             || remote.addresses.iter().any(|address| address.subnet == id.name)
                     }))
+                    .collect()
+            }
+            Kind::SecurityGroup => {
+                let members = self.ports.values().filter(|port| port.security_groups.contains(&id.name));
+                let names = |group: &&SecurityGroup| {
+                    group.name != id.name && group.rules.iter().any(|rule| rule.group.as_ref() == Some(&id.name))
+                };
+                let groups = self.security_groups.values().filter(names);
+                members
+                    .map(|port| reference(Kind::Port, &port.name))
+                    .chain(groups.map(|group| reference(Kind::SecurityGroup, &group.name)))
                     .collect()
             }
             Kind::PeerGroup => {

@@ -12,6 +12,7 @@ mod peerings;
 mod peers;
 mod prefixes;
 mod remotes;
+mod security;
 mod sizes;
 mod vnis;
 
@@ -21,9 +22,10 @@ use std::path::PathBuf;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use weft_api::kind::{Kind, Reference};
-use weft_api::resource::{self, Attachment, RemoteAddress, RemotePrefix, RouteTargets};
+use weft_api::resource::{self, AllowedPair, Attachment, RemoteAddress, RemotePrefix, RouteTargets};
 use weft_api::view::Problem;
 use weft_bgp::wire::RouteDistinguisher;
+use weft_dataplane::desired::Security;
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
 use crate::bgp::session::Session;
@@ -45,6 +47,8 @@ pub struct Host {
     pub gateway_mac: MacAddr,
     /// What each port may cause.
     pub limits: weft_dataplane::desired::Limits,
+    /// How many connections there may be, and for how long.
+    pub flows: weft_dataplane::desired::FlowLimits,
     /// What the underlay device does before there is an skb.
     pub xdp: weft_dataplane::desired::Xdp,
     /// What the kernel has room for.
@@ -66,6 +70,8 @@ pub struct Host {
 pub struct Model {
     /// Networks.
     pub networks: BTreeMap<String, resource::Network>,
+    /// Security groups; the groups that their rules name exist.
+    pub security_groups: BTreeMap<String, resource::SecurityGroup>,
     /// Subnets; each one's network exists.
     pub subnets: BTreeMap<String, Subnet>,
     /// Ports; each one's subnet exists.
@@ -112,6 +118,12 @@ pub struct Port {
     pub ipv6: Option<Ipv6Addr>,
     /// Where it is attached.
     pub attachment: Option<Attachment>,
+    /// Its security groups, by name.
+    pub security_groups: Vec<String>,
+    /// What it may send from besides its own addresses, as it was given.
+    pub allowed_pairs: Vec<AllowedPair>,
+    /// What all of that comes to.
+    pub security: Security,
 }
 
 /// A remote with its router MAC.
@@ -176,7 +188,13 @@ impl Model {
         let subnets = prefixes::resolve_subnets(all, &mut faults);
         prefixes::check_overlaps(all, &subnets, &mut faults);
         let remotes = remotes::resolve(all, host, &mut faults);
-        let ports = addressing::resolve(all, &subnets, host, &mut faults);
+        let mut ports = addressing::resolve(all, &subnets, host, &mut faults);
+        let mut groups = security::resolve(all, &mut faults);
+        for port in all.ports() {
+            if let Some(resolved) = ports.get_mut(&port.name) {
+                resolved.security = groups.of_port(port, resolved.mac, &mut faults);
+            }
+        }
         attachments::check(all, &mut faults);
         flood::check(all, &mut faults);
         let (peer_groups, peers) = peers::resolve(all, host, &mut faults);
@@ -185,8 +203,17 @@ impl Model {
         sizes::check(intent, host, &mut faults);
         if faults.0.is_empty() {
             let no_self_test_for = sizes::no_self_test_for(intent, host);
-            let (networks, peerings) = (intent.networks.clone(), intent.peerings.clone());
-            Ok(Self { networks, subnets, ports, remotes, peerings, peer_groups, peers, no_self_test_for })
+            Ok(Self {
+                networks: intent.networks.clone(),
+                security_groups: intent.security_groups.clone(),
+                subnets,
+                ports,
+                remotes,
+                peerings: intent.peerings.clone(),
+                peer_groups,
+                peers,
+                no_self_test_for,
+            })
         } else {
             Err(faults.0)
         }
@@ -202,6 +229,7 @@ impl Model {
         let peers = self.peers.iter().map(|(name, peer)| (name.clone(), peer.given.clone()));
         Intent {
             networks: self.networks.clone(),
+            security_groups: self.security_groups.clone(),
             subnets: subnets.collect(),
             ports: ports.collect(),
             remotes: remotes.collect(),
@@ -226,6 +254,13 @@ impl Model {
         seen
     }
 
+    /// Who owns a port's network.
+    #[must_use]
+    pub fn tenant_of(&self, port: &Port) -> Option<&str> {
+        let subnet = self.subnets.get(&port.subnet)?;
+        self.networks.get(&subnet.network).map(|network| network.tenant.as_str())
+    }
+
     /// L3 VNI of a subnet's network.
     #[must_use]
     pub fn network_vni(&self, subnet: &Subnet) -> Option<Vni> {
@@ -245,6 +280,7 @@ impl Host {
             router_mac: underlay.router_mac(),
             gateway_mac: underlay.gateway_mac(),
             limits: config.limits.for_dataplane(),
+            flows: config.flows.for_dataplane(),
             xdp: underlay.xdp(),
             sizes: config.sizes.for_dataplane(),
             self_test: underlay.self_test,
@@ -268,6 +304,9 @@ impl Port {
             subnet: self.subnet.clone(),
             mac: Some(self.mac),
             addresses: self.addresses().collect(),
+            security_groups: self.security_groups.clone(),
+            allowed_pairs: self.allowed_pairs.clone(),
+            any_source: self.security.any_source,
             attachment: self.attachment.clone(),
         }
     }

@@ -1,5 +1,6 @@
 //! Apply: the one place where changes are executed.
 
+mod policies;
 mod tables;
 
 use std::fs;
@@ -17,6 +18,7 @@ use crate::names::{self, GROUP, PROTOCOL};
 use crate::netlink::{Netlink, NetlinkError, NewVeth};
 use crate::netns::Netns;
 
+pub(crate) use policies::{fill_in, remove_policies, told};
 pub(crate) use tables::{pending, pending_flood, pending_routes, unread, write_vteps};
 
 /// MTU that the vxlan device is made with; it is set when it is observed.

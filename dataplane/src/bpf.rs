@@ -3,6 +3,7 @@
 
 mod clsact;
 mod elements;
+mod grace;
 mod guard;
 mod hook;
 mod inventory;
@@ -19,9 +20,13 @@ mod sys;
 mod untyped;
 mod xdp;
 
-pub(crate) use elements::Refused;
+pub(crate) use elements::{Refused, Walk};
+pub(crate) use grace::grace_period;
 pub(crate) use links::Attachment;
 pub(crate) use log::KernelLog;
-pub(crate) use maps::{Counters, EntryTable, Maps, PathMtuSignal, PrefixKey, Table, pinned, size_key};
+pub(crate) use maps::{
+    Counters, EntryTable, FlowTallies, Generation, Maps, PathMtuSignal, Plain, PrefixKey, ServicePrefixKey,
+    Table, pinned, size_key,
+};
 pub(crate) use object::Programs;
 pub(crate) use pins::PinFolder;

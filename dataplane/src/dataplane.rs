@@ -2,8 +2,8 @@
 //!
 //! One thread does the work ([`Kernel`]), command after command, in the order in which they were given. Giving one does
 //! not wait: the future is the answer, and who drops it stops waiting, not the work. The thread ends when the handle is
-//! dropped, after the commands that it was given; nothing is left half done. A task passes on what the programs log; it
-//! only reads, and is aborted with the handle.
+//! dropped, after the commands that it was given; nothing is left half done. A thread of its own removes connections that are
+//! over, and ends with it. A task passes on what the programs log; it only reads, and is aborted with the handle.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,6 +22,7 @@ use crate::counters::CounterReader;
 use crate::desired::{Desired, Update};
 use crate::error::{ObserveError, OpenError, chain};
 use crate::events::DropReader;
+use crate::flows::{DecidedBy, EndedLog, Flow, FlowReader, RuleHits, RuleId};
 use crate::kernel::Kernel;
 use crate::path_mtu::PathMtuWatch;
 use crate::watch::Watch;
@@ -38,6 +39,8 @@ pub struct Dataplane {
     hook: Hook,
     adopted: bool,
     log: Task<()>,
+    flows: FlowReader,
+    ended: EndedLog,
 }
 
 type Planned = Result<Vec<Change>, ObserveError>;
@@ -51,6 +54,8 @@ enum Command {
     Sweep(oneshot::Sender<Report>),
     Plan(Box<Desired>, oneshot::Sender<Planned>),
     Preview(Update, oneshot::Sender<Planned>),
+    RuleHits(oneshot::Sender<Result<Vec<RuleHits>, ObserveError>>),
+    Rules(Vec<RuleId>, oneshot::Sender<Vec<Option<DecidedBy>>>),
 }
 
 impl Dataplane {
@@ -65,9 +70,11 @@ impl Dataplane {
         let (commands, inbox) = mpsc::channel();
         let (opened, answer) = oneshot::channel();
         let folder = options.pin_folder.clone();
+        let ended = EndedLog::default();
+        let told = ended.clone();
         let thread = Builder::new()
             .name("weft-dataplane".to_owned())
-            .spawn(move || match Kernel::open(&options, &owner) {
+            .spawn(move || match Kernel::open(&options, &owner, told) {
                 Ok((kernel, log)) => {
                     // Whoever opened may have gone; then the inbox is closed too.
                     let _ = opened.send(Ok((kernel.hook(), kernel.adopted(), log)));
@@ -81,9 +88,22 @@ impl Dataplane {
         let (hook, adopted, log) = answer.await.map_err(|_| OpenError::from(ObserveError::Gone))??;
         let counters = CounterReader::open(&folder)?;
         let path_mtu = PathMtuWatch::open(&folder)?;
+        let flows = FlowReader::open(&folder)?;
         let log = tokio::spawn(pass_on(log));
         let (commands, thread) = (Some(commands), Some(thread));
-        Ok(Self { commands, thread, pin_folder: folder, counters, watch, path_mtu, hook, adopted, log })
+        Ok(Self {
+            commands,
+            thread,
+            pin_folder: folder,
+            counters,
+            watch,
+            path_mtu,
+            hook,
+            adopted,
+            log,
+            flows,
+            ended,
+        })
     }
 
     /// How programs are attached.
@@ -151,6 +171,39 @@ impl Dataplane {
     /// [`ObserveError`] if the kernel does not answer.
     pub fn counters(&self) -> Result<BTreeMap<String, PortCounters>, ObserveError> {
         self.counters.read()
+    }
+
+    /// Calls `each` with every connection of this host's ports, in no particular order. It blocks, for a second if there are
+    /// a million. What comes and goes meanwhile is told or not.
+    ///
+    /// # Errors
+    /// [`ObserveError`] if the kernel does not answer.
+    pub fn flows(&self, each: impl FnMut(Flow)) -> Result<(), ObserveError> {
+        self.flows.for_each(each)
+    }
+
+    /// Connections that ended, as they are removed, within seconds. There is one listener: `None` if there is already. One
+    /// that does not keep up misses some.
+    #[must_use]
+    pub fn ended_flows(&self) -> Option<tokio::sync::mpsc::Receiver<Vec<Flow>>> {
+        self.ended.listen()
+    }
+
+    /// How often each rule decided. Those that never did are missing.
+    ///
+    /// # Errors
+    /// [`ObserveError`] if the kernel does not answer.
+    pub fn rule_hits(&self) -> impl Future<Output = Result<Vec<RuleHits>, ObserveError>> + Send + use<> {
+        let answer = self.ask(Command::RuleHits);
+        async move { answer.await.map_err(|_| ObserveError::Gone)? }
+    }
+
+    /// What the programs called so: for each of `ids` the rule or default; `None` for one that has gone, or that is of no
+    /// policy.
+    pub fn rules(&self, ids: Vec<RuleId>) -> impl Future<Output = Vec<Option<DecidedBy>>> + Send + use<> {
+        let unknown = vec![None; ids.len()];
+        let answer = self.ask(|answer| Command::Rules(ids, answer));
+        async move { answer.await.unwrap_or(unknown) }
     }
 
     /// Opens the buffer of drops that are told one by one. It has one reader: what one has read no other gets.
@@ -253,6 +306,12 @@ fn serve(mut kernel: Kernel, inbox: mpsc::Receiver<Command>) {
             }
             Command::Preview(update, answer) => {
                 let _ = answer.send(kernel.preview(update));
+            }
+            Command::RuleHits(answer) => {
+                let _ = answer.send(kernel.rule_hits());
+            }
+            Command::Rules(ids, answer) => {
+                let _ = answer.send(kernel.rules(&ids));
             }
         }
     }

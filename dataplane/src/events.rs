@@ -13,13 +13,14 @@ use std::time::{Duration, SystemTime};
 use aya::maps::{MapData, RingBuf};
 use nix::time::{ClockId, clock_gettime};
 use tokio::io::unix::AsyncFd;
-use weft_dataplane_abi::{DropEvent, DropReason, Place, maps};
+use weft_dataplane_abi::{DropEvent, DropReason, Place, Side, maps};
 use weft_vxlan::{Vni, Vtep};
 use zerocopy::FromBytes;
 
 use crate::bpf::pinned;
 use crate::counters::CounterReader;
 use crate::error::{ObserveError, chain};
+use crate::flows::RuleId;
 use crate::names;
 pub use dissect::{Frame, Packet, Transport, Tunnel};
 
@@ -41,10 +42,23 @@ pub struct Dropped {
     pub port: Option<(Vni, Vni)>,
     /// Bytes of the frame as it arrived, outer headers included.
     pub length: u32,
+    /// By which port's rules, if they are why.
+    pub judged: Option<Judged>,
     /// From where it came, if from another host, as far as its headers could be read.
     pub tunnel: Option<Tunnel>,
     /// The tenant's frame, as far as it could be read.
     pub frame: Option<Frame>,
+}
+
+/// What denied a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judged {
+    /// Interface index of the host end of the port whose rules these are.
+    pub ifindex: u32,
+    /// Whether the port sent it, or was to get it.
+    pub side: Side,
+    /// The rule: [`Dataplane::rules`](crate::Dataplane::rules) tells it.
+    pub rule: RuleId,
 }
 
 /// The only reader of the drops.
@@ -150,7 +164,56 @@ fn drop_of(event: &DropEvent, clock: Clock) -> Option<Dropped> {
         ifindex: event.ifindex,
         port: Vni::new(event.network).ok().zip(Vni::new(event.subnet).ok()),
         length: event.len,
+        judged: judged_of(event, reason),
         tunnel,
         frame,
     })
+}
+
+fn judged_of(event: &DropEvent, reason: DropReason) -> Option<Judged> {
+    if reason != DropReason::PolicyDenied {
+        return None;
+    }
+    let side = if event.side == Side::Own as u32 { Side::Own } else { Side::Peer };
+    Some(Judged { ifindex: event.judged, side, rule: RuleId::new(event.policy, event.rule) })
+}
+
+#[cfg(test)]
+mod tests {
+    use weft_dataplane_abi::{Ruling, VtepAddr};
+
+    use super::*;
+
+    #[test]
+    fn only_what_rules_deny_was_judged() {
+        let mut event = DropEvent {
+            time: 0,
+            reason: DropReason::PolicyDenied as u32,
+            place: Place::Pod as u32,
+            ifindex: 30,
+            slot: 1,
+            network: 100,
+            subnet: 200,
+            vni: 0,
+            len: 60,
+            vtep: VtepAddr::NONE,
+            head_len: 0,
+            udp_port: [0; 2],
+            padding: [0; 4],
+            judged: 31,
+            policy: 4,
+            rule: 9,
+            side: Side::Peer as u32,
+            head: [0; DropEvent::HEAD],
+        };
+        let clock = Clock { boot: Duration::ZERO, world: SystemTime::UNIX_EPOCH };
+        let mut judged = |reason: DropReason, rule| {
+            (event.reason, event.rule) = (reason as u32, rule);
+            drop_of(&event, clock).unwrap().judged
+        };
+        let by = |rule| Judged { ifindex: 31, side: Side::Peer, rule: RuleId { policy: 4, rule } };
+        assert_eq!(judged(DropReason::PolicyDenied, 9), Some(by(Some(9))));
+        assert_eq!(judged(DropReason::PolicyDenied, Ruling::DEFAULT), Some(by(None)));
+        assert_eq!(judged(DropReason::NoConnection, 9), None);
+    }
 }

@@ -2,28 +2,37 @@
 //! finishes what it began, whoever stops waiting for it.
 
 mod audit;
+mod hits;
 mod next_hops;
 mod routes;
+mod security;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use weft_dataplane_abi::{Endpoint, FloodKey, FloodMember, HostConfig, Underlay, maps, programs};
+use weft_dataplane_abi::{
+    AllowedPair, Endpoint, FloodKey, FloodMember, HostConfig, Underlay, maps, programs,
+};
 use weft_vxlan::{Vni, Vtep};
 
-use crate::apply::{Hands, pending};
-use crate::bpf::{KernelLog, Maps, PinFolder, Programs, Table};
+use crate::apply::{Hands, pending, told};
+use crate::bpf::{KernelLog, Maps, PinFolder, PrefixKey, Programs, Table};
 use crate::change::{Change, Operation};
 use crate::desired::{Desired, Host, Update};
 use crate::diff::{Stage, devices, xdp};
 use crate::error::{ObserveError, OpenError, chain};
+use crate::flows::{EndedLog, FlowThread};
 use crate::names::{self, Owned};
 use crate::netlink::{Link, Netlink};
 use crate::observe::{Namespaces, Observed, asking};
-use crate::plan::{self, Devices, Flood, LocalPort, NextHops, RouteTables, Slots, Tables, WantedXdp};
+use crate::plan::{
+    self, Devices, Flood, Guard, LocalPort, NextHops, Policies, RouteTables, Slots, Tables, WantedXdp,
+};
 use crate::tenure::Tenure;
 use crate::{Failure, Hook, Options, Owner, PortState, Report, TableFill};
 use audit::Turns;
+use hits::Totals;
+use security::Rejudge;
 
 /// The kernel, with weft's programs in it.
 pub(crate) struct Kernel {
@@ -32,6 +41,13 @@ pub(crate) struct Kernel {
     maps: Maps,
     /// What the maps should hold that grow with the routes.
     routes: RouteTables,
+    /// What the maps hold of the ports' policies.
+    policies: Policies,
+    /// Entries that each table of these may have.
+    rules: usize,
+    rejudge: Rejudge,
+    totals: Totals,
+    flows: FlowThread,
     /// Whether there were maps already.
     adopts: bool,
     /// What else is desired, without routes; `None` until it was told.
@@ -56,7 +72,11 @@ const AFTER_MAPS: [Stage; 4] = [Stage::Open, Stage::Open, Stage::Remove, Stage::
 
 impl Kernel {
     /// As [`Dataplane::open`](crate::Dataplane::open).
-    pub(crate) fn open(options: &Options, owner: &Owner) -> Result<(Self, KernelLog), OpenError> {
+    pub(crate) fn open(
+        options: &Options,
+        owner: &Owner,
+        ended: EndedLog,
+    ) -> Result<(Self, KernelLog), OpenError> {
         let mut netlink = Netlink::open().map_err(asking("socket"))?;
         let tenure = Tenure::take()?;
         let links = netlink.links().map_err(asking("links"))?;
@@ -71,11 +91,17 @@ impl Kernel {
         let adopts = folder.is_complete();
         let loaded = checked.and_then(|()| Programs::load(&mut folder, options, owner));
         let (programs, maps, log) = loaded.inspect_err(|_| folder.remove_if_empty())?;
+        let flows = FlowThread::start(&options.pin_folder, ended)?;
         let mut kernel = Self {
             netlink,
             programs,
             maps,
             routes: RouteTables::new(),
+            policies: Policies::default(),
+            rules: usize::try_from(options.sizes.rules).unwrap_or(usize::MAX),
+            rejudge: Rejudge::default(),
+            totals: Totals::default(),
+            flows,
             adopts,
             local: None,
             last: None,
@@ -85,6 +111,7 @@ impl Kernel {
             folder,
             _tenure: tenure,
         };
+        kernel.find_numbers()?;
         if options.keep_routes {
             kernel.keep_routes()?;
         }
@@ -230,15 +257,13 @@ impl Kernel {
     ) -> Result<(), ObserveError> {
         let held = self.held()?;
         let capacity = self.maps.endpoints.capacity();
-        let (slots, wanted, unfit) = tables(desired, observed, &self.routes.flood, &held, capacity);
+        let (mut rules, tenants) = self.plan_guards(desired, observed, &held);
+        self.fill_policies(&mut rules, &held, report);
+        let guards = self.guards(desired, observed, &rules, &tenants);
+        let (slots, wanted, unfit) = tables(desired, observed, &self.routes.flood, &held, capacity, &guards);
         self.routes.take_changed_floods();
         report.failures.extend(unfit);
-        for slot in slots.fresh {
-            // A slot beyond the map has no counters; the endpoint will not fit either.
-            if let Err(error) = self.maps.counters.clear(slot) {
-                tracing::debug!(slot, error = chain(&error), "counters not cleared");
-            }
-        }
+        self.clear_counts(&slots.fresh, &tenants.fresh);
         if let Some(change) = self.host_change(&wanted)? {
             let done = self.maps.host.write(&wanted.host).map_err(|error| chain(&error));
             report.record(change, done);
@@ -254,12 +279,33 @@ impl Kernel {
         report.failures.extend(self.audit());
         let ports = port_names(desired, observed);
         pending(&mut self.maps, &wanted, &mut self.routes, &ports).carry_out(report);
+        self.settle_policies(rules, &held, &wanted, report);
+        self.tell_ports(&wanted, &ports);
         self.flood = wanted.flood;
         Ok(())
     }
 
+    /// Has ports and tenants that are new begin at zero.
+    fn clear_counts(&mut self, slots: &BTreeSet<u32>, tenants: &BTreeSet<u32>) {
+        for slot in slots {
+            // A slot beyond the map has no counters; the endpoint will not fit either.
+            if let Err(error) = self.maps.counters.clear(*slot) {
+                tracing::debug!(slot, error = chain(&error), "counters not cleared");
+            }
+        }
+        for index in slots.iter().chain(tenants) {
+            if let Err(error) = self.maps.flow_counts.clear(*index) {
+                tracing::debug!(index, error = chain(&error), "counts of connections not cleared");
+            }
+        }
+    }
+
     fn held(&self) -> Result<Held, ObserveError> {
-        Ok(Held { endpoints: read(&self.maps.endpoints)?, flood: read(&self.maps.flood)? })
+        Ok(Held {
+            endpoints: read(&self.maps.endpoints)?,
+            flood: read(&self.maps.flood)?,
+            pairs: read(&self.maps.pairs)?,
+        })
     }
 
     fn host_change(&self, wanted: &Tables) -> Result<Option<Change>, ObserveError> {
@@ -318,7 +364,10 @@ impl Kernel {
         }
         let held = self.held()?;
         let capacity = self.maps.endpoints.capacity();
-        let (_, wanted, _) = tables(desired, &observed, &self.routes.flood, &held, capacity);
+        let (rules, tenants) = self.plan_guards(desired, &observed, &held);
+        let guards = self.guards(desired, &observed, &rules, &tenants);
+        changes.extend(told(&rules.steps));
+        let (_, wanted, _) = tables(desired, &observed, &self.routes.flood, &held, capacity, &guards);
         changes.extend(self.host_change(&wanted)?);
         self.routes.set_local(&wanted);
         // What a map cannot take is told when it is tried.
@@ -344,6 +393,7 @@ impl Kernel {
 struct Held {
     endpoints: BTreeMap<u32, Endpoint>,
     flood: BTreeMap<FloodKey, FloodMember>,
+    pairs: BTreeMap<PrefixKey, AllowedPair>,
 }
 
 fn read<T: Table>(table: &T) -> Result<BTreeMap<T::Key, T::Value>, ObserveError> {
@@ -372,6 +422,7 @@ fn tables(
     flood: &BTreeMap<Vni, BTreeMap<Vtep, Vni>>,
     held: &Held,
     capacity: usize,
+    guards: &BTreeMap<u32, Guard>,
 ) -> (Slots, Tables, Vec<Failure>) {
     let ifindexes: BTreeMap<&str, u32> = desired
         .ports
@@ -389,7 +440,7 @@ fn tables(
     let vxlan = observed.vxlan().map_or(0, |link| link.index);
     let (next_hops, _) = NextHops::plan(&desired.host, observed);
     let (devices, _) = Devices::plan(desired, observed, &next_hops);
-    let mut tables = Tables::plan(desired, &ports, vxlan, &next_hops, members);
+    let mut tables = Tables::plan(desired, &ports, guards, vxlan, &next_hops, members);
     let underlays = underlays(&devices, observed);
     tables.underlays = underlays.filter_map(|link| Some((link.index, Underlay::new(link.mac?)))).collect();
     (slots, tables, failures)

@@ -14,6 +14,7 @@ mod diff;
 mod error;
 mod ethtool;
 mod events;
+mod flows;
 mod kernel;
 mod names;
 mod netlink;
@@ -34,9 +35,10 @@ use std::path::PathBuf;
 pub use change::{Change, DeviceSetting, Operation, PortSetting};
 pub use dataplane::Dataplane;
 pub use error::{ObserveError, OpenError};
-pub use events::{DropReader, Dropped, Frame, Packet, Transport, Tunnel};
+pub use events::{DropReader, Dropped, Frame, Judged, Packet, Transport, Tunnel};
+pub use flows::{DecidedBy, Flow, RuleHits, RuleId};
 pub use underlay_routes::UnderlayRoutes;
-pub use weft_dataplane_abi::MOST_FLOOD_VTEPS;
+pub use weft_dataplane_abi::{MOST_FLOOD_VTEPS, Phase, Side};
 
 /// Where weft's pins live and how large its maps are.
 #[derive(Debug, Clone, PartialEq, Eq)]

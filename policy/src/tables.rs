@@ -11,7 +11,9 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::cover::Entry;
-use crate::{Candidate, Decision, Family, GroupSet, Policy, Reason, RuleNumber, ServicePrefix, Verdict};
+use crate::{
+    Candidate, Decision, Family, GroupSet, Policy, Reason, Rule, RuleNumber, ServicePrefix, Verdict,
+};
 
 mod build;
 mod changes;
@@ -182,6 +184,11 @@ impl Tables {
     #[must_use]
     pub fn index_of(&self, number: RuleNumber) -> Option<usize> {
         self.rules.index_of(number)
+    }
+
+    /// The rules with their numbers.
+    pub fn numbered(&self) -> impl Iterator<Item = (RuleNumber, &Rule)> {
+        self.rules.numbered()
     }
 
     /// What a look-up found, in the words of [`Policy::evaluate`].

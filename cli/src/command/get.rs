@@ -1,6 +1,7 @@
 //! `weft get`: resources as they are stored.
 
 mod bgp;
+mod security;
 
 use anyhow::Result;
 use clap::builder::PossibleValue;
@@ -16,7 +17,7 @@ use crate::output::Output;
 use crate::output::table::{Table, joined, or_dash};
 
 const AFTER_HELP: &str = "\
-Kinds: networks (network, net), subnets (subnet, sub), ports (port, po), remotes (remote, rem),
+Kinds: networks (network, net), security-groups (security-group, sg), subnets (subnet, sub), ports (port, po), remotes (remote, rem),
 peerings (peering, prg), peer-groups (peer-group, pg), peers (peer, pe), all.
 
 Examples:
@@ -47,10 +48,11 @@ enum Wanted {
 impl ValueEnum for Wanted {
     fn value_variants<'a>() -> &'a [Self] {
         const KINDS: [Wanted; 1 + Kind::ALL.len()] = {
-            let [network, subnet, port, remote, peering, group, peer] = Kind::ALL;
+            let [network, security, subnet, port, remote, peering, group, peer] = Kind::ALL;
             [
                 Wanted::All,
                 Wanted::Kind(KindArg(network)),
+                Wanted::Kind(KindArg(security)),
                 Wanted::Kind(KindArg(subnet)),
                 Wanted::Kind(KindArg(port)),
                 Wanted::Kind(KindArg(remote)),
@@ -112,12 +114,16 @@ fn one(stored: &Stored) -> String {
     if let Resource::Remote(remote) = &stored.resource {
         text.push_str(&contents(remote));
     }
+    if let Resource::SecurityGroup(group) = &stored.resource {
+        text.push_str(&format!("\n{}", security::rules(group)));
+    }
     text
 }
 
 fn table(kind: Kind, stored: &[Stored]) -> String {
     match kind {
         Kind::Network => networks(stored).to_string(),
+        Kind::SecurityGroup => security::groups(stored).to_string(),
         Kind::Subnet => subnets(stored).to_string(),
         Kind::Port => ports(stored).to_string(),
         Kind::Remote => remotes(stored).to_string(),

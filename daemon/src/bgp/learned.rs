@@ -1,7 +1,12 @@
 //! From what the speaker learned to routes of the data plane. Pure.
 
 use weft_bgp::evpn::{self, Forwarding, Routed, RoutedPath, SwitchedPath};
+use weft_bgp::wire::GroupCommunity;
 use weft_dataplane::desired::{Neighbour, Path, Paths, RemoteHost, RouteDelta};
+use weft_policy::{GroupId, GroupSet};
+
+/// Whose numbers of groups weft's are: those of the hosts that have one intent, or agree on the numbers.
+pub const GROUPS: u16 = 0;
 
 /// The changes in the data plane's words.
 #[must_use]
@@ -32,7 +37,12 @@ fn host(to: &evpn::RemoteHost) -> Option<RemoteHost> {
     let switched = || to.neighbour.map(|of| Routed { router_mac: of.mac, vni: of.vni });
     let first = RoutedPath { vtep: to.vtep, routed: to.routed.or_else(switched)? };
     let paths = Paths { first: routed(&first), others: to.others.iter().map(routed).collect() };
-    Some(RemoteHost { paths, neighbour, groups: GroupSet::empty() })
+    Some(RemoteHost { paths, neighbour, groups: groups(&to.groups) })
+}
+
+/// The groups of weft's own numbers, which are those of all hosts.
+fn groups(all: &[GroupCommunity]) -> GroupSet {
+    all.iter().filter(|group| group.domain == GROUPS).map(|group| GroupId(group.group)).collect()
 }
 
 fn paths<T>(paths: &evpn::Paths<T>, path: impl Fn(&T) -> Path) -> Paths {

@@ -25,12 +25,13 @@ use weft_bgp::evpn::{self, Forwarding, LocalPort, Subject};
 use weft_bgp::session::Stop;
 use weft_bgp::speaker::{Event, Speaker, SpeakerConfig};
 use weft_bgp::transport::Driver;
-use weft_bgp::wire::Family;
+use weft_bgp::wire::{Family, GroupCommunity};
 use weft_dataplane::desired::RouteDelta;
+use weft_policy::GroupId;
 
 use super::answers::Answers;
 use super::command::{BgpError, Command};
-use super::learned;
+use super::learned::{self, GROUPS};
 use super::neighbours::neighbours;
 use super::plan::{Plan, plan};
 use super::underlay::Underlay;
@@ -439,7 +440,7 @@ fn local_ports(model: &Model) -> BTreeMap<String, LocalPort> {
             subnet: port.subnet.clone(),
             mac: port.mac,
             ips: port.addresses().collect(),
-            groups: BTreeSet::new(),
+            groups: port.security.groups.iter().map(|GroupId(group)| GroupCommunity { domain: GROUPS, group }).collect(),
             sticky: false,
         };
         (name.clone(), local)

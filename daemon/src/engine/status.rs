@@ -106,6 +106,7 @@ impl Engine {
             (Kind::Port, self.intent.ports.len()),
             (Kind::Remote, self.intent.remotes.len()),
             (Kind::Peering, self.intent.peerings.len()),
+            (Kind::SecurityGroup, self.intent.security_groups.len()),
             (Kind::PeerGroup, self.intent.peer_groups.len()),
             (Kind::Peer, self.intent.peers.len()),
         ];

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use weft_api::kind::{Kind, Reference};
 use weft_api::resource;
+use weft_dataplane::desired::Security;
 use weft_ipam::{Pool, Refusal};
 
 use super::macs::Macs;
@@ -154,7 +155,11 @@ impl Space {
             format!("{}/{}/{}", port.subnet, port.name, addresses.join("/"))
         };
         let mac = port.mac.unwrap_or_else(|| self.macs.allocate(&seed(), &id, host));
-        Ok(Port { subnet: port.subnet.clone(), mac, ipv4, ipv6, attachment: port.attachment.clone() })
+        Ok(Port { subnet: port.subnet.clone(), mac, ipv4, ipv6, attachment: port.attachment.clone(),
+            security_groups: port.security_groups.clone(),
+            allowed_pairs: port.allowed_pairs.clone(),
+            // Known once all groups are.
+            security: Security::open(), })
     }
 }
 

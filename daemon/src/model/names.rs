@@ -23,6 +23,12 @@ pub(super) fn check(all: Ordered<'_>, faults: &mut Faults) {
             );
         }
     }
+    for group in all.intent.security_groups.values() {
+        if let Some(fault) = fault(&group.tenant) {
+            let message = format_args!("its tenant's name {:?} {fault}", group.tenant);
+            faults.add_at(Kind::SecurityGroup, &group.name, "tenant", message);
+        }
+    }
     check_references(all, faults);
     check_bgp_references(all, faults);
 }

@@ -83,6 +83,7 @@ fn of_kind(kind: Kind, fields: Map<String, Value>) -> Result<Resource, Problem> 
         Kind::Port => typed(fields).map(Resource::Port),
         Kind::Remote => typed(fields).map(Resource::Remote),
         Kind::Peering => typed(fields).map(Resource::Peering),
+        Kind::SecurityGroup => typed(fields).map(Resource::SecurityGroup),
         Kind::PeerGroup => typed(fields).map(Resource::PeerGroup),
         Kind::Peer => typed(fields).map(Resource::Peer),
     };

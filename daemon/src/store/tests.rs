@@ -10,6 +10,8 @@ fn network(name: &str, vni: u32) -> Resource {
         name: name.into(),
         tenant: "red".into(),
         vni: vni.try_into().unwrap(),
+        default_ingress: weft_api::resource::RuleVerdict::Deny,
+        default_egress: weft_api::resource::RuleVerdict::Allow,
         route_targets: None,
         route_distinguisher: None,
     })

@@ -17,6 +17,8 @@ fn network(number: u32) -> Write {
         name,
         tenant: "t".repeat(200),
         vni,
+        default_ingress: weft_api::resource::RuleVerdict::Deny,
+        default_egress: weft_api::resource::RuleVerdict::Allow,
         route_targets: None,
         route_distinguisher: None,
     }))

@@ -106,6 +106,8 @@ fn network(name: String, vni: u32) -> Resource {
         name,
         tenant: "t".repeat(100),
         vni: vni.try_into().unwrap(),
+        default_ingress: weft_api::resource::RuleVerdict::Deny,
+        default_egress: weft_api::resource::RuleVerdict::Allow,
         route_targets: None,
         route_distinguisher: None,
     })

@@ -41,11 +41,13 @@ pub(crate) fn pending<'a>(
     waiting.add(whole(&mut maps.vnis, &wanted.vnis, |vni| format!("VNI {vni}")));
     waiting.add(whole(&mut maps.vteps, &wanted.vteps, words::vtep));
     waiting.add(known(&mut maps.vtep_vnis, &mut routes.vtep_vnis.entries, words::membership));
+    // A port whose packets are judged is found by its rules before packets are led to it.
+    waiting.add(whole(&mut maps.pairs, &wanted.pairs, words::pair));
+    waiting.add(whole(&mut maps.endpoints, &wanted.endpoints, endpoint));
     waiting.add(known(&mut maps.paths, &mut routes.paths.entries, words::path));
     waiting.add(known(&mut maps.prefixes, &mut routes.prefixes, words::prefix));
     waiting.add(known(&mut maps.hosts, &mut routes.hosts, words::host));
     waiting.add(known(&mut maps.fdb, &mut routes.fdb.entries, words::mac));
-    waiting.add(whole(&mut maps.endpoints, &wanted.endpoints, endpoint));
     waiting.add(whole(&mut maps.flood, &wanted.flood, words::member));
     waiting
 }

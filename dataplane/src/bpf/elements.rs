@@ -11,9 +11,11 @@ use super::sys::bpf;
 
 const BPF_MAP_UPDATE_ELEM: libc::c_long = 2;
 const BPF_MAP_DELETE_ELEM: libc::c_long = 3;
+const BPF_MAP_LOOKUP_AND_DELETE_ELEM: libc::c_long = 21;
 const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
 const BPF_MAP_UPDATE_BATCH: libc::c_long = 26;
 const BPF_MAP_DELETE_BATCH: libc::c_long = 27;
+const BPF_NOEXIST: u64 = 1;
 
 /// Elements a system call: enough that its own cost does not matter.
 const BATCH: usize = 4096;
@@ -47,41 +49,85 @@ struct Batch {
 /// An element that the kernel refused, by its place among those given.
 pub(crate) type Refused = (usize, io::Error);
 
+/// A walk over a map's entries, a batch after the other. What comes and goes meanwhile may be seen or not.
+#[derive(Debug)]
+pub(crate) struct Walk<K, V> {
+    from: Option<[u8; LONGEST_KEY]>,
+    keys: Vec<K>,
+    values: Vec<V>,
+}
+
+impl<K: Plain, V: Plain> Walk<K, V> {
+    const KEY_FITS: () = assert!(size_of::<K>() <= LONGEST_KEY);
+
+    /// From the beginning.
+    pub(crate) fn new() -> Self {
+        let () = Self::KEY_FITS;
+        Self { from: None, keys: vec![K::new_zeroed(); BATCH], values: vec![V::new_zeroed(); BATCH] }
+    }
+
+    /// Calls `each` with the entries of the next batch; says whether there is another. Keys and values must be of the
+    /// map's sizes.
+    pub(super) fn step(&mut self, map: BorrowedFd<'_>, mut each: impl FnMut(K, V)) -> io::Result<bool> {
+        let mut to = [0_u8; LONGEST_KEY];
+        loop {
+            let mut batch = Batch {
+                in_batch: self.from.as_mut().map_or(0, |from| address(from)),
+                out_batch: address(&mut to),
+                keys: address(&mut self.keys),
+                values: address(&mut self.values),
+                ..Batch::of(map, self.keys.len())
+            };
+            // SAFETY: the kernel writes at most `count` keys and values, of the map's sizes, into the buffers of as many,
+            // and a key or less into `to`; all outlive the call, and any bytes are such values.
+            let result = unsafe { bpf(BPF_MAP_LOOKUP_BATCH, &raw mut batch) };
+            let is_last = match result {
+                Ok(_) => false,
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
+                // A bucket of a hash map is given as a whole.
+                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
+                    let larger = self.keys.len().saturating_mul(2);
+                    self.keys.resize(larger, K::new_zeroed());
+                    self.values.resize(larger, V::new_zeroed());
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let count = usize::try_from(batch.count).unwrap_or(0);
+            self.keys.iter().zip(&self.values).take(count).for_each(|(key, value)| each(*key, *value));
+            self.from = if is_last { None } else { Some(to) };
+            return Ok(!is_last);
+        }
+    }
+}
+
 /// Calls `each` with every entry of the map, in no particular order. Keys and values must be of the map's sizes.
 pub(super) fn read<K: Plain, V: Plain>(map: BorrowedFd<'_>, mut each: impl FnMut(K, V)) -> io::Result<()> {
-    const { assert!(size_of::<K>() <= LONGEST_KEY) };
-    let (mut from, mut to) = ([0_u8; LONGEST_KEY], [0_u8; LONGEST_KEY]);
-    let (mut keys, mut values) = (vec![K::new_zeroed(); BATCH], vec![V::new_zeroed(); BATCH]);
-    let mut begun = false;
-    loop {
-        let mut batch = Batch {
-            in_batch: if begun { address(&mut from) } else { 0 },
-            out_batch: address(&mut to),
-            keys: address(&mut keys),
-            values: address(&mut values),
-            ..Batch::of(map, keys.len())
-        };
-        // SAFETY: the kernel writes at most `count` keys and values, of the map's sizes, into the buffers of as many,
-        // and a key or less into `to`; all outlive the call, and any bytes are such values.
-        let result = unsafe { bpf(BPF_MAP_LOOKUP_BATCH, &raw mut batch) };
-        let is_last = match result {
-            Ok(_) => false,
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
-            // A bucket of a hash map is given as a whole.
-            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
-                let larger = keys.len().saturating_mul(2);
-                keys.resize(larger, K::new_zeroed());
-                values.resize(larger, V::new_zeroed());
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        let count = usize::try_from(batch.count).unwrap_or(0);
-        keys.iter().zip(&values).take(count).for_each(|(key, value)| each(*key, *value));
-        if is_last {
-            return Ok(());
-        }
-        (from, begun) = (to, true);
+    let mut walk = Walk::new();
+    while walk.step(map, &mut each)? {}
+    Ok(())
+}
+
+/// Removes an entry of a hash map, and returns what it was at that moment; `None` if there is none.
+pub(super) fn take<K: Plain, V: Plain>(map: BorrowedFd<'_>, key: &K) -> io::Result<Option<V>> {
+    let mut value = [V::new_zeroed()];
+    let mut element = Element::of(map, pointer(std::slice::from_ref(key)), address(&mut value));
+    // SAFETY: the kernel reads one key and writes one value, of the map's sizes.
+    match unsafe { bpf(BPF_MAP_LOOKUP_AND_DELETE_ELEM, &raw mut element) } {
+        Ok(_) => Ok(value.first().copied()),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes an entry, unless there is one.
+pub(super) fn put_absent<K: Plain, V: Plain>(map: BorrowedFd<'_>, key: &K, value: &V) -> io::Result<()> {
+    let (key, value) = (std::slice::from_ref(key), std::slice::from_ref(value));
+    let mut element = Element { flags: BPF_NOEXIST, ..Element::of(map, pointer(key), pointer(value)) };
+    // SAFETY: the kernel reads one key and one value, of the map's sizes.
+    match unsafe { bpf(BPF_MAP_UPDATE_ELEM, &raw mut element) } {
+        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+        other => other.map(drop),
     }
 }
 

@@ -19,7 +19,7 @@ use weft_dataplane_abi::{
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::elements::{self, Refused};
+use super::elements::{self, Refused, Walk};
 use crate::Sizes;
 
 /// A value that goes to and comes from the kernel as its bytes.
@@ -227,6 +227,21 @@ impl<K: Plain, V: Plain> EntryTable<K, V> {
     fn fd(&self) -> BorrowedFd<'_> {
         self.map.fd().as_fd()
     }
+
+    /// The next entries of a walk; says whether there are more.
+    pub(crate) fn step(&self, walk: &mut Walk<K, V>, each: impl FnMut(K, V)) -> Result<bool, MapError> {
+        walk.step(self.fd(), each).map_err(MapError::IoError)
+    }
+
+    /// Removes an entry of a hash map, and returns what it was at that moment.
+    pub(crate) fn take(&self, key: &K) -> Result<Option<V>, MapError> {
+        elements::take(self.fd(), key).map_err(MapError::IoError)
+    }
+
+    /// Writes an entry, unless there is one.
+    pub(crate) fn put_absent(&self, key: &K, value: &V) -> Result<(), MapError> {
+        elements::put_absent(self.fd(), key, value).map_err(MapError::IoError)
+    }
 }
 
 /// A prefix within a network, as the key of an LPM trie; or of a policy, or for a port.
@@ -287,6 +302,14 @@ pub(crate) struct Maps {
     pub(crate) vteps: EntryTable<VtepAddr, VtepEntry>,
     pub(crate) underlays: EntryTable<u32, Underlay>,
     pub(crate) flood: EntryTable<FloodKey, FloodMember>,
+    pub(crate) peers: EntryTable<PrefixKey, PolicyClass>,
+    pub(crate) identities: EntryTable<IdentityKey, PolicyClass>,
+    pub(crate) services: EntryTable<ServicePrefixKey, PolicyRule>,
+    pub(crate) pairs: EntryTable<PrefixKey, AllowedPair>,
+    pub(crate) memberships: EntryTable<MembershipKey, u8>,
+    pub(crate) hits: EntryTable<RuleKey, u64>,
+    pub(crate) generation: Generation,
+    pub(crate) flow_counts: FlowTallies,
     pub(crate) counters: Counters,
 }
 
@@ -305,8 +328,68 @@ impl Maps {
             vteps: EntryTable::at(&path(maps::VTEPS), maps::VTEPS)?,
             underlays: EntryTable::at(&path(maps::UNDERLAYS), maps::UNDERLAYS)?,
             flood: EntryTable::at(&path(maps::FLOOD), maps::FLOOD)?,
+            peers: EntryTable::at(&path(maps::PEERS), maps::PEERS)?,
+            identities: EntryTable::at(&path(maps::IDENTITIES), maps::IDENTITIES)?,
+            services: EntryTable::at(&path(maps::SERVICES), maps::SERVICES)?,
+            pairs: EntryTable::at(&path(maps::PAIRS), maps::PAIRS)?,
+            memberships: EntryTable::at(&path(maps::MEMBERSHIPS), maps::MEMBERSHIPS)?,
+            hits: EntryTable::at(&path(maps::HITS), maps::HITS)?,
+            generation: Generation::at(&path(maps::GENERATION))?,
+            flow_counts: FlowTallies::at(&path)?,
             counters: Counters::at(&path(maps::COUNTERS))?,
         })
+    }
+}
+
+/// The generation of all that connections are judged by.
+pub(crate) struct Generation {
+    map: Array<MapData, u32>,
+}
+
+impl Generation {
+    /// The one that is pinned at `path`.
+    pub(crate) fn at(path: &Path) -> Result<Self, MapError> {
+        Ok(Self { map: pinned(path)?.try_into()? })
+    }
+
+    pub(crate) fn read(&self) -> Result<u32, MapError> {
+        self.map.get(&0, 0)
+    }
+
+    /// Has every connection judged again.
+    pub(crate) fn raise(&mut self) -> Result<(), MapError> {
+        let next = self.read()?.wrapping_add(1);
+        self.map.set(0, next, 0)
+    }
+}
+
+/// How many connections there have been, and how many of them are over: by slot, and behind all slots by tenant.
+pub(crate) struct FlowTallies {
+    counts: Array<MapData, Raw<FlowCounts>>,
+    over: Array<MapData, u64>,
+}
+
+impl FlowTallies {
+    /// Those that are pinned at `path` of their names.
+    pub(crate) fn at(path: impl Fn(&str) -> PathBuf) -> Result<Self, MapError> {
+        let counts = pinned(&path(maps::FLOW_COUNTS))?.try_into()?;
+        Ok(Self { counts, over: pinned(&path(maps::FLOWS_OVER))?.try_into()? })
+    }
+
+    /// What was counted at an index.
+    pub(crate) fn read(&self, index: u32) -> Result<FlowCounts, MapError> {
+        self.counts.get(&index, 0).map(|raw| raw.0)
+    }
+
+    /// How many of them are over.
+    pub(crate) fn set_over(&mut self, index: u32, over: u64) -> Result<(), MapError> {
+        self.over.set(index, over, 0)
+    }
+
+    /// Nothing was counted at an index.
+    pub(crate) fn clear(&mut self, index: u32) -> Result<(), MapError> {
+        self.counts.set(index, Raw(FlowCounts::default()), 0)?;
+        self.over.set(index, 0, 0)
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use aya::maps::MapType;
 use aya::util::nr_cpus;
+use weft_dataplane_abi::maps;
 
 use super::maps::{Shape, shapes, size_key};
 use crate::Sizes;
@@ -20,6 +21,9 @@ const HASH_ELEMENT: u64 = 48;
 const TRIE_NODE: u64 = 40;
 /// What the allocator of maps puts before each element.
 const ALLOCATED: u64 = 8;
+
+/// Hash maps whose elements are there from the beginning, as those of LRU hashes are: programs write them.
+const PREALLOCATED: [&str; 3] = [maps::FLOWS, maps::HALF_OPEN, maps::ASKED];
 
 /// The memory of one map, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +88,12 @@ impl Need {
         let (key, value) = (words(shape.key_size), words(shape.value_size));
         #[expect(clippy::wildcard_enum_match_arm, reason = "the others are arrays")]
         let (at_once, each) = match shape.kind {
+            MapType::Hash if PREALLOCATED.contains(&map) => {
+                (entries.next_power_of_two() * BUCKET + entries * (HASH_ELEMENT + key + value), 0)
+            }
+            MapType::LruHash => {
+                (entries.next_power_of_two() * BUCKET + entries * (HASH_ELEMENT + key + value), 0)
+            }
             MapType::Hash => {
                 (entries.next_power_of_two() * BUCKET, allocated(HASH_ELEMENT + key + value + ALLOCATED))
             }
@@ -144,8 +154,6 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
-    use weft_dataplane_abi::maps;
-
     use super::*;
 
     const MIB: u64 = 1 << 20;
@@ -172,8 +180,12 @@ mod tests {
         let hosts = Need { map: maps::HOSTS, at_once: 16 * MIB, full: (16 + 192) * MIB };
         assert_eq!(of(maps::HOSTS), hosts);
         assert_eq!(of(maps::PREFIXES), Need { map: maps::PREFIXES, at_once: 0, full: 32 * MIB });
-        let counters = of(maps::COUNTERS);
-        assert_eq!(counters.at_once, counters.full);
+        for map in [maps::COUNTERS, maps::FLOWS, maps::FRAGMENTS] {
+            let need = of(map);
+            assert!(need.at_once == need.full && need.full > 0, "{need:?}");
+        }
+        // A key of 44 bytes and a value of 40.
+        assert_eq!(of(maps::FLOWS).full, 1024 * (16 + 48 + 48 + 40));
     }
 
     #[test]

@@ -4,24 +4,35 @@
 //!
 //! Nobody writes entries meanwhile, so old and new say the same, and whatever interrupts this, every map in `maps`
 //! is whole, the one or the other. Which programs run then does not matter: the next open removes what is left in
-//! `resized`, goes on from `maps`, and replaces the program of every link before it writes an entry. Only counters and
-//! limits go on being written, by the programs: what they count between the copying and their being replaced is lost,
-//! and so is what programs count whose maps an interrupted open left in `resized`.
+//! `resized`, goes on from `maps`, and replaces the program of every link before it writes an entry. Only counters, limits and
+//! connections go on being written, by the programs: what they count between the copying and their being replaced is lost,
+//! and so is what programs count whose maps an interrupted open left in `resized`. A connection that is opened in between
+//! has to be opened again.
 
 use std::collections::BTreeSet;
+use std::hash::Hash;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use weft_dataplane_abi::maps;
+use aya::maps::MapError;
+use weft_dataplane_abi::{Flow, FlowKey, HalfOpenKey, RuleKey, maps};
 
-use super::maps::{Maps, Table, size_key};
+use super::elements::Walk;
+use super::maps::{EntryTable, Maps, Plain, Table, size_key};
 use super::pins::PinFolder;
 use super::untyped::{Entries, Keys};
 use crate::error::{OpenError, chain};
 
 /// Maps from a slot to what belongs to it, which must have room for the highest slot in use.
 const BY_SLOT: [&str; 2] = [maps::COUNTERS, maps::LIMITS];
+
+/// What passes: events that nobody has read yet, and parts of packets. And how many connections there were, by slot and by
+/// tenant: that the connections themselves say, to whoever sweeps them.
+const BEGIN_ANEW: [&str; 4] = [maps::EVENTS, maps::FRAGMENTS, maps::FLOW_COUNTS, maps::FLOWS_OVER];
+
+/// What programs write and remove meanwhile: copied as it is met, as far as there is room.
+const WRITTEN: [&str; 4] = [maps::FLOWS, maps::HALF_OPEN, maps::ASKED, maps::HITS];
 
 /// Where the new maps wait. Gone with all that is in it when it is dropped.
 #[derive(Debug)]
@@ -49,9 +60,13 @@ impl Staging {
 
     /// Copies the entries of the old maps. `new` are the maps that will be in use, the new ones among them.
     pub(super) fn fill(&self, folder: &PinFolder, new: &Maps) -> Result<(), OpenError> {
-        // Events that nobody has read yet are lost with the old ring buffer.
-        let with_entries = self.names.iter().filter(|name| **name != maps::EVENTS);
-        let (by_slot, tables): (Vec<_>, Vec<_>) = with_entries.partition(|name| BY_SLOT.contains(name));
+        let with_entries = self.names.iter().filter(|name| !BEGIN_ANEW.contains(name));
+        let (written, still): (Vec<&str>, Vec<&str>) =
+            with_entries.copied().partition(|name| WRITTEN.contains(name));
+        for name in written {
+            self.copy_written(folder, name);
+        }
+        let (by_slot, tables): (Vec<_>, Vec<_>) = still.into_iter().partition(|name| BY_SLOT.contains(name));
         for name in tables {
             self.copy(folder, name, Keys::count)?;
         }
@@ -63,6 +78,24 @@ impl Staging {
             self.copy(folder, name, |_| used.saturating_add(1))?;
         }
         Ok(())
+    }
+
+    /// Copies what programs write. What cannot be copied is a connection that has to be opened again, or a count: no reason
+    /// to go on with the old sizes.
+    fn copy_written(&self, folder: &PinFolder, name: &'static str) {
+        let (old, new) = (folder.map(name), self.folder.join(name));
+        let copied = match name {
+            maps::FLOWS | maps::HALF_OPEN => copy_all::<FlowKey, Flow>(&old, &new, name),
+            maps::ASKED => copy_all::<HalfOpenKey, FlowKey>(&old, &new, name),
+            _ => copy_all::<RuleKey, u64>(&old, &new, name),
+        };
+        match copied {
+            Ok(0) => {}
+            Ok(lost) => tracing::warn!(map = name, lost, "not all entries fit into the map of another size"),
+            Err(error) => {
+                tracing::warn!(map = name, error = chain(&error), "the map of another size begins empty");
+            }
+        }
     }
 
     /// Copies one map, which must have room for as many entries as `needed` says.
@@ -108,6 +141,28 @@ impl Drop for Staging {
     fn drop(&mut self) {
         if let Err(error) = self.remove() {
             tracing::warn!(%error, "could not remove what was prepared");
+        }
+    }
+}
+
+/// Copies all entries; returns how many were refused.
+fn copy_all<K: Plain + Ord + Hash, V: Plain + Eq>(
+    old: &Path,
+    new: &Path,
+    name: &'static str,
+) -> Result<usize, MapError> {
+    let old = EntryTable::<K, V>::at(old, name)?;
+    let mut new = EntryTable::<K, V>::at(new, name)?;
+    let (mut walk, mut refused) = (Walk::new(), 0);
+    loop {
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        let more = old.step(&mut walk, |key, value| {
+            keys.push(key);
+            values.push(value);
+        })?;
+        refused += new.write(&keys, &values).len();
+        if !more {
+            return Ok(refused);
         }
     }
 }

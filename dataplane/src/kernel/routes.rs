@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use weft_dataplane_abi::{VtepAddr, flood_group};
+use weft_dataplane_abi::{VtepAddr, flood_group, maps};
+use weft_policy::Size;
 
 use super::{Kernel, fill, read};
 use crate::apply::{pending_flood, pending_routes};
@@ -21,7 +22,9 @@ impl Kernel {
         if let Err(error) = self.introduce(&mut report) {
             report.failures.push(Failure::new("kernel".to_owned(), error.to_string()));
         }
+        self.update_policies(&mut report);
         pending_routes(&mut self.maps, &mut self.routes).carry_out(&mut report);
+        self.settle_routes(&mut report);
         self.update_flood(&mut report);
         report.tables = self.fills();
         report.unconfirmed = self.routes.unconfirmed();
@@ -107,6 +110,10 @@ impl Kernel {
             fill(paths, routes.paths.entries.len()),
             fill(vtep_vnis, routes.vtep_vnis.entries.len()),
         ]);
+        let Size { peers, identities, services } = self.policies.size();
+        // There is room for twice as many, for those that are on their way in or out.
+        let policies = [(maps::PEERS, peers), (maps::IDENTITIES, identities), (maps::SERVICES, services)];
+        fills.extend(policies.map(|(map, entries)| TableFill { map, entries, capacity: self.rules }));
         fills
     }
 }

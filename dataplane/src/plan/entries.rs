@@ -18,6 +18,11 @@ pub(crate) trait Source<K>: Clone + PartialEq {
 
     /// The entry at `key`.
     fn value(&self, key: &K) -> Self::Value;
+
+    /// Whether packets may be judged otherwise by one entry than by the other.
+    fn judges_otherwise(_before: Option<&Self::Value>, _after: Option<&Self::Value>) -> bool {
+        false
+    }
 }
 
 /// The wanted entries of a map.
@@ -33,6 +38,8 @@ pub(crate) struct Entries<K, S: Source<K>> {
     stale: Vec<(K, bool)>,
     /// Whether the kernel's map was read, and all that differs is in `stale`.
     audited: bool,
+    /// Whether something became wanted, or was found, by which packets are judged otherwise.
+    rejudge: bool,
 }
 
 /// A state of entries, but for what routes contribute.
@@ -41,6 +48,7 @@ pub(super) struct EntriesMark<K, V> {
     local: HashMap<K, V>,
     stale: Vec<(K, bool)>,
     audited: bool,
+    rejudge: bool,
 }
 
 /// What must be done to a map, each list in the order of the keys.
@@ -52,7 +60,13 @@ pub(crate) struct Work<K, V> {
 
 impl<K: Copy + Ord + Hash, S: Source<K>> Entries<K, S> {
     pub(crate) fn new() -> Self {
-        Self { local: HashMap::new(), remote: HashMap::new(), stale: Vec::new(), audited: false }
+        Self {
+            local: HashMap::new(),
+            remote: HashMap::new(),
+            stale: Vec::new(),
+            audited: false,
+            rejudge: false,
+        }
     }
 
     /// The wanted entry.
@@ -112,9 +126,21 @@ impl<K: Copy + Ord + Hash, S: Source<K>> Entries<K, S> {
     }
 
     fn note(&mut self, key: K, before: Option<S::Value>) {
-        if self.audited && self.get(&key) != before {
+        let after = self.get(&key);
+        if self.audited && after != before {
             self.stale.push((key, before.is_some()));
+            self.rejudge |= S::judges_otherwise(before.as_ref(), after.as_ref());
         }
+    }
+
+    /// Whether connections have to be judged again, since this was last asked.
+    pub(crate) fn take_rejudge(&mut self) -> bool {
+        std::mem::take(&mut self.rejudge)
+    }
+
+    /// Whether the kernel's map is as wanted, as far as is known.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.audited && self.stale.is_empty()
     }
 
     /// Whether the kernel's map has never been read.
@@ -129,10 +155,12 @@ impl<K: Copy + Ord + Hash, S: Source<K>> Entries<K, S> {
     ) -> Result<(), E> {
         let mut stale = Vec::new();
         let mut present = Vec::new();
+        let mut rejudge = self.rejudge;
         read(&mut |key, held| {
             let wanted = self.get(&key);
             if wanted != Some(held) {
                 stale.push((key, true));
+                rejudge |= S::judges_otherwise(Some(&held), wanted.as_ref());
             }
             if wanted.is_some() {
                 present.push(key);
@@ -142,18 +170,23 @@ impl<K: Copy + Ord + Hash, S: Source<K>> Entries<K, S> {
             let present: HashSet<K> = present.into_iter().collect();
             let remote = self.remote.keys().filter(|key| !self.local.contains_key(*key));
             let missing = self.local.keys().chain(remote).filter(|key| !present.contains(*key));
-            stale.extend(missing.map(|key| (*key, false)));
+            for key in missing {
+                stale.push((*key, false));
+                rejudge |= S::judges_otherwise(None, self.get(key).as_ref());
+            }
         }
-        (self.stale, self.audited) = (stale, true);
+        (self.stale, self.audited, self.rejudge) = (stale, true, rejudge);
         Ok(())
     }
 
     pub(super) fn mark(&self) -> EntriesMark<K, S::Value> {
-        EntriesMark { local: self.local.clone(), stale: self.stale.clone(), audited: self.audited }
+        let Self { local, stale, audited, rejudge, .. } = self;
+        EntriesMark { local: local.clone(), stale: stale.clone(), audited: *audited, rejudge: *rejudge }
     }
 
     pub(super) fn back_to(&mut self, mark: EntriesMark<K, S::Value>) {
-        EntriesMark { local: self.local, stale: self.stale, audited: self.audited } = mark;
+        EntriesMark { local: self.local, stale: self.stale, audited: self.audited, rejudge: self.rejudge } =
+            mark;
     }
 
     /// What must be done for the kernel's map to be as wanted. It counts as done.

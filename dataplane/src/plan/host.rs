@@ -38,6 +38,7 @@ mod tests {
             router_mac: vtep.default_router_mac(),
             gateway_mac: MacAddr::new([2; 6]),
             limits: Limits::default(),
+            flows: crate::desired::FlowLimits::NONE,
             xdp: crate::desired::Xdp::default(),
             software_checksums: BTreeSet::new(),
         }

@@ -12,8 +12,8 @@ use ipnet::IpNet;
 use weft_dataplane_abi::{HostRoute, IpKey, MacKey, NextHop, PathKey, VtepAddr, VtepVniKey};
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
-use super::Tables;
 use super::entries::{Claims, Entries, EntriesMark, Source};
+use super::{Identities, Tables};
 use crate::bpf::PrefixKey;
 use crate::desired::{Desired, Neighbour, Path, Paths, RemoteHost, RouteDelta};
 use kept::Kept;
@@ -26,13 +26,15 @@ const MEMBER: u8 = 1;
 /// What the maps should hold that grow with the routes.
 #[derive(Debug)]
 pub(crate) struct RouteTables {
-    pub(crate) hosts: Entries<IpKey, RemoteHost>,
+    pub(crate) hosts: Entries<IpKey, RoutedHost>,
     pub(crate) prefixes: Entries<PrefixKey, Paths>,
     pub(crate) fdb: Claims<MacKey, NextHop>,
     pub(crate) paths: Claims<PathKey, NextHop>,
     pub(crate) vtep_vnis: Claims<VtepVniKey, u8>,
     /// Who takes part in each subnet, and with which VNI.
     pub(crate) flood: BTreeMap<Vni, BTreeMap<Vtep, Vni>>,
+    /// Numbers of the sets of groups that addresses have.
+    pub(crate) identities: Identities,
     /// Subnets in which others take part than when that was last asked.
     changed_floods: BTreeSet<Vni>,
     macs: HashMap<MacKey, Paths>,
@@ -52,16 +54,29 @@ pub(crate) struct Mark {
     kept: Kept,
 }
 
-impl Source<IpKey> for RemoteHost {
+/// An address on another host, with the number of its set of groups: there may be a million of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RoutedHost {
+    paths: Paths,
+    neighbour: Option<Neighbour>,
+    identity: u32,
+}
+
+impl Source<IpKey> for RoutedHost {
     type Value = HostRoute;
 
     fn value(&self, key: &IpKey) -> HostRoute {
         let network = key.scope();
         let routed = self.paths.next_hop(network);
-        match self.neighbour {
+        let route = match self.neighbour {
             Some(Neighbour { subnet, mac, .. }) => HostRoute::new(network, routed, subnet, mac),
             None => HostRoute::routed(network, routed),
-        }
+        };
+        route.with_identity(network, self.identity)
+    }
+
+    fn judges_otherwise(before: Option<&HostRoute>, after: Option<&HostRoute>) -> bool {
+        before.map_or(0, HostRoute::identity) != after.map_or(0, HostRoute::identity)
     }
 }
 
@@ -77,6 +92,7 @@ impl RouteTables {
     /// Of no routes.
     pub(crate) fn new() -> Self {
         Self {
+            identities: Identities::default(),
             hosts: Entries::new(),
             prefixes: Entries::new(),
             fdb: Claims::new(),
@@ -121,10 +137,15 @@ impl RouteTables {
 
     fn change_host(&mut self, key: IpKey, host: Option<RemoteHost>) -> Option<RemoteHost> {
         self.kept.hosts.remove(&key);
-        let before = self.hosts.source(&key).cloned();
-        if before == host {
-            return before;
+        if self.holds(&key, host.as_ref()) {
+            return host;
         }
+        let before = self.hosts.source(&key).cloned();
+        let host = host.map(|RemoteHost { paths, neighbour, groups }| RoutedHost {
+            paths,
+            neighbour,
+            identity: self.identities.claim(&groups),
+        });
         // What stays claimed does not go for a moment.
         if let Some(new) = &host {
             self.join(key.network(), &new.paths);
@@ -139,9 +160,28 @@ impl RouteTables {
                 self.vtep_vnis.release(VtepVniKey::new(subnet, old.paths.first.vtep), MEMBER);
             }
             self.leave(key.network(), &old.paths);
+            self.identities.release(old.identity);
         }
         self.hosts.set(key, host);
-        before
+        before.map(|old| self.remote(old))
+    }
+
+    /// Whether the address is held as `host`.
+    fn holds(&self, key: &IpKey, host: Option<&RemoteHost>) -> bool {
+        match (self.hosts.source(key), host) {
+            (Some(held), Some(host)) => {
+                held.paths == host.paths
+                    && held.neighbour == host.neighbour
+                    && self.identities.number_of(&host.groups) == Some(held.identity)
+            }
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
+    /// What a held address was told as.
+    fn remote(&self, RoutedHost { paths, neighbour, identity }: RoutedHost) -> RemoteHost {
+        RemoteHost { paths, neighbour, groups: self.identities.set(identity).unwrap_or_default() }
     }
 
     fn change_prefix(&mut self, key: PrefixKey, behind: Option<Paths>) -> Option<Paths> {
@@ -279,7 +319,7 @@ impl RouteTables {
         for ((network, address), host) in &desired.remote_hosts {
             let key = IpKey::new(*network, *address);
             kept.insert(key);
-            if self.hosts.source(&key) != Some(host) {
+            if !self.holds(&key, Some(host)) {
                 delta.hosts.push(((*network, *address), Some(host.clone())));
             }
         }
@@ -323,7 +363,7 @@ impl RouteTables {
 }
 
 /// What a neighbour is known by at layer 2: subnet, MAC, and the way of switched frames to it.
-fn switched(host: &RemoteHost) -> Option<(Vni, MacAddr, NextHop)> {
+fn switched(host: &RoutedHost) -> Option<(Vni, MacAddr, NextHop)> {
     let Neighbour { subnet, vni, mac } = *host.neighbour.as_ref()?;
     let to = Path::switched(host.paths.first.vtep, vni);
     Some((subnet, mac, Paths::from(to).next_hop(MacKey::new(subnet, mac).scope())))

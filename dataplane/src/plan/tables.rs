@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use weft_dataplane_abi::{
-    Endpoint, FloodKey, FloodMember, Gateways, HostConfig, HostRoute, IpKey, Limits, MacKey, NextHop, Rate,
-    Scope, Underlay, VniEntry, VtepAddr, VtepEntry,
+    AllowedPair, Endpoint, FloodKey, FloodMember, Gateways, HostConfig, HostRoute, IpKey, Limits, MacKey,
+    NextHop, PortSecurity, Rate, Scope, Underlay, VniEntry, VtepAddr, VtepEntry, peer_key, port_flags,
 };
 use weft_vxlan::Vni;
 
 use super::NextHops;
+use crate::bpf::PrefixKey;
 use crate::desired::{self, Desired, Host, Port, Subnet};
 
 /// What the maps should hold.
@@ -21,6 +22,8 @@ pub(crate) struct Tables {
     pub(crate) hosts: BTreeMap<IpKey, HostRoute>,
     /// Ports: besides those of routes.
     pub(crate) fdb: BTreeMap<MacKey, NextHop>,
+    /// What ports may send from besides their own.
+    pub(crate) pairs: BTreeMap<PrefixKey, AllowedPair>,
     pub(crate) vnis: BTreeMap<u32, VniEntry>,
     pub(crate) vteps: BTreeMap<VtepAddr, VtepEntry>,
     /// Filled in from what was observed.
@@ -36,12 +39,28 @@ pub(crate) struct LocalPort {
     pub(crate) slot: u32,
 }
 
+/// What a port may send and receive, and by which number others know the groups that it is a member of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Guard {
+    pub(crate) security: PortSecurity,
+    pub(crate) identity: u32,
+}
+
+impl Guard {
+    /// Nothing is let through.
+    const CLOSED: Self = Self {
+        security: PortSecurity { ingress: 0, egress: 0, tenant: 0, flags: port_flags::FIREWALL },
+        identity: 0,
+    };
+}
+
 impl Tables {
-    /// The entries for `desired`, with the ports that have a host end, the vxlan device's index, or 0 if there is
-    /// none, the next hops, and who gets copies of what is for a whole subnet.
+    /// The entries for `desired`, with the ports that have a host end, what guards them, by interface index, the vxlan
+    /// device's index, or 0 if there is none, the next hops, and who gets copies of what is for a whole subnet.
     pub(crate) fn plan(
         desired: &Desired,
         ports: &BTreeMap<&str, LocalPort>,
+        guards: &BTreeMap<u32, Guard>,
         vxlan: u32,
         next_hops: &NextHops,
         flood: BTreeMap<FloodKey, FloodMember>,
@@ -52,6 +71,7 @@ impl Tables {
             endpoints: BTreeMap::new(),
             hosts: BTreeMap::new(),
             fdb: BTreeMap::new(),
+            pairs: BTreeMap::new(),
             vnis: BTreeMap::new(),
             underlays: BTreeMap::new(),
             vteps: next_hops.entries().map(|(vtep, entry)| (VtepAddr::new(vtep), entry)).collect(),
@@ -69,7 +89,8 @@ impl Tables {
                 let ipv4 = subnet.ipv4.map(|(_, gateway)| gateway);
                 let ipv6 = subnet.ipv6.map(|(_, gateway)| gateway);
                 let gateways = Gateways::new(ipv4, ipv6, host.gateway_mac);
-                tables.port(*local, port, subnet.network, gateways);
+                let guard = guards.get(&local.ifindex).unwrap_or(&Guard::CLOSED);
+                tables.port((*local, *guard), port, subnet.network, gateways);
             }
         }
         tables.see_others(desired);
@@ -80,18 +101,18 @@ impl Tables {
     fn see_others(&mut self, desired: &Desired) {
         let seen: BTreeSet<u32> =
             desired.networks.values().flat_map(|network| &network.sees).map(|vni| vni.get()).collect();
-        let mut at_home: BTreeMap<u32, Vec<(IpAddr, NextHop)>> = BTreeMap::new();
+        let mut at_home: BTreeMap<u32, Vec<(IpAddr, HostRoute)>> = BTreeMap::new();
         for (key, route) in self.hosts.iter().filter(|(key, _)| seen.contains(&key.network())) {
             let addresses = at_home.entry(key.network()).or_default();
-            addresses.extend(key.address().map(|address| (address, *route.next_hop())));
+            addresses.extend(key.address().map(|address| (address, *route)));
         }
         for (vni, network) in &desired.networks {
             let scope = Scope::of(*vni);
-            for (address, next_hop) in
-                network.sees.iter().filter_map(|seen| at_home.get(&seen.get())).flatten()
+            for (address, route) in network.sees.iter().filter_map(|seen| at_home.get(&seen.get())).flatten()
             {
-                let route = HostRoute::routed(scope, next_hop.within(scope));
-                self.hosts.entry(IpKey::new(*vni, *address)).or_insert(route);
+                let routed = HostRoute::routed(scope, route.next_hop().within(scope));
+                let routed = routed.with_identity(scope, route.identity());
+                self.hosts.entry(IpKey::new(*vni, *address)).or_insert(routed);
             }
         }
     }
@@ -110,17 +131,26 @@ impl Tables {
         }
     }
 
-    fn port(&mut self, local: LocalPort, port: &Port, network: Vni, gateways: Gateways) {
+    fn port(&mut self, (local, guard): (LocalPort, Guard), port: &Port, network: Vni, gateways: Gateways) {
         let LocalPort { ifindex, slot } = local;
         let Port { subnet, mac, ipv4, ipv6, .. } = port;
         let endpoint = Endpoint::new(ifindex, network, *subnet, slot, *mac, (*ipv4, *ipv6), gateways);
+        let endpoint = endpoint.with_security(ifindex, guard.security);
         self.endpoints.insert(ifindex, endpoint);
-        let switched = NextHop::local(Scope::of(*subnet), ifindex, slot, *mac);
-        self.fdb.insert(MacKey::new(*subnet, *mac), switched);
+        let way = |scope| {
+            let way = NextHop::local(scope, ifindex, slot, *mac);
+            if endpoint.has(port_flags::FIREWALL) { way.firewalled(scope) } else { way }
+        };
+        self.fdb.insert(MacKey::new(*subnet, *mac), way(Scope::of(*subnet)));
         let scope = Scope::of(network);
-        let route = HostRoute::new(scope, NextHop::local(scope, ifindex, slot, *mac), *subnet, *mac);
+        let route = HostRoute::new(scope, way(scope), *subnet, *mac).with_identity(scope, guard.identity);
         for address in ipv4.map(IpAddr::from).into_iter().chain(ipv6.map(IpAddr::from)) {
             self.hosts.insert(IpKey::new(network, address), route);
+        }
+        for (prefix, mac) in &port.security.pairs {
+            let bits = IpKey::SCOPE_BITS + u32::from(prefix.prefix_len());
+            let key = PrefixKey { bits, address: peer_key(ifindex, prefix.network()) };
+            self.pairs.insert(key, AllowedPair::new(ifindex, *mac));
         }
     }
 }
@@ -133,6 +163,7 @@ fn host_config(host: &Host, vxlan: u32) -> HostConfig {
         drop_events: Rate::per_second(drop_events),
     };
     HostConfig::new(host.vtep, host.udp_port, vxlan, host.router_mac, host.gateway_mac, limits)
+        .with_flows(host.flows)
 }
 
 #[cfg(test)]

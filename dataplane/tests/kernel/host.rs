@@ -21,7 +21,9 @@ use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, Li
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
-use weft_dataplane::desired::{Desired, Host as DesiredHost, Network, Port, Subnet};
+use weft_dataplane::desired::{
+    Desired, FlowLimits, FlowTimeouts, Host as DesiredHost, Network, Port, Security, Subnet,
+};
 use weft_dataplane::{Dataplane, Hook, Options, Owner, Report, Sizes};
 use weft_vxlan::Vni;
 
@@ -39,6 +41,24 @@ pub const SIZES: Sizes = Sizes {
     half_open: 256,
     rules: 1024,
     events: 65_536,
+};
+
+/// As a weftd that nothing else was told has them.
+const FLOWS: FlowLimits = FlowLimits {
+    timeouts: FlowTimeouts {
+        tcp_opening: 30,
+        tcp_open: 7440,
+        tcp_half_closed: 240,
+        tcp_closed: 60,
+        tcp_reset: 10,
+        udp_single: 30,
+        udp_open: 180,
+        icmp: 60,
+        other: 300,
+    },
+    per_port: 512,
+    per_tenant: 1024,
+    half_open: 64,
 };
 
 /// A host of a test.
@@ -235,6 +255,7 @@ pub fn desired() -> Desired {
             router_mac: "02:00:c0:00:02:01".parse().unwrap(),
             gateway_mac: "02:00:00:00:00:fe".parse().unwrap(),
             limits: weft_dataplane::desired::Limits::default(),
+            flows: FLOWS,
             xdp: weft_dataplane::desired::Xdp::default(),
             software_checksums: BTreeSet::new(),
         },
@@ -257,6 +278,8 @@ pub fn port(number: u8, netns: &Path) -> Port {
         ipv6: Some(format!("2001:db8::{number:x}").parse().unwrap()),
         netns: netns.to_owned(),
         device: "eth0".to_owned(),
+        tenant: "acme".to_owned(),
+        security: Security::open(),
     }
 }
 

@@ -10,8 +10,10 @@
 
 mod attached;
 mod clsact;
+mod flows;
 mod foreign;
 mod gone;
+mod groups;
 mod headroom;
 mod held;
 mod host;

@@ -36,6 +36,10 @@ impl NumberedRules {
         self.numbers.iter().position(|other| *other == number)
     }
 
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (RuleNumber, &Rule)> {
+        self.numbers.iter().copied().zip(self.policy.rules())
+    }
+
     /// The rules of `policy`, with the numbers that they have here. Both are in the same order, so one walk does.
     pub(super) fn next(&self, policy: &Policy) -> (Self, RuleChanges) {
         let mut changes = RuleChanges::default();

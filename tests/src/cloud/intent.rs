@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use anyhow::{Context as _, Result};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use weft_api::resource::{
-    ImportTargets, Network, Port, Remote, RemoteAddress, RemotePrefix, Resource, RouteTargets, Subnet,
+    ImportTargets, Network, Port, Remote, RemoteAddress, RemotePrefix, Resource, RouteTargets, RuleVerdict,
+    SecurityGroup, Subnet,
 };
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
@@ -14,6 +15,7 @@ use weft_vxlan::{MacAddr, Vni, Vtep};
 #[derive(Debug, Clone, Default)]
 pub struct Intent {
     networks: Vec<Network>,
+    security_groups: Vec<SecurityGroup>,
     subnets: Vec<Subnet>,
     pods: Vec<Planned>,
     prefixes: Vec<(usize, RemotePrefix)>,
@@ -40,6 +42,8 @@ pub struct Planned {
     pub gateway4: Ipv4Addr,
     /// IPv6 address of its gateway.
     pub gateway6: Ipv6Addr,
+    /// Its security groups.
+    pub security_groups: Vec<String>,
 }
 
 impl Intent {
@@ -85,6 +89,9 @@ impl Intent {
             name: name.to_owned(),
             tenant: name.to_owned(),
             vni,
+            // Whatever a test is about, it says so if that is security groups.
+            default_ingress: RuleVerdict::Allow,
+            default_egress: RuleVerdict::Allow,
             route_targets: None,
             route_distinguisher: None,
         });
@@ -129,6 +136,7 @@ impl Intent {
             v6: nth_v6(v6, nth),
             gateway4: nth_v4(v4, 1),
             gateway6: nth_v6(v6, 1),
+            security_groups: Vec::new(),
         });
         Ok(self)
     }
@@ -154,6 +162,32 @@ impl Intent {
         let prefix: IpNet = prefix.parse().context(prefix.to_owned())?;
         self.prefixes.push((host, RemotePrefix { network: network.to_owned(), prefix }));
         Ok(self)
+    }
+
+    /// Has what comes to a port of `network` be denied unless a rule allows it.
+    #[must_use]
+    pub fn closed(mut self, network: &str) -> Self {
+        let networks = self.networks.iter_mut().filter(|candidate| candidate.name == network);
+        networks.for_each(|network| network.default_ingress = RuleVerdict::Deny);
+        self
+    }
+
+    /// Adds a security group `name` of `tenant`, with rules as documents have them.
+    ///
+    /// # Errors
+    /// The rules cannot be read.
+    pub fn security_group(mut self, name: &str, tenant: &str, id: u32, rules: &str) -> Result<Self> {
+        let rules = serde_json::from_str(rules).with_context(|| format!("the rules of {name}"))?;
+        self.security_groups.push(SecurityGroup { name: name.to_owned(), tenant: tenant.to_owned(), id, rules });
+        Ok(self)
+    }
+
+    /// Makes a pod a member of security groups.
+    #[must_use]
+    pub fn member(mut self, pod: &str, groups: &[&str]) -> Self {
+        let pods = self.pods.iter_mut().filter(|candidate| candidate.name == pod);
+        pods.for_each(|pod| pod.security_groups.extend(groups.iter().map(|group| (*group).to_owned())));
+        self
     }
 
     /// The pods, in the order that they were added in.
@@ -187,7 +221,10 @@ impl Intent {
         let networks: BTreeSet<&str> = local.clone().map(|pod| network_of(&pod.subnet)).collect();
         let mut resources = Vec::new();
         let wanted = self.networks.iter().filter(|network| networks.contains(network.name.as_str()));
-        resources.extend(wanted.cloned().map(Resource::Network));
+        resources.extend(wanted.clone().cloned().map(Resource::Network));
+        let tenants: BTreeSet<&str> = wanted.map(|network| network.tenant.as_str()).collect();
+        let wanted = self.security_groups.iter().filter(|group| tenants.contains(group.tenant.as_str()));
+        resources.extend(wanted.cloned().map(Resource::SecurityGroup));
         let wanted = self.subnets.iter().filter(|subnet| networks.contains(subnet.network.as_str()));
         resources.extend(wanted.cloned().map(Resource::Subnet));
         resources.extend(local.map(|pod| Resource::Port(pod.port())));
@@ -221,6 +258,9 @@ impl Planned {
             subnet: self.subnet.clone(),
             mac: Some(self.mac),
             addresses: vec![self.v4.into(), self.v6.into()],
+            security_groups: self.security_groups.clone(),
+            allowed_pairs: Vec::new(),
+            any_source: false,
             attachment: None,
         }
     }

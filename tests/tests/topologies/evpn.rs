@@ -130,8 +130,8 @@ fn peered_networks_reach_each_other() -> Result<()> {
         cloud.deploy(&intent)?;
         let peering = lab.folder().join("peering.yaml");
         // A host has only the networks of its pods, and is to know of both.
-        let documents = "kind: network\nname: red\ntenant: red\nvni: 100\n---\n\
-                         kind: network\nname: blue\ntenant: blue\nvni: 200\n---\n\
+        let documents = "kind: network\nname: red\ntenant: red\nvni: 100\ndefault_ingress: allow\n---\n\
+                         kind: network\nname: blue\ntenant: blue\nvni: 200\ndefault_ingress: allow\n---\n\
                          kind: peering\nname: red-blue\nnetworks: [red, blue]\n";
         fs::write(&peering, documents)?;
         for host in 0..3 {

@@ -20,6 +20,14 @@ pub(super) fn prefix(key: &PrefixKey) -> String {
     }
 }
 
+pub(super) fn pair(key: &PrefixKey) -> String {
+    let bits = key.bits.saturating_sub(IpKey::SCOPE_BITS);
+    match key.address.address() {
+        Some(address) => format!("source {address}/{bits} of device {}", key.address.network()),
+        None => format!("{key:?}"),
+    }
+}
+
 pub(super) fn mac(key: &MacKey) -> String {
     format!("MAC {} in subnet {}", key.mac(), key.subnet())
 }

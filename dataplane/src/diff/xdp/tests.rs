@@ -63,6 +63,7 @@ fn changes(
         router_mac: weft_vxlan::MacAddr::new([2; 6]),
         gateway_mac: weft_vxlan::MacAddr::new([2; 6]),
         limits: Limits::default(),
+        flows: crate::desired::FlowLimits::NONE,
         xdp: asked,
         software_checksums: BTreeSet::new(),
     };

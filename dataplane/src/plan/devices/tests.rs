@@ -21,6 +21,8 @@ fn desired() -> Desired {
         ipv6: None,
         netns: PathBuf::from("/run/netns/a"),
         device: "eth0".to_owned(),
+        tenant: "acme".to_owned(),
+        security: crate::desired::Security::open(),
     };
     Desired {
         host: Host {
@@ -30,6 +32,7 @@ fn desired() -> Desired {
             router_mac: MacAddr::new([2; 6]),
             gateway_mac: MacAddr::new([2; 6]),
             limits: crate::desired::Limits::default(),
+            flows: crate::desired::FlowLimits::NONE,
             xdp: crate::desired::Xdp::default(),
             software_checksums: BTreeSet::new(),
         },

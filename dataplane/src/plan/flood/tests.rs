@@ -26,6 +26,7 @@ fn desired(vteps: impl IntoIterator<Item = u16>) -> Desired {
             router_mac: MacAddr::new([2; 6]),
             gateway_mac: MacAddr::new([4; 6]),
             limits: Limits::default(),
+            flows: crate::desired::FlowLimits::NONE,
             xdp: crate::desired::Xdp::default(),
             software_checksums: BTreeSet::new(),
         },
@@ -111,6 +112,8 @@ fn ports_are_in_the_list_of_their_subnet_once_they_have_a_device() {
             ipv6: None,
             netns: PathBuf::new(),
             device: "eth0".to_owned(),
+            tenant: "acme".to_owned(),
+            security: crate::desired::Security::open(),
         };
         desired.ports.insert(name.to_owned(), port);
     }

@@ -24,6 +24,7 @@ fn host() -> Host {
         router_mac: OURS,
         gateway_mac: OURS,
         limits: crate::desired::Limits::default(),
+        flows: crate::desired::FlowLimits::NONE,
         xdp: crate::desired::Xdp::default(),
         software_checksums: BTreeSet::new(),
     }

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use hashbrown::{HashMap, HashSet};
 use weft_dataplane_abi::{FloodKey, FloodMember, HostRoute, IpKey, MacKey, NextHop, PathKey, flood_group};
-use weft_policy::GroupSet;
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
+use super::super::Identities;
 use super::paths::vtep;
-use super::{RouteTables, Source as _, Tables, host_of, prefix_of};
+use super::{RouteTables, RoutedHost, Source as _, Tables, host_of, prefix_of};
 use crate::bpf::PrefixKey;
 use crate::desired::{Neighbour, Paths, RemoteHost, RouteDelta};
 
@@ -37,8 +37,13 @@ pub(super) struct Kept {
 impl RouteTables {
     /// Takes over the routes that are in the maps.
     pub(crate) fn keep(&mut self, pinned: &Pinned) {
+        for (_, route) in &pinned.hosts {
+            self.identities.avoid(route.identity());
+        }
+        let identities = &self.identities;
+        let host = |(key, route): &(IpKey, HostRoute)| host(key, route, pinned, identities);
         let delta = RouteDelta {
-            hosts: pinned.hosts.iter().filter_map(|(key, route)| host(key, route, pinned)).collect(),
+            hosts: pinned.hosts.iter().filter_map(host).collect(),
             prefixes: pinned.prefixes.iter().filter_map(|(key, hop)| prefix(key, hop, pinned)).collect(),
             macs: pinned.fdb.iter().filter_map(|(key, hop)| mac(key, hop, pinned)).collect(),
             flood: pinned.flood.iter().filter_map(|(key, member)| flood(key, member)).collect(),
@@ -102,6 +107,7 @@ fn host(
     key: &IpKey,
     route: &HostRoute,
     pinned: &Pinned,
+    identities: &Identities,
 ) -> Option<((Vni, std::net::IpAddr), Option<RemoteHost>)> {
     let paths = Paths::read(route.next_hop(), key.network(), &pinned.paths)?;
     let neighbour = route.neighbour().and_then(|(subnet, mac)| {
@@ -112,8 +118,15 @@ fn host(
         let first = switched.iter().find(|path| path.vtep == paths.first.vtep)?;
         Some(Neighbour { subnet, vni: first.vni, mac })
     });
-    let host = RemoteHost { paths, neighbour, groups: GroupSet::empty() };
-    (host.value(key) == *route).then_some((host_of(key)?, Some(host)))
+    let identity = route.identity();
+    // Without its groups it would be let in where it is not meant to be, or kept out.
+    let groups = identities.set(identity)?;
+    let host = RoutedHost { paths, neighbour, identity };
+    if host.value(key) != *route {
+        return None;
+    }
+    let RoutedHost { paths, neighbour, .. } = host;
+    Some((host_of(key)?, Some(RemoteHost { paths, neighbour, groups })))
 }
 
 fn prefix(key: &PrefixKey, hop: &NextHop, pinned: &Pinned) -> Option<((Vni, ipnet::IpNet), Option<Paths>)> {

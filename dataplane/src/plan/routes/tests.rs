@@ -174,7 +174,7 @@ fn changes_can_be_undone() {
     assert_eq!(tables.vteps(), BTreeSet::from([vtep(3), vtep(4), vtep(5)]));
     tables.change(undo);
     assert_eq!(tables.vteps(), BTreeSet::from([vtep(2)]));
-    assert_eq!(tables.hosts.source(&key(RED, "10.0.0.20")), Some(&remote(2, Some(neighbour()))));
+    assert!(tables.holds(&key(RED, "10.0.0.20"), Some(&remote(2, Some(neighbour())))));
     assert_eq!((tables.hosts.len(), tables.prefixes.len(), tables.fdb.entries.len()), (1, 0, 1));
 }
 
@@ -188,6 +188,7 @@ fn the_delta_to_other_routes_leads_there() {
             router_mac: mac(0xf1),
             gateway_mac: mac(0xfe),
             limits: Limits::default(),
+            flows: crate::desired::FlowLimits::NONE,
             xdp: crate::desired::Xdp::Off,
             software_checksums: BTreeSet::new(),
         },

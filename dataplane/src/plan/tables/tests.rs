@@ -48,6 +48,7 @@ fn desired() -> Desired {
             router_mac: mac(0xf1),
             gateway_mac: mac(0xfe),
             limits: desired::Limits { floods: 1, icmp_errors: 2, drop_events: 3 },
+            flows: crate::desired::FlowLimits::NONE,
             xdp: desired::Xdp::default(),
             software_checksums: BTreeSet::new(),
         },
@@ -71,11 +72,22 @@ fn port() -> Port {
         ipv6: None,
         netns: PathBuf::new(),
         device: "eth0".to_owned(),
+        tenant: "acme".to_owned(),
+        security: crate::desired::Security::open(),
     }
 }
 
 fn plan(desired: &Desired, ports: &[(&str, LocalPort)]) -> Tables {
-    Tables::plan(desired, &ports.iter().copied().collect(), 7, &NextHops::default(), BTreeMap::new())
+    let open = |(_, local): &(&str, LocalPort)| (local.ifindex, OPEN);
+    guarded(desired, ports, &ports.iter().map(open).collect())
+}
+
+const OPEN: Guard =
+    Guard { security: PortSecurity { ingress: 0, egress: 0, tenant: 0, flags: 0 }, identity: 0 };
+
+fn guarded(desired: &Desired, ports: &[(&str, LocalPort)], guards: &BTreeMap<u32, Guard>) -> Tables {
+    let ports = ports.iter().copied().collect();
+    Tables::plan(desired, &ports, guards, 7, &NextHops::default(), BTreeMap::new())
 }
 
 #[test]
@@ -105,7 +117,10 @@ fn subnets_and_networks_bring_vnis_and_gateways() {
         icmp_errors: Rate::per_second(2),
         drop_events: Rate::per_second(3),
     };
-    assert_eq!(tables.host, HostConfig::new(vtep(1), 4789, 7, mac(0xf1), mac(0xfe), limits));
+    assert_eq!(
+        tables.host,
+        HostConfig::new(vtep(1), 4789, 7, mac(0xf1), mac(0xfe), limits).with_flows(desired::FlowLimits::NONE)
+    );
 }
 
 #[test]
@@ -145,4 +160,30 @@ fn a_network_sees_others_behind_its_own_addresses() {
     let both = plan(&desired, &[("a", local), ("b", LocalPort { ifindex: 31, slot: 5 })]);
     assert_eq!(both.hosts[&key(BLUE, "10.0.0.10")].next_hop().ifindex(), 31);
     assert_eq!(both.hosts[&key(RED, "10.0.0.10")].next_hop().ifindex(), 30);
+}
+
+/// In: a port with groups, rules and a pair, that another network sees. Out: all that leads to it says so. A port of which
+/// nothing is known gets nothing through.
+#[test]
+fn a_guarded_port_is_known_as_one_everywhere() {
+    let mut desired = desired();
+    let mut port = port();
+    port.security.pairs = BTreeMap::from([("10.0.9.0/24".parse().unwrap(), mac(0x99))]);
+    desired.ports.insert("a".to_owned(), port.clone());
+    desired.networks.get_mut(&vni(BLUE)).unwrap().sees = vec![vni(RED)];
+    let security = PortSecurity { ingress: 3, egress: 4, tenant: 17, flags: port_flags::FIREWALL };
+    let guards = BTreeMap::from([(30, Guard { security, identity: 5 })]);
+    let tables = guarded(&desired, &[("a", LocalPort { ifindex: 30, slot: 4 })], &guards);
+    assert_eq!(tables.endpoints[&30].security(), &security);
+    assert!(tables.fdb[&MacKey::new(vni(RED_FRONT), mac(10))].is_firewalled());
+    for network in [RED, BLUE] {
+        let route = tables.hosts[&key(network, "10.0.0.10")];
+        assert!(route.next_hop().is_firewalled() && route.identity() == 5, "{route:?}");
+    }
+    let pair = PrefixKey { bits: 88, address: IpKey::ipv4(30, [10, 0, 9, 0]) };
+    assert_eq!(tables.pairs, BTreeMap::from([(pair, AllowedPair::new(30, mac(0x99)))]));
+
+    let unknown = guarded(&desired, &[("a", LocalPort { ifindex: 30, slot: 4 })], &BTreeMap::new());
+    assert_eq!(unknown.endpoints[&30].security().flags, port_flags::FIREWALL);
+    assert!(unknown.fdb[&MacKey::new(vni(RED_FRONT), mac(10))].is_firewalled());
 }

@@ -1,4 +1,5 @@
 use weft_dataplane_abi::Scope;
+use weft_policy::GroupSet;
 
 use super::*;
 use crate::desired::Path;

@@ -1,0 +1,60 @@
+//! Tables of security groups.
+
+use weft_api::resource::{Resource, SecurityGroup};
+use weft_api::view::Stored;
+
+use crate::output::table::{Table, or_dash};
+
+pub(super) fn groups(stored: &[Stored]) -> Table<5> {
+    let mut table = Table::new(["NAME", "TENANT", "ID", "RULES", "REVISION"]);
+    for Stored { resource, revision } in stored {
+        if let Resource::SecurityGroup(group) = resource {
+            table.row([
+                group.name.clone(),
+                group.tenant.clone(),
+                group.id.to_string(),
+                group.rules.len().to_string(),
+                revision.to_string(),
+            ]);
+        }
+    }
+    table
+}
+
+/// The rules of a group, in the order in which they count.
+pub(super) fn rules(group: &SecurityGroup) -> Table<7> {
+    let mut table = Table::new(["DIRECTION", "PRIORITY", "ACTION", "PROTOCOL", "SERVICE", "PEER", "DESCRIPTION"]);
+    let mut rules: Vec<_> = group.rules.iter().collect();
+    rules.sort_by_key(|rule| (word(&rule.direction), rule.priority, word(&rule.action) == "allow"));
+    for rule in rules {
+        let icmp = rule.icmp.map(|icmp| match icmp.code {
+            Some(code) => format!("type {} code {code}", icmp.kind),
+            None => format!("type {}", icmp.kind),
+        });
+        let service = rule.ports.map(|ports| ports.to_string()).or(icmp);
+        let group = rule.group.as_ref().map(|group| format!("group {group}"));
+        let peer = rule.prefix.map(|prefix| prefix.to_string()).or(group);
+        let mut action = word(&rule.action);
+        if rule.stateless {
+            action.push_str(" (stateless)");
+        }
+        table.row([
+            word(&rule.direction),
+            rule.priority.to_string(),
+            action,
+            rule.protocol.to_string(),
+            or_dash(service),
+            peer.unwrap_or_else(|| "any".to_owned()),
+            or_dash(rule.description.as_ref()),
+        ]);
+    }
+    table
+}
+
+/// The word that a value is in documents.
+fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(_) | Err(_) => String::new(),
+    }
+}
