@@ -39,8 +39,16 @@ pub(crate) const KINDS: &str = "network, security-group, subnet, port, remote, p
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 8] =
-        [Self::Network, Self::SecurityGroup, Self::Subnet, Self::Port, Self::Remote, Self::Peering, Self::PeerGroup, Self::Peer];
+    pub const ALL: [Self; 8] = [
+        Self::Network,
+        Self::SecurityGroup,
+        Self::Subnet,
+        Self::Port,
+        Self::Remote,
+        Self::Peering,
+        Self::PeerGroup,
+        Self::Peer,
+    ];
 
     /// The word in documents and in `kind/name`.
     #[must_use]

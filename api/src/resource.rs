@@ -5,8 +5,8 @@
 
 pub mod bgp;
 pub mod policy;
-pub mod security;
 mod secret;
+pub mod security;
 mod words;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -59,7 +59,12 @@ impl Resource {
         match self {
             Self::Peer(peer) => peer.password.as_mut(),
             Self::PeerGroup(group) => group.password.as_mut(),
-            Self::Network(_) | Self::SecurityGroup(_) | Self::Subnet(_) | Self::Port(_) | Self::Remote(_) | Self::Peering(_) => None,
+            Self::Network(_)
+            | Self::SecurityGroup(_)
+            | Self::Subnet(_)
+            | Self::Port(_)
+            | Self::Remote(_)
+            | Self::Peering(_) => None,
         }
     }
 }

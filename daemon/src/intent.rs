@@ -118,7 +118,14 @@ impl Intent {
         let peerings = self.peerings.keys().map(|name| reference(Kind::Peering, name));
         let groups = self.peer_groups.keys().map(|name| reference(Kind::PeerGroup, name));
         let peers = self.peers.keys().map(|name| reference(Kind::Peer, name));
-        networks.chain(security).chain(subnets).chain(ports).chain(remotes).chain(peerings).chain(groups).chain(peers)
+        networks
+            .chain(security)
+            .chain(subnets)
+            .chain(ports)
+            .chain(remotes)
+            .chain(peerings)
+            .chain(groups)
+            .chain(peers)
     }
 
     /// The resources that refer to `id`.
@@ -150,7 +157,8 @@ impl Intent {
             Kind::SecurityGroup => {
                 let members = self.ports.values().filter(|port| port.security_groups.contains(&id.name));
                 let names = |group: &&SecurityGroup| {
-                    group.name != id.name && group.rules.iter().any(|rule| rule.group.as_ref() == Some(&id.name))
+                    group.name != id.name
+                        && group.rules.iter().any(|rule| rule.group.as_ref() == Some(&id.name))
                 };
                 let groups = self.security_groups.values().filter(names);
                 members

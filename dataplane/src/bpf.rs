@@ -17,6 +17,7 @@ mod pins;
 mod resize;
 mod strangers;
 mod sys;
+mod tallies;
 mod untyped;
 mod xdp;
 
@@ -25,8 +26,8 @@ pub(crate) use grace::grace_period;
 pub(crate) use links::Attachment;
 pub(crate) use log::KernelLog;
 pub(crate) use maps::{
-    Counters, EntryTable, FlowTallies, Generation, Maps, PathMtuSignal, Plain, PrefixKey, ServicePrefixKey,
-    Table, pinned, size_key,
+    Counters, EntryTable, Maps, PathMtuSignal, Plain, PrefixKey, ServicePrefixKey, Table, pinned, size_key,
 };
 pub(crate) use object::Programs;
 pub(crate) use pins::PinFolder;
+pub(crate) use tallies::{FlowTallies, Generation};

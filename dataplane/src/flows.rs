@@ -11,7 +11,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
-use weft_dataplane_abi::{FlowAddress, address_of, Endpoint, Flow as Entry, FlowKey, Phase, Ruling, Side, maps};
+use weft_dataplane_abi::{
+    Endpoint, Flow as Entry, FlowAddress, FlowKey, Phase, PortSecurity, Ruling, Side, address_of, maps,
+};
 use weft_policy::{Direction, Rule};
 
 use crate::bpf::{EntryTable, Generation, Table};
@@ -122,7 +124,8 @@ impl FlowReader {
             let tell = |key: FlowKey, entry: Entry| {
                 let name = names.get(&key.ifindex).map_or("", String::as_str);
                 let endpoint = endpoints.get(&key.ifindex).filter(|_| entry.generation() == generation);
-                each(Flow::of(&key, &entry, name, endpoint, half_open, now));
+                let security = endpoint.map(Endpoint::security);
+                each(Flow::of(&key, &entry, name, security, half_open, now));
             };
             table.for_each(tell).map_err(|error| failed(table.name(), &error))?;
         }
@@ -142,19 +145,18 @@ impl FlowReader {
 }
 
 impl Flow {
-    /// `endpoint` is what the rule's number is of.
+    /// `security` is what the rule's number is of, unless that has changed since.
     fn of(
         key: &FlowKey,
         entry: &Entry,
         port: &str,
-        endpoint: Option<&Endpoint>,
+        security: Option<&PortSecurity>,
         half_open: bool,
         now: u32,
     ) -> Self {
         let (packets, bytes) = entry.traffic();
         let starter = entry.starter();
-        let rule = endpoint.map(|endpoint| {
-            let security = endpoint.security();
+        let rule = security.map(|security| {
             let policy = match starter {
                 Side::Own => security.egress,
                 Side::Peer => security.ingress,

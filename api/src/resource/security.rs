@@ -179,7 +179,8 @@ impl Visitor<'_> for ProtocolVisitor {
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Protocol, E> {
-        let known = u8::try_from(number).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))?;
+        let known =
+            u8::try_from(number).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))?;
         Ok(Protocol::Number(known))
     }
 
@@ -200,7 +201,11 @@ impl Visitor<'_> for ProtocolVisitor {
 
 impl fmt::Display for PortRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.first == self.last { write!(f, "{}", self.first) } else { write!(f, "{}-{}", self.first, self.last) }
+        if self.first == self.last {
+            write!(f, "{}", self.first)
+        } else {
+            write!(f, "{}-{}", self.first, self.last)
+        }
     }
 }
 
@@ -226,7 +231,8 @@ impl Visitor<'_> for PortRangeVisitor {
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<PortRange, E> {
-        let port = u16::try_from(number).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))?;
+        let port =
+            u16::try_from(number).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))?;
         Ok(PortRange { first: port, last: port })
     }
 

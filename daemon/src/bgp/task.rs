@@ -440,7 +440,12 @@ fn local_ports(model: &Model) -> BTreeMap<String, LocalPort> {
             subnet: port.subnet.clone(),
             mac: port.mac,
             ips: port.addresses().collect(),
-            groups: port.security.groups.iter().map(|GroupId(group)| GroupCommunity { domain: GROUPS, group }).collect(),
+            groups: port
+                .security
+                .groups
+                .iter()
+                .map(|GroupId(group)| GroupCommunity { domain: GROUPS, group })
+                .collect(),
             sticky: false,
         };
         (name.clone(), local)

@@ -155,11 +155,17 @@ impl Space {
             format!("{}/{}/{}", port.subnet, port.name, addresses.join("/"))
         };
         let mac = port.mac.unwrap_or_else(|| self.macs.allocate(&seed(), &id, host));
-        Ok(Port { subnet: port.subnet.clone(), mac, ipv4, ipv6, attachment: port.attachment.clone(),
+        Ok(Port {
+            subnet: port.subnet.clone(),
+            mac,
+            ipv4,
+            ipv6,
+            attachment: port.attachment.clone(),
             security_groups: port.security_groups.clone(),
             allowed_pairs: port.allowed_pairs.clone(),
             // Known once all groups are.
-            security: Security::open(), })
+            security: Security::open(),
+        })
     }
 }
 

@@ -46,7 +46,12 @@ pub(super) fn check_distinguishers(all: Ordered<'_>, faults: &mut Faults) {
                 all.intent.networks.get(&id.name).and_then(|network| network.route_distinguisher)
             }
             Kind::Subnet => all.intent.subnets.get(&id.name).and_then(|subnet| subnet.route_distinguisher),
-            Kind::SecurityGroup | Kind::Port | Kind::Remote | Kind::Peering | Kind::PeerGroup | Kind::Peer => None,
+            Kind::SecurityGroup
+            | Kind::Port
+            | Kind::Remote
+            | Kind::Peering
+            | Kind::PeerGroup
+            | Kind::Peer => None,
         };
         let Some(given) = given else { continue };
         if let Some(holder) = holders.get(&given) {

@@ -35,7 +35,8 @@ pub(super) fn resolve<'a>(all: Ordered<'a>, faults: &mut Faults) -> Groups<'a> {
         check_id(group, id, &mut holders, faults);
         if group.rules.len() > MOST_RULES {
             let count = group.rules.len();
-            let message = format!("it has {count} rules, a group may have {MOST_RULES}; divide it into several");
+            let message =
+                format!("it has {count} rules, a group may have {MOST_RULES}; divide it into several");
             faults.add_at(Kind::SecurityGroup, &group.name, "rules", message);
             continue;
         }
@@ -58,7 +59,10 @@ fn check_id<'a>(
     if group.id == 0 {
         fault("id 0 is no group's; give it a number from 1 to 4294967295".to_owned());
     } else if let Some(holder) = holders.get(&group.id) {
-        fault(format!("id {} is that of {holder}; choose another, groups of all tenants share the numbers", group.id));
+        fault(format!(
+            "id {} is that of {holder}; choose another, groups of all tenants share the numbers",
+            group.id
+        ));
     } else {
         holders.insert(group.id, id);
     }
@@ -80,7 +84,9 @@ fn checked(all: Ordered<'_>, of: &resource::SecurityGroup, rule: &SecurityRule) 
         (Some(prefix), None) => Peer::Prefix(*prefix),
         (None, Some(name)) => Peer::Group(group_of(all, of, name)?),
         (Some(_), Some(_)) => {
-            return Err("it names a prefix and a group; a rule is about one of them, so make it two".to_owned());
+            return Err(
+                "it names a prefix and a group; a rule is about one of them, so make it two".to_owned()
+            );
         }
     };
     let spec = RuleSpec {
@@ -109,7 +115,9 @@ fn group_of(all: Ordered<'_>, of: &resource::SecurityGroup, name: &str) -> Resul
     };
     if group.tenant != of.tenant {
         let (theirs, ours) = (&group.tenant, &of.tenant);
-        return Err(format!("its group {name:?} is of tenant {theirs:?}, not of {ours:?}; name a prefix instead"));
+        return Err(format!(
+            "its group {name:?} is of tenant {theirs:?}, not of {ours:?}; name a prefix instead"
+        ));
     }
     Ok(GroupId(group.id))
 }
@@ -123,7 +131,12 @@ const fn action(verdict: RuleVerdict) -> Action {
 
 impl<'a> Groups<'a> {
     /// What a port, whose own MAC is `mac`, may send and receive; and what of its groups and pairs is wrong.
-    pub(super) fn of_port(&mut self, port: &'a resource::Port, mac: MacAddr, faults: &mut Faults) -> Security {
+    pub(super) fn of_port(
+        &mut self,
+        port: &'a resource::Port,
+        mac: MacAddr,
+        faults: &mut Faults,
+    ) -> Security {
         let network = self.all.intent.subnets.get(&port.subnet);
         let Some(network) = network.and_then(|subnet| self.all.intent.networks.get(&subnet.network)) else {
             return Security::open();
@@ -150,7 +163,10 @@ impl<'a> Groups<'a> {
         };
         for (at, name) in port.security_groups.iter().enumerate() {
             match self.all.intent.security_groups.get(name) {
-                None => fault(at, format!("its group {name:?} does not exist; create security-group/{name} first")),
+                None => fault(
+                    at,
+                    format!("its group {name:?} does not exist; create security-group/{name} first"),
+                ),
                 Some(group) if group.tenant != tenant => fault(
                     at,
                     format!(
@@ -165,15 +181,16 @@ impl<'a> Groups<'a> {
             }
         }
         if port.security_groups.len() > MOST_GROUPS {
-            fault(MOST_GROUPS, format!("a port may be a member of {MOST_GROUPS} groups; put their rules into fewer"));
+            fault(
+                MOST_GROUPS,
+                format!("a port may be a member of {MOST_GROUPS} groups; put their rules into fewer"),
+            );
         }
     }
 
     fn security(&self, groups: &BTreeSet<&str>, ingress: RuleVerdict, egress: RuleVerdict) -> Security {
         let all = || groups.iter().filter_map(|name| self.rules.get(name));
-        let policy = |direction, default| {
-            Policy::of_groups(direction, all()).with_default(action(default))
-        };
+        let policy = |direction, default| Policy::of_groups(direction, all()).with_default(action(default));
         let ids = groups.iter().filter_map(|name| self.all.intent.security_groups.get(*name));
         Security {
             ingress: policy(weft_policy::Direction::Ingress, ingress),
@@ -184,11 +201,7 @@ impl<'a> Groups<'a> {
     }
 }
 
-fn pairs(
-    port: &resource::Port,
-    mac: MacAddr,
-    faults: &mut Faults,
-) -> BTreeMap<ipnet::IpNet, MacAddr> {
+fn pairs(port: &resource::Port, mac: MacAddr, faults: &mut Faults) -> BTreeMap<ipnet::IpNet, MacAddr> {
     let mut pairs = BTreeMap::new();
     for (at, pair) in port.allowed_pairs.iter().enumerate() {
         let mut fault = |field: &str, message: String| {
@@ -197,17 +210,25 @@ fn pairs(
         let (prefix, of) = (pair.prefix, pair.mac.unwrap_or(mac));
         if prefix != prefix.trunc() {
             let meant = prefix.trunc();
-            fault("prefix", format!("prefix {prefix} has bits set behind its length; it may be meant as {meant}"));
+            fault(
+                "prefix",
+                format!("prefix {prefix} has bits set behind its length; it may be meant as {meant}"),
+            );
         }
         if let Some(message) = unicast_fault(of) {
             fault("mac", format!("its {message}"));
         }
         if pairs.insert(prefix, of).is_some() {
-            fault("prefix", format!("prefix {prefix} is in the list twice; a prefix has one MAC besides the port's own"));
+            fault(
+                "prefix",
+                format!("prefix {prefix} is in the list twice; a prefix has one MAC besides the port's own"),
+            );
         }
     }
     if port.allowed_pairs.len() > MOST_PAIRS {
-        let message = format!("a port may have {MOST_PAIRS} pairs; name wider prefixes, or set any_source if it is a router");
+        let message = format!(
+            "a port may have {MOST_PAIRS} pairs; name wider prefixes, or set any_source if it is a router"
+        );
         faults.add_at(Kind::Port, &port.name, "allowed_pairs", message);
     }
     pairs

@@ -12,7 +12,12 @@ pub(super) fn check(all: Ordered<'_>, host: &Host, faults: &mut Faults) {
         let vni = match id.kind {
             Kind::Network => all.intent.networks.get(&id.name).map(|network| network.vni),
             Kind::Subnet => all.intent.subnets.get(&id.name).map(|subnet| subnet.vni),
-            Kind::SecurityGroup | Kind::Port | Kind::Remote | Kind::Peering | Kind::PeerGroup | Kind::Peer => None,
+            Kind::SecurityGroup
+            | Kind::Port
+            | Kind::Remote
+            | Kind::Peering
+            | Kind::PeerGroup
+            | Kind::Peer => None,
         };
         let Some(vni) = vni else { continue };
         if host.self_test && [address::SUBNET, address::NETWORK].contains(&vni) {

@@ -5,19 +5,21 @@
 //! counts are exact without any book: what has been opened when a pass begins, less what the pass finds of it. What is
 //! opened meanwhile is found only if it is new, and told apart by its age.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aya::maps::MapError;
-use weft_dataplane_abi::{Flow as Entry, FlowKey, FlowTimeouts, HalfOpenKey, maps};
+use weft_dataplane_abi::{Flow as Entry, FlowKey, FlowTimeouts, HalfOpenKey, PortSecurity, maps};
 
 use super::{Flow, at, failed, now, path};
-use crate::bpf::{EntryTable, FlowTallies, Table, Walk};
+use crate::bpf::{EntryTable, FlowTallies, Generation, Table, Walk};
 use crate::error::{ObserveError, chain};
 
 /// How long a connection is left that is over: programs whose clock is behind may still be writing to it.
 const LEFT: u32 = 2;
+/// In the place of the interface index of a port.
+const NOBODY: u32 = 0;
 /// What a call may take, but for the batch that it is at.
 const BUDGET: Duration = Duration::from_millis(40);
 
@@ -27,8 +29,14 @@ pub(crate) struct Counted {
     pub(crate) name: String,
     /// Where its connections are counted.
     pub(crate) slot: u32,
-    /// Where those of its tenant are.
-    pub(crate) tenant: u32,
+    /// By which numbers they are judged, and where those of its tenant are counted.
+    pub(crate) security: PortSecurity,
+}
+
+impl Counted {
+    const fn indices(&self) -> [u32; 2] {
+        [self.slot, self.security.tenant]
+    }
 }
 
 /// The ports, by the interface index of their host end, and how long connections live.
@@ -44,6 +52,7 @@ pub(crate) struct Sweeper {
     half_open: EntryTable<FlowKey, Entry>,
     asked: EntryTable<HalfOpenKey, FlowKey>,
     tallies: FlowTallies,
+    generation: Generation,
     pass: Option<Pass>,
     /// What was last said to be over, by index.
     told: BTreeMap<u32, u64>,
@@ -58,6 +67,15 @@ struct Pass {
     opened: BTreeMap<u32, (u64, u64)>,
     at: Stage,
     with_asked: bool,
+}
+
+/// Now.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    /// Of the programs' clock.
+    seconds: u32,
+    /// Of what connections are judged by.
+    generation: u32,
 }
 
 enum Stage {
@@ -75,18 +93,24 @@ impl Sweeper {
             half_open: at(&path(maps::HALF_OPEN), maps::HALF_OPEN)?,
             asked: at(&path(maps::ASKED), maps::ASKED)?,
             tallies: FlowTallies::at(path).map_err(|error| failed(maps::FLOW_COUNTS, &error))?,
+            generation: Generation::at(&path(maps::GENERATION))
+                .map_err(|error| failed(maps::GENERATION, &error))?,
             pass: None,
             told: BTreeMap::new(),
             departed: true,
         })
     }
 
-    /// There are other ports than before: begins anew.
-    pub(crate) fn restart(&mut self) {
-        self.pass = None;
-        // What is counted at an index may have begun anew.
-        self.told.clear();
-        self.departed = true;
+    /// There are other ports than before. Where one of them, or a tenant, is counted instead of another, the pass that goes on
+    /// says nothing: it may have begun before what is there now.
+    pub(crate) fn meet(&mut self, before: &Guarded, after: &Guarded) {
+        for (index, _) in owners(before).symmetric_difference(&owners(after)) {
+            self.told.remove(index);
+            if let Some(pass) = &mut self.pass {
+                pass.opened.remove(index);
+            }
+            self.departed = true;
+        }
     }
 
     /// Goes on for a while, to the end of the pass at most. Returns the connections that ended.
@@ -101,22 +125,23 @@ impl Sweeper {
 
     fn go_on(&mut self, guarded: &Guarded, ended: &mut Vec<Flow>) -> Result<(), MapError> {
         let start = Instant::now();
-        let now = now();
+        let now = Moment { seconds: now(), generation: self.generation.read()? };
         let mut pass = match self.pass.take() {
             Some(pass) => pass,
-            None => self.begin(guarded, now)?,
+            None => self.begin(guarded, now.seconds)?,
         };
         loop {
             let more = match &mut pass.at {
                 Stage::Flows(walk) => {
                     let mut over = Vec::new();
-                    let more =
-                        self.flows.step(walk, |key, entry| match fate(guarded, &key, &entry, now) {
+                    let more = self.flows.step(walk, |key, entry| {
+                        match fate(guarded, &key, &entry, now.seconds) {
                             Fate::Lives(port) => found(&mut pass.opened, port, &entry, pass.begun),
                             Fate::Over => over.push(key),
-                        })?;
+                        }
+                    })?;
                     for (key, kept) in remove(&self.flows, guarded, over, false, now, ended)? {
-                        if let Fate::Lives(port) = fate(guarded, &key, &kept, now) {
+                        if let Fate::Lives(port) = fate(guarded, &key, &kept, now.seconds) {
                             found(&mut pass.opened, port, &kept, pass.begun);
                         }
                     }
@@ -125,7 +150,7 @@ impl Sweeper {
                 Stage::HalfOpen(walk) => {
                     let mut over = Vec::new();
                     let more = self.half_open.step(walk, |key, entry| {
-                        if let Fate::Over = fate(guarded, &key, &entry, now) {
+                        if let Fate::Over = fate(guarded, &key, &entry, now.seconds) {
                             over.push(key);
                         }
                     })?;
@@ -162,7 +187,7 @@ impl Sweeper {
     fn begin(&mut self, guarded: &Guarded, now: u32) -> Result<Pass, MapError> {
         let mut opened = BTreeMap::new();
         for port in guarded.ports.values() {
-            for index in [port.slot, port.tenant] {
+            for index in port.indices() {
                 opened.insert(index, (self.tallies.read(index)?.opened, 0));
             }
         }
@@ -180,6 +205,13 @@ impl Sweeper {
         }
         Ok(())
     }
+}
+
+/// Whose each index is.
+fn owners(guarded: &Guarded) -> BTreeSet<(u32, u32)> {
+    let slots = guarded.ports.iter().map(|(ifindex, port)| (port.slot, *ifindex));
+    let tenants = guarded.ports.values().map(|port| (port.security.tenant, NOBODY));
+    slots.chain(tenants).collect()
 }
 
 /// What becomes of a connection.
@@ -202,7 +234,7 @@ fn found(opened: &mut BTreeMap<u32, (u64, u64)>, port: &Counted, entry: &Entry, 
     if entry.since().wrapping_sub(begun).cast_signed() > 0 {
         return;
     }
-    for index in [port.slot, port.tenant] {
+    for index in port.indices() {
         if let Some((_, live)) = opened.get_mut(&index) {
             *live += 1;
         }
@@ -215,19 +247,21 @@ fn remove(
     guarded: &Guarded,
     over: Vec<FlowKey>,
     half_open: bool,
-    now: u32,
+    now: Moment,
     ended: &mut Vec<Flow>,
 ) -> Result<Vec<(FlowKey, Entry)>, MapError> {
     let mut kept = Vec::new();
     for key in over {
         let Some(entry) = table.take(&key)? else { continue };
-        if let Fate::Lives(_) = fate(guarded, &key, &entry, now) {
+        if let Fate::Lives(_) = fate(guarded, &key, &entry, now.seconds) {
             table.put_absent(&key, &entry)?;
             kept.push((key, entry));
             continue;
         }
-        let name = guarded.ports.get(&key.ifindex).map_or("", |port| &port.name);
-        ended.push(Flow::of(&key, &entry, name, None, half_open, now));
+        let port = guarded.ports.get(&key.ifindex);
+        let security = port.map(|port| &port.security).filter(|_| entry.generation() == now.generation);
+        let name = port.map_or("", |port| &port.name);
+        ended.push(Flow::of(&key, &entry, name, security, half_open, now.seconds));
     }
     Ok(kept)
 }
@@ -239,7 +273,8 @@ mod tests {
     use super::*;
 
     fn guarded() -> Guarded {
-        let port = Counted { name: "a".to_owned(), slot: 1, tenant: 17 };
+        let security = PortSecurity { tenant: 17, ..PortSecurity::default() };
+        let port = Counted { name: "a".to_owned(), slot: 1, security };
         Guarded { ports: BTreeMap::from([(30, port)]), timeouts: FlowTimeouts::default() }
     }
 
@@ -273,5 +308,20 @@ mod tests {
             found(&mut opened, &guarded.ports[&30], &started(since), 100);
         }
         assert_eq!(opened, BTreeMap::from([(1, (5, 2)), (17, (9, 2))]));
+    }
+
+    /// In: a port goes, and another one of the same tenant has its slot, while a port of a second tenant comes. Out: neither
+    /// the slot nor the new tenant is reckoned by the pass that goes on; the tenant that stays is.
+    #[test]
+    fn what_is_somebody_else_s_now_is_left_to_the_next_pass() {
+        let counted = |slot, tenant| {
+            let security = PortSecurity { tenant, ..PortSecurity::default() };
+            Counted { name: String::new(), slot, security }
+        };
+        let with = |ports: &[(u32, Counted)]| Guarded { ports: ports.iter().cloned().collect(), ..guarded() };
+        let before = owners(&with(&[(30, counted(1, 17)), (31, counted(2, 17))]));
+        let after = owners(&with(&[(31, counted(2, 17)), (32, counted(1, 17)), (33, counted(3, 18))]));
+        let changed: BTreeSet<u32> = before.symmetric_difference(&after).map(|(index, _)| *index).collect();
+        assert_eq!(changed, BTreeSet::from([1, 3, 18]));
     }
 }

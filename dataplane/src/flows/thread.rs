@@ -83,14 +83,9 @@ fn run(mut sweeper: Sweeper, told: &Receiver<Guarded>, ended: &EndedLog) {
         ended.tell(sweeper.sweep(&guarded));
         loop {
             match told.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                Ok(news) if news == guarded => {}
                 Ok(news) => {
-                    let other_ports = news.ports != guarded.ports;
+                    sweeper.meet(&guarded, &news);
                     guarded = news;
-                    if other_ports {
-                        sweeper.restart();
-                        break;
-                    }
                 }
                 Err(RecvTimeoutError::Timeout) => break,
                 Err(RecvTimeoutError::Disconnected) => return,

@@ -218,8 +218,7 @@ impl Kernel {
     pub(super) fn tell_ports(&self, wanted: &Tables, names: &BTreeMap<u32, String>) {
         let port = |(ifindex, endpoint): (&u32, &Endpoint)| {
             let name = names.get(ifindex).cloned().unwrap_or_default();
-            let tenant = endpoint.security().tenant;
-            (*ifindex, Counted { name, slot: endpoint.slot(), tenant })
+            (*ifindex, Counted { name, slot: endpoint.slot(), security: *endpoint.security() })
         };
         let ports = wanted.endpoints.iter().map(port).collect();
         self.flows.tell(Guarded { ports, timeouts: wanted.host.flows().timeouts });

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use aya::maps::{Array, HashMap};
 use nix::time::{ClockId, clock_gettime};
 use weft_dataplane::{Dataplane, DecidedBy, Options, Phase, RuleHits, RuleId, Side, Sizes};
-use weft_dataplane_abi::{Flow, FlowCounts, FlowKey, HalfOpenKey, Judged, RuleKey, Ruling, Signal, maps};
+use weft_dataplane_abi::{
+    Flow, FlowCounts, FlowKey, HalfOpenKey, Judged, RuleKey, Ruling, Signal, flow_address, maps,
+};
 use weft_policy::{Direction, Peer};
 
 use crate::groups::{Bytes, Proved, allow, endpoint, entries, guarded, pinned};
@@ -19,7 +21,7 @@ fn now() -> u32 {
 
 /// UDP of the port behind `ifindex`, from its port `number`.
 fn key(ifindex: u32, number: u16) -> FlowKey {
-    let address = |last: u8| [10, 0, 0, last, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let address = |last: u8| flow_address([10, 0, 0, last].into());
     FlowKey::new(ifindex, (4, 17), (address(10), number.to_be_bytes()), (address(11), 53_u16.to_be_bytes()))
 }
 
@@ -231,8 +233,7 @@ fn a_million_connections_are_swept_in_parts() {
         open(&host, 1, u64::from(count));
         // One in ten is over.
         let flows = (0..count).map(|number| {
-            let [a, b, c, d] = number.to_be_bytes();
-            let (own, peer) = ([10; 16], [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+            let (own, peer) = ([10; 4], [number, 0, 0, 0]);
             let key = FlowKey::new(ifindex, (4, 6), (own, [1, 1]), (peer, [2, 2]));
             (key, asked(ifindex, if number % 10 == 0 { 9000 } else { 0 }))
         });

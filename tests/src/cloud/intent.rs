@@ -178,7 +178,12 @@ impl Intent {
     /// The rules cannot be read.
     pub fn security_group(mut self, name: &str, tenant: &str, id: u32, rules: &str) -> Result<Self> {
         let rules = serde_json::from_str(rules).with_context(|| format!("the rules of {name}"))?;
-        self.security_groups.push(SecurityGroup { name: name.to_owned(), tenant: tenant.to_owned(), id, rules });
+        self.security_groups.push(SecurityGroup {
+            name: name.to_owned(),
+            tenant: tenant.to_owned(),
+            id,
+            rules,
+        });
         Ok(self)
     }
 

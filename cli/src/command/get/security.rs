@@ -23,7 +23,8 @@ pub(super) fn groups(stored: &[Stored]) -> Table<5> {
 
 /// The rules of a group, in the order in which they count.
 pub(super) fn rules(group: &SecurityGroup) -> Table<7> {
-    let mut table = Table::new(["DIRECTION", "PRIORITY", "ACTION", "PROTOCOL", "SERVICE", "PEER", "DESCRIPTION"]);
+    let mut table =
+        Table::new(["DIRECTION", "PRIORITY", "ACTION", "PROTOCOL", "SERVICE", "PEER", "DESCRIPTION"]);
     let mut rules: Vec<_> = group.rules.iter().collect();
     rules.sort_by_key(|rule| (word(&rule.direction), rule.priority, word(&rule.action) == "allow"));
     for rule in rules {
