@@ -279,7 +279,7 @@ mod tests {
     }
 
     fn key(ifindex: u32) -> FlowKey {
-        FlowKey::new(ifindex, (4, 17), ([1; 16], [0, 1]), ([2; 16], [0, 2]))
+        FlowKey::new(ifindex, (4, 17), ([1; 4], [0, 1]), ([2; 4], [0, 2]))
     }
 
     fn started(now: u32) -> Entry {

@@ -31,6 +31,7 @@ mod promptness;
 mod replacements;
 mod restart;
 mod same_host;
+mod security_groups;
 mod self_test;
 mod speaker;
 mod spoofing;

@@ -65,6 +65,17 @@ impl Lie {
             DropReason::FloodLimited => return Ok(None),
             // `a_restart_loses_none` has it.
             DropReason::ProgramMissing => return Ok(None),
+            // No port here judges what it sends or gets; `security_groups.rs` and the programs' own tests have these.
+            DropReason::PolicyDenied
+            | DropReason::NoConnection
+            | DropReason::InvalidState
+            | DropReason::FlowsFull
+            | DropReason::PortFlowQuota
+            | DropReason::TenantFlowQuota
+            | DropReason::FlowsBusy
+            | DropReason::FragmentWithoutFirst
+            | DropReason::FragmentedHeader
+            | DropReason::UnrelatedError => return Ok(None),
             DropReason::Malformed => {
                 let lie = udp(red.v4, far.mac, far.v4)?;
                 Self { frame: with(lie.frame, 16, &[0xff, 0xff]), ..lie }
