@@ -25,7 +25,7 @@ fn answer(request: &Request) -> Vec<u8> {
         ("GET", "/v1/networks") => json(200, STORED),
         (
             "GET",
-            "/v1/subnets" | "/v1/ports" | "/v1/remotes" | "/v1/peerings" | "/v1/peer-groups" | "/v1/peers",
+            "/v1/security-groups" | "/v1/subnets" | "/v1/ports" | "/v1/remotes" | "/v1/peerings" | "/v1/peer-groups" | "/v1/peers",
         ) => json(200, "[]"),
         ("GET", "/v1/networks/red") => json(200, &STORED[1..STORED.len() - 1]),
         ("POST", "/v1/apply?dry_run=true" | "/v1/delete?dry_run=true") => json(200, PLAN),
@@ -149,8 +149,8 @@ fn bad_input_is_never_sent() {
     let input = format!("{NETWORK}colour: red\n---\nkind: vpc\nname: x\n");
     let output = weft(&server.socket(), &["apply", "-f", "-"], &input);
     let error = "error: network/red at stdin:5:1 (document 1): colour: unknown field; known here: name, tenant, vni, \
-                 route_targets, route_distinguisher\n\
-                 error: vpc/x at stdin:7:7 (document 2): unknown kind `vpc`; the kinds are network, subnet, port, \
+                 default_ingress, default_egress, route_targets, route_distinguisher\n\
+                 error: vpc/x at stdin:7:7 (document 2): unknown kind `vpc`; the kinds are network, security-group, subnet, port, \
                  remote, peering, peer-group and peer\n";
     expect(&output, 1, "", error);
     let output = weft(&server.socket(), &["apply", "-f", "-"], "");

@@ -111,10 +111,10 @@ fn all_problems_at_once() {
     let text = format!("{NETWORK}vnii: 3\nowner: me\n---\nkind: vpc\nname: x\n---\n{SUBNET}---\nname: y\n");
     assert_eq!(
         refusal("a.yaml", &text),
-        "a.yaml:5:1 (document 1): network/red: vnii: unknown field; known here: name, tenant, vni, route_targets, route_distinguisher\n\
-         a.yaml:6:1 (document 1): network/red: owner: unknown field; known here: name, tenant, vni, route_targets, route_distinguisher\n\
-         a.yaml:8:7 (document 2): vpc/x: unknown kind `vpc`; the kinds are network, subnet, port, remote, peering, peer-group and peer\n\
-         a.yaml:18:1 (document 4): ?/y: `kind` is missing; the kinds are network, subnet, port, remote, peering, peer-group and peer"
+        "a.yaml:5:1 (document 1): network/red: vnii: unknown field; known here: name, tenant, vni, default_ingress, default_egress, route_targets, route_distinguisher\n\
+         a.yaml:6:1 (document 1): network/red: owner: unknown field; known here: name, tenant, vni, default_ingress, default_egress, route_targets, route_distinguisher\n\
+         a.yaml:8:7 (document 2): vpc/x: unknown kind `vpc`; the kinds are network, security-group, subnet, port, remote, peering, peer-group and peer\n\
+         a.yaml:18:1 (document 4): ?/y: `kind` is missing; the kinds are network, security-group, subnet, port, remote, peering, peer-group and peer"
     );
 }
 
@@ -234,7 +234,7 @@ fn json_values_are_typed() {
     );
     assert_eq!(
         error,
-        "a.json:2:29 (document 1): network: a: unknown field; known here: name, tenant, vni, route_targets, route_distinguisher\n\
+        "a.json:2:29 (document 1): network: a: unknown field; known here: name, tenant, vni, default_ingress, default_egress, route_targets, route_distinguisher\n\
          a.json:1:29 (document 1): network: name: expected a string, found integer `5`"
     );
 }

@@ -186,7 +186,7 @@ fn named(segments: Segments<(String, String)>) -> Result<Reference, Refusal> {
 
 fn kind(plural: &str) -> Result<Kind, Refusal> {
     Kind::ALL.into_iter().find(|kind| kind.plural() == plural).ok_or_else(|| {
-        let message = "there is no such kind of resource; there are networks, subnets, ports, remotes, peerings, \
+        let message = "there is no such kind of resource; there are networks, security-groups, subnets, ports, remotes, peerings, \
                        peer-groups and peers";
         Refusal::one(StatusCode::NOT_FOUND, plural, message)
     })
