@@ -25,7 +25,13 @@ fn answer(request: &Request) -> Vec<u8> {
         ("GET", "/v1/networks") => json(200, STORED),
         (
             "GET",
-            "/v1/security-groups" | "/v1/subnets" | "/v1/ports" | "/v1/remotes" | "/v1/peerings" | "/v1/peer-groups" | "/v1/peers",
+            "/v1/security-groups"
+            | "/v1/subnets"
+            | "/v1/ports"
+            | "/v1/remotes"
+            | "/v1/peerings"
+            | "/v1/peer-groups"
+            | "/v1/peers",
         ) => json(200, "[]"),
         ("GET", "/v1/networks/red") => json(200, &STORED[1..STORED.len() - 1]),
         ("POST", "/v1/apply?dry_run=true" | "/v1/delete?dry_run=true") => json(200, PLAN),

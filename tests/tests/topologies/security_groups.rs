@@ -115,7 +115,8 @@ fn a_revoked_rule_cuts_at_once() -> Result<()> {
             let passed = sent_to.finish()?.count;
             ensure!(passed == 0, "{passed} packets came to {} after its rule was gone", to.name);
             println!("after the API's answer, of more than 1000 packets {passed} passed at h{}", host + 1);
-            drop((ping.stop()?, udp.stop()?));
+            ping.stop()?;
+            udp.stop()?;
             cloud.tell(host, &intent(AMONG_MEMBERS)?)?;
             from.namespace.ping_until(to.v4.into(), PATIENCE)?;
         }
