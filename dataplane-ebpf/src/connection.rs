@@ -255,7 +255,7 @@ fn remember(facts: &mut Facts, now: u32) -> Result<(), DropReason> {
         Side::Own => (facts.source_port, facts.destination_port),
         Side::Peer => (facts.destination_port, facts.source_port),
     };
-    let first = Fragment {
+    facts.first = Fragment {
         own_port,
         peer_port,
         detail: facts.detail,
@@ -263,7 +263,7 @@ fn remember(facts: &mut Facts, now: u32) -> Result<(), DropReason> {
         padding: 0,
         seen: now,
     };
-    maps::remember(&facts.fragment, &first)
+    maps::remember(&facts.fragment, &facts.first)
 }
 
 #[inline(always)]

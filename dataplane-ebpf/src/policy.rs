@@ -44,7 +44,8 @@ fn ask(facts: &mut Facts) -> Result<(), DropReason> {
     facts.allowed = ruling.allowed;
     facts.stateless = ruling.stateless;
     if !facts.is_trial {
-        maps::hit(&RuleKey { policy, rule: ruling.rule });
+        facts.rule_key = RuleKey { policy, rule: ruling.rule };
+        maps::hit(&facts.rule_key);
     }
     Ok(())
 }
@@ -54,14 +55,16 @@ fn ask(facts: &mut Facts) -> Result<(), DropReason> {
 fn best(facts: &mut Facts, policy: u32, network: u32) -> Result<u64, DropReason> {
     let any = if facts.family == 4 { ANY_IPV4 } else { ANY_IPV6 };
     let mut best = in_class(facts, policy, any)?;
-    set_peer_key(facts, policy);
+    let peer = peer(facts, policy);
+    facts.peer_key = Key::new(IpKey::SCOPE_BITS + 128, peer);
     if let Some(class) = maps::peer_class(&facts.peer_key)? {
         best = lower(best, in_class(facts, policy, class)?);
     }
-    set_peer_key(facts, network);
+    facts.address = self::peer(facts, network);
     let identity = identity(facts)?;
+    facts.identity_key = IdentityKey { policy, identity };
     if identity != 0
-        && let Some(class) = maps::identity_class(&IdentityKey { policy, identity })?
+        && let Some(class) = maps::identity_class(&facts.identity_key)?
     {
         best = lower(best, in_class(facts, policy, class)?);
     }
@@ -73,20 +76,19 @@ fn lower(one: u64, other: u64) -> u64 {
     if one < other { one } else { other }
 }
 
-/// The keys of look-ups are where the facts are: there is little stack here.
+/// The peer's address. The keys of look-ups are where the facts are: there is little stack here.
 #[inline(always)]
-fn set_peer_key(facts: &mut Facts, scope: u32) {
+fn peer(facts: &Facts, scope: u32) -> IpKey {
     // Of IPv4 the rest is zero in both.
     let key = IpKey::ipv6(scope, flow_bytes(*facts.peer()));
-    let key = if facts.family == 4 { key.in_ipv4() } else { key };
-    facts.peer_key = Key::new(IpKey::SCOPE_BITS + 128, key);
+    if facts.family == 4 { key.in_ipv4() } else { key }
 }
 
 /// The groups of the peer. Those of an address that a packet claims to come from are believed if it comes from where the
 /// address is: no other host lends its packets the groups of a workload that it does not have.
 #[inline(always)]
 fn identity(facts: &Facts) -> Result<u32, DropReason> {
-    let Some(route) = maps::host_route(&{ facts.peer_key.data })? else { return Ok(0) };
+    let Some(route) = maps::host_route(&facts.address)? else { return Ok(0) };
     let next_hop = route.next_hop();
     let believed = match facts.side() {
         Side::Own => true,

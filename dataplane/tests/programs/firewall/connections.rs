@@ -202,7 +202,7 @@ fn age(world: &mut World, seconds: u32) {
 fn older(flow: Flow, seconds: u32) -> Flow {
     let mut words: [u32; 12] = zerocopy::transmute!(flow);
     assert_eq!(words[1], flow.seen());
-    words[1] -= seconds;
+    words[1] = words[1].wrapping_sub(seconds);
     zerocopy::transmute!(words)
 }
 
