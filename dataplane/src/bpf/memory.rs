@@ -184,8 +184,8 @@ mod tests {
             let need = of(map);
             assert!(need.at_once == need.full && need.full > 0, "{need:?}");
         }
-        // A key of 44 bytes and a value of 40.
-        assert_eq!(of(maps::FLOWS).full, 1024 * (16 + 48 + 48 + 40));
+        // A key of 44 bytes and a value of 48.
+        assert_eq!(of(maps::FLOWS).full, 1024 * (16 + 48 + 48 + 48));
     }
 
     #[test]
