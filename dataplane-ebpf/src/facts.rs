@@ -176,6 +176,7 @@ fn read<B: Buffer>(buffer: &mut B, frame: u32, version: u32, len: u32) -> Result
     let facts = maps::facts()?;
     facts.len = len;
     facts.is_first_fragment = false;
+    facts.is_readable = true;
     facts.flags = 0;
     facts.identification = 0;
     facts.source_port = [0; 2];

@@ -47,17 +47,13 @@ pub fn read_for_many(skb: &mut Skb, version: Version, remote: VtepAddr) -> Resul
     let facts = maps::facts()?;
     facts.remote = remote;
     // Without a firewall nobody asks.
-    facts.is_readable = read.is_ok();
+    facts.is_readable = read.is_ok() && facts.kind != kind::LATER_FRAGMENT;
     Ok(())
 }
 
 /// Whether a rule lets a copy come to a port, after [`read_for_many`].
 #[inline(always)]
 pub fn admits_copy(ifindex: u32) -> Result<(), DropReason> {
-    let endpoint = maps::judging_endpoint(ifindex)?.ok_or(DropReason::UnknownEndpoint)?;
-    if !endpoint.has(port_flags::FIREWALL) {
-        return Ok(());
-    }
     by_rule(ifindex, Side::Peer)
 }
 
@@ -66,9 +62,6 @@ fn by_rule(ifindex: u32, side: Side) -> Result<(), DropReason> {
     let facts = maps::facts()?;
     facts.ifindex = ifindex;
     facts.side = side as u32;
-    if !facts.is_readable || facts.kind == kind::LATER_FRAGMENT {
-        return Err(DropReason::Malformed);
-    }
     policy::decide()?;
     if facts.allowed { Ok(()) } else { Err(DropReason::PolicyDenied) }
 }

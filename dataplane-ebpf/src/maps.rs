@@ -95,6 +95,8 @@ static ROUTE: PerCpuArray<HostRoute> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static NEXT_HOP: PerCpuArray<NextHop> = PerCpuArray::with_max_entries(1, 0);
 #[map]
+static MEMBER: PerCpuArray<FloodMember> = PerCpuArray::with_max_entries(1, 0);
+#[map]
 static PATH: PerCpuArray<NextHop> = PerCpuArray::with_max_entries(1, 0);
 
 /// Where a CPU has what it reads of a packet, and the port that judges it.
@@ -188,8 +190,8 @@ pub fn vni(vni: u32) -> Found<VniEntry> {
 
 /// Who is at a place in one of a subnet's lists of those who get copies.
 #[inline(always)]
-pub fn flood(key: &FloodKey) -> Found<FloodMember> {
-    believed(key.scope(), || FLOOD.get_ptr(key))
+pub fn flood(key: &FloodKey) -> Found<&'static FloodMember> {
+    believed_in(place(&MEMBER)?, key.scope(), || FLOOD.get_ptr(key))
 }
 
 /// Whether a VTEP may send into a VNI.

@@ -31,6 +31,13 @@ extern "C" fn decide_by_policy() -> u32 {
 #[inline(always)]
 fn ask(facts: &mut Facts) -> Result<(), DropReason> {
     let endpoint = maps::judging_endpoint(facts.ifindex)?.ok_or(DropReason::UnknownEndpoint)?;
+    if !endpoint.has(port_flags::FIREWALL) {
+        facts.allowed = true;
+        return Ok(());
+    }
+    if !facts.is_readable {
+        return Err(DropReason::Malformed);
+    }
     let security = endpoint.security();
     let (policy, default) = match facts.side() {
         Side::Own => (security.egress, endpoint.has(port_flags::EGRESS_ALLOWED)),
