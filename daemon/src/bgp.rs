@@ -2,11 +2,12 @@
 //!
 //! [`session`] fills in what a peer and its group leave out, [`policy`] turns their rules into those of the RIB, [`plan`]
 //! says what the speaker is to do for a model, and [`neighbours`] says it in the speaker's words. Whoever asks sends a
-//! [`command`], which [`answers`] answers; [`subject`] reads what is to be explained, [`words`] writes what the speaker knows
+//! [`command`], which [`answers`] answers; [`groups`] are those of ports, [`subject`] reads what is to be explained, [`words`] writes what the speaker knows
 //! as users read it.
 
 pub mod answers;
 pub mod command;
+pub mod groups;
 pub mod learned;
 pub mod neighbours;
 pub mod plan;

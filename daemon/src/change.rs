@@ -69,11 +69,11 @@ pub enum Refused {
 }
 
 impl Candidate {
-    /// What `current` becomes by all of `changes`.
+    /// What `current` becomes by all of `changes`. `before` is what was made of it.
     ///
     /// # Errors
     /// [`Refused`], with everything that is wrong.
-    pub fn build(current: &Intent, host: &Host, changes: &[Change]) -> Result<Self, Refused> {
+    pub fn build(current: &Intent, before: &Model, host: &Host, changes: &[Change]) -> Result<Self, Refused> {
         let ids: Vec<_> = changes.iter().map(Change::id).collect();
         check_presence(current, changes)?;
         check_repeats(&ids)?;
@@ -87,7 +87,7 @@ impl Candidate {
             change.keep_secret(current, &mut intent);
         }
         check_orphans(&intent, &ids)?;
-        let model = Model::build(&intent, host, &ids).map_err(Refused::Invalid)?;
+        let model = before.rebuild(&intent, host, &ids).map_err(Refused::Invalid)?;
         let intent = model.to_intent();
         let (changes, writes) = compare(current, &intent, ids);
         Ok(Self { intent, model, changes, writes })

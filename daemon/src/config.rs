@@ -176,7 +176,16 @@ impl Config {
                            the form of an IPv4 address that no other host has";
             return Err(ConfigError::invalid(file, text, Some(bgp.span()), message));
         }
+        if let Some((span, message)) = config.flows.fault(&config.sizes) {
+            return Err(ConfigError::invalid(file, text, Some(span), &message));
+        }
         Ok(config)
+    }
+
+    /// How many connections there may be, and for how long.
+    #[must_use]
+    pub fn flow_limits(&self) -> desired::FlowLimits {
+        self.flows.for_dataplane(&self.sizes)
     }
 
     /// The host's name: from the file, or the machine's.

@@ -257,7 +257,7 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::tests::{host, intent};
+    use crate::model::tests::{host, intent, resource, security};
 
     #[test]
     fn only_attached_ports_and_all_remotes() {
@@ -321,6 +321,7 @@ mod tests {
             (&netns, "fd77:6566:7400::c000:201:1")
         );
         assert_eq!(desired.subnets[&port.subnet].network, address::NETWORK);
+        assert!(!port.security.is_firewall());
         assert_eq!(desired.host.software_checksums, [software].into());
         let theirs: IpAddr = "fd77:6566:7400::c000:202:1".parse().unwrap();
         let [(key, Some(route))] = routes.hosts.as_slice() else { panic!("{routes:?}") };
@@ -340,6 +341,33 @@ mod tests {
         // Without a namespace there is none.
         let without = model::Host { self_test_netns: None, ..host };
         assert!(update(&alone, &two, &without).routes.hosts.is_empty());
+    }
+
+    #[test]
+    fn ports_have_their_tenant_and_what_their_groups_say() {
+        let mut intent = security::good();
+        for name in ["web-1", "web-2"] {
+            let attachment = weft_api::resource::Attachment {
+                netns: format!("/run/netns/{name}").into(),
+                device: "eth0".to_owned(),
+            };
+            intent.ports.get_mut(name).unwrap().attachment = Some(attachment);
+        }
+        let model = Model::build(&intent, &host(), &[]).unwrap();
+        let desired = local(&model, &host());
+        let [one, two] = ["web-1", "web-2"].map(|name| &desired.ports[name]);
+        assert_eq!((one.tenant.as_str(), &one.security), ("red", &model.ports["web-1"].security));
+        assert_eq!(one.security.ingress.rules().as_ptr(), two.security.ingress.rules().as_ptr());
+        assert_eq!(desired.host.flows.per_port, 65_536);
+        // Rules that change are all that changes.
+        let mut intent = model.to_intent();
+        intent.insert(resource(&security::WITH_GROUPS[0].replace("443", "80")));
+        let changed = model.rebuild(&intent, &host(), &[]).unwrap();
+        let Update { local: Some(after), routes } = update(&model, &changed, &host()) else { panic!() };
+        assert_eq!(routes, RouteDelta::default());
+        assert_ne!(after.ports["web-1"].security.ingress, one.security.ingress);
+        assert_eq!(after.ports["web-1"].security.egress, one.security.egress);
+        assert_eq!(after.ports["red-1"], desired.ports["red-1"]);
     }
 
     fn with_remotes(remotes: &[&str]) -> Model {

@@ -1,6 +1,7 @@
 //! All resources as they are stored: by kind and name, not yet checked against each other.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use weft_api::kind::{Kind, Reference};
 use weft_api::resource::{Network, Peer, PeerGroup, Peering, Port, Remote, Resource, SecurityGroup, Subnet};
@@ -16,8 +17,8 @@ pub fn reference(kind: Kind, name: &str) -> Reference {
 pub struct Intent {
     /// Networks.
     pub networks: BTreeMap<String, Network>,
-    /// Security groups.
-    pub security_groups: BTreeMap<String, SecurityGroup>,
+    /// Security groups: each can have many rules, and most stay as they are.
+    pub security_groups: BTreeMap<String, Arc<SecurityGroup>>,
     /// Subnets.
     pub subnets: BTreeMap<String, Subnet>,
     /// Ports.
@@ -37,7 +38,9 @@ impl Intent {
     pub fn insert(&mut self, resource: Resource) {
         match resource {
             Resource::Network(network) => drop(self.networks.insert(network.name.clone(), network)),
-            Resource::SecurityGroup(group) => drop(self.security_groups.insert(group.name.clone(), group)),
+            Resource::SecurityGroup(group) => {
+                drop(self.security_groups.insert(group.name.clone(), Arc::new(group)));
+            }
             Resource::Subnet(subnet) => drop(self.subnets.insert(subnet.name.clone(), subnet)),
             Resource::Port(port) => drop(self.ports.insert(port.name.clone(), port)),
             Resource::Remote(remote) => drop(self.remotes.insert(remote.name.clone(), remote)),
@@ -66,7 +69,10 @@ impl Intent {
     pub fn get(&self, id: &Reference) -> Option<Resource> {
         match id.kind {
             Kind::Network => self.networks.get(&id.name).cloned().map(Resource::Network),
-            Kind::SecurityGroup => self.security_groups.get(&id.name).cloned().map(Resource::SecurityGroup),
+            Kind::SecurityGroup => {
+                let group = self.security_groups.get(&id.name)?;
+                Some(Resource::SecurityGroup(SecurityGroup::clone(group)))
+            }
             Kind::Subnet => self.subnets.get(&id.name).cloned().map(Resource::Subnet),
             Kind::Port => self.ports.get(&id.name).cloned().map(Resource::Port),
             Kind::Remote => self.remotes.get(&id.name).cloned().map(Resource::Remote),
@@ -156,7 +162,7 @@ impl Intent {
             }
             Kind::SecurityGroup => {
                 let members = self.ports.values().filter(|port| port.security_groups.contains(&id.name));
-                let names = |group: &&SecurityGroup| {
+                let names = |group: &&Arc<SecurityGroup>| {
                     group.name != id.name
                         && group.rules.iter().any(|rule| rule.group.as_ref() == Some(&id.name))
                 };

@@ -6,6 +6,7 @@
 mod addressing;
 mod attachments;
 mod flood;
+mod groups;
 mod macs;
 pub(crate) mod names;
 mod peerings;
@@ -19,6 +20,7 @@ mod vnis;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use weft_api::kind::{Kind, Reference};
@@ -31,6 +33,9 @@ use weft_vxlan::{MacAddr, Vni, Vtep};
 use crate::bgp::session::Session;
 use crate::config::{Config, Speaker};
 use crate::intent::{Intent, reference};
+
+pub use groups::SecurityGroup;
+pub use security::{Membership, Policies};
 
 /// What the rules must know of this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,11 +75,13 @@ pub struct Host {
 pub struct Model {
     /// Networks.
     pub networks: BTreeMap<String, resource::Network>,
-    /// Security groups; the groups that their rules name exist.
-    pub security_groups: BTreeMap<String, resource::SecurityGroup>,
+    /// Security groups; those that their rules name exist and are of the same tenant.
+    pub security_groups: BTreeMap<String, SecurityGroup>,
+    /// What the rules of the ports' groups come to.
+    pub policies: BTreeMap<Membership, Policies>,
     /// Subnets; each one's network exists.
     pub subnets: BTreeMap<String, Subnet>,
-    /// Ports; each one's subnet exists.
+    /// Ports; each one's subnet and groups exist.
     pub ports: BTreeMap<String, Port>,
     /// Remotes; their subnets and networks exist.
     pub remotes: BTreeMap<String, Remote>,
@@ -177,6 +184,15 @@ impl Model {
     /// # Errors
     /// Everything that is wrong.
     pub fn build(intent: &Intent, host: &Host, changed: &[Reference]) -> Result<Self, Vec<Problem>> {
+        Self::default().rebuild(intent, host, changed)
+    }
+
+    /// The same, where this is what was made of an earlier intent: what of security groups and their rules is as it was
+    /// then is not looked at again, but shared.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn rebuild(&self, intent: &Intent, host: &Host, changed: &[Reference]) -> Result<Self, Vec<Problem>> {
         let asked: BTreeSet<_> = changed.iter().collect();
         let unchanged = intent.ids().filter(|id| !asked.contains(id));
         let order: Vec<_> =
@@ -185,16 +201,13 @@ impl Model {
         let mut faults = Faults::default();
         names::check(all, &mut faults);
         vnis::check(all, host, &mut faults);
+        let security_groups = groups::resolve(all, self, &mut faults);
         let subnets = prefixes::resolve_subnets(all, &mut faults);
         prefixes::check_overlaps(all, &subnets, &mut faults);
         let remotes = remotes::resolve(all, host, &mut faults);
         let mut ports = addressing::resolve(all, &subnets, host, &mut faults);
-        let mut groups = security::resolve(all, &mut faults);
-        for port in all.ports() {
-            if let Some(resolved) = ports.get_mut(&port.name) {
-                resolved.security = groups.of_port(port, resolved.mac, &mut faults);
-            }
-        }
+        security::check(all, host, &mut faults);
+        let policies = security::resolve(all, self, &security_groups, &mut ports);
         attachments::check(all, &mut faults);
         flood::check(all, &mut faults);
         let (peer_groups, peers) = peers::resolve(all, host, &mut faults);
@@ -205,7 +218,8 @@ impl Model {
             let no_self_test_for = sizes::no_self_test_for(intent, host);
             Ok(Self {
                 networks: intent.networks.clone(),
-                security_groups: intent.security_groups.clone(),
+                security_groups,
+                policies,
                 subnets,
                 ports,
                 remotes,
@@ -222,6 +236,8 @@ impl Model {
     /// The same as resources, to be stored and shown.
     #[must_use]
     pub fn to_intent(&self) -> Intent {
+        let security_groups =
+            self.security_groups.iter().map(|(name, group)| (name.clone(), Arc::clone(&group.given)));
         let subnets = self.subnets.iter().map(|(name, subnet)| (name.clone(), subnet.to_resource(name)));
         let ports = self.ports.iter().map(|(name, port)| (name.clone(), port.to_resource(name)));
         let remotes = self.remotes.iter().map(|(name, remote)| (name.clone(), remote.to_resource(name)));
@@ -229,7 +245,7 @@ impl Model {
         let peers = self.peers.iter().map(|(name, peer)| (name.clone(), peer.given.clone()));
         Intent {
             networks: self.networks.clone(),
-            security_groups: self.security_groups.clone(),
+            security_groups: security_groups.collect(),
             subnets: subnets.collect(),
             ports: ports.collect(),
             remotes: remotes.collect(),
@@ -280,7 +296,7 @@ impl Host {
             router_mac: underlay.router_mac(),
             gateway_mac: underlay.gateway_mac(),
             limits: config.limits.for_dataplane(),
-            flows: config.flows.for_dataplane(),
+            flows: config.flow_limits(),
             xdp: underlay.xdp(),
             sizes: config.sizes.for_dataplane(),
             self_test: underlay.self_test,
@@ -351,6 +367,10 @@ impl PeerGroup {
 }
 
 impl<'a> Ordered<'a> {
+    fn security_groups(self) -> impl Iterator<Item = &'a Arc<resource::SecurityGroup>> {
+        self.of(Kind::SecurityGroup).filter_map(move |name| self.intent.security_groups.get(name))
+    }
+
     fn subnets(self) -> impl Iterator<Item = &'a resource::Subnet> {
         self.of(Kind::Subnet).filter_map(move |name| self.intent.subnets.get(name))
     }
@@ -373,6 +393,11 @@ impl<'a> Ordered<'a> {
 
     fn peers(self) -> impl Iterator<Item = &'a resource::Peer> {
         self.of(Kind::Peer).filter_map(move |name| self.intent.peers.get(name))
+    }
+
+    /// Which of these that contradict each other is to blame: the one that comes last.
+    fn last_of<const N: usize>(self, ids: [&Reference; N]) -> Option<&Reference> {
+        ids.into_iter().max_by_key(|id| self.order.iter().position(|other| other == *id))
     }
 
     fn of(self, kind: Kind) -> impl Iterator<Item = &'a String> {

@@ -39,7 +39,7 @@ impl GroupSet {
     /// No group.
     #[must_use]
     pub fn empty() -> Self {
-        Self(Arc::from([]))
+        Self(Arc::default())
     }
 
     /// The groups, in ascending order.

@@ -1,5 +1,6 @@
 //! What the groups of a port come to, for one direction; and the plain walk over its rules.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::{Action, Direction, Packet, Rule};
@@ -16,8 +17,9 @@ pub struct SecurityGroup {
 /// The rules of one direction and what happens without one.
 ///
 /// Equal policies treat every packet alike, for the rules are in one order, each once, and where they are from is left
-/// out: ports whose groups come to the same rules can share what it compiles to. Clones share the rules.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// out: ports whose groups come to the same rules can share what it compiles to. Clones share the rules, and are found to
+/// be equal without a look at them.
+#[derive(Debug, Clone, Eq)]
 pub struct Policy {
     direction: Direction,
     default: Action,
@@ -108,6 +110,21 @@ impl Policy {
             }
             None => Decision { action: self.default, stateless: false, reason: Reason::Default },
         }
+    }
+}
+
+impl PartialEq for Policy {
+    fn eq(&self, other: &Self) -> bool {
+        self.direction == other.direction
+            && self.default == other.default
+            && (Arc::ptr_eq(&self.rules, &other.rules) || self.rules == other.rules)
+    }
+}
+
+impl Hash for Policy {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { direction, default, rules } = self;
+        (direction, default, rules).hash(state);
     }
 }
 

@@ -1,12 +1,9 @@
 //! From what the speaker learned to routes of the data plane. Pure.
 
 use weft_bgp::evpn::{self, Forwarding, Routed, RoutedPath, SwitchedPath};
-use weft_bgp::wire::GroupCommunity;
 use weft_dataplane::desired::{Neighbour, Path, Paths, RemoteHost, RouteDelta};
-use weft_policy::{GroupId, GroupSet};
 
-/// Whose numbers of groups weft's are: those of the hosts that have one intent, or agree on the numbers.
-pub const GROUPS: u16 = 0;
+use super::groups::groups;
 
 /// The changes in the data plane's words.
 #[must_use]
@@ -40,11 +37,6 @@ fn host(to: &evpn::RemoteHost) -> Option<RemoteHost> {
     Some(RemoteHost { paths, neighbour, groups: groups(&to.groups) })
 }
 
-/// The groups of weft's own numbers, which are those of all hosts.
-fn groups(all: &[GroupCommunity]) -> GroupSet {
-    all.iter().filter(|group| group.domain == GROUPS).map(|group| GroupId(group.group)).collect()
-}
-
 fn paths<T>(paths: &evpn::Paths<T>, path: impl Fn(&T) -> Path) -> Paths {
     Paths { first: path(&paths.first), others: paths.others.iter().map(path).collect() }
 }
@@ -59,8 +51,10 @@ fn switched(path: &SwitchedPath) -> Path {
 
 #[cfg(test)]
 mod tests {
+    use weft_policy::GroupId;
     use weft_vxlan::{MacAddr, Vni, Vtep};
 
+    use super::super::groups::community;
     use super::*;
 
     fn vni(number: u32) -> Vni {
@@ -94,6 +88,22 @@ mod tests {
                 neighbour_is(host, neighbour)
             );
         }
+    }
+
+    #[test]
+    fn the_groups_of_a_host_are_learned_with_it() {
+        let routed = Routed { router_mac: MacAddr::new([4; 6]), vni: vni(5000) };
+        let to = evpn::RemoteHost {
+            vtep: "192.0.2.2".parse().unwrap(),
+            routed: Some(routed),
+            neighbour: None,
+            groups: vec![community(GroupId(7)), community(GroupId(9))],
+            others: Box::default(),
+        };
+        let delta =
+            delta([Forwarding::Host { network: vni(1), address: [10, 0, 0, 1].into(), to: Some(to) }]);
+        let [(_, Some(host))] = delta.hosts.as_slice() else { panic!("{delta:?}") };
+        assert_eq!(host.groups, [GroupId(7), GroupId(9)].into_iter().collect());
     }
 
     fn neighbour_is(host: &Option<RemoteHost>, neighbour: Option<evpn::Neighbour>) -> bool {

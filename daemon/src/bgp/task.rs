@@ -25,13 +25,13 @@ use weft_bgp::evpn::{self, Forwarding, LocalPort, Subject};
 use weft_bgp::session::Stop;
 use weft_bgp::speaker::{Event, Speaker, SpeakerConfig};
 use weft_bgp::transport::Driver;
-use weft_bgp::wire::{Family, GroupCommunity};
+use weft_bgp::wire::Family;
 use weft_dataplane::desired::RouteDelta;
-use weft_policy::GroupId;
 
 use super::answers::Answers;
 use super::command::{BgpError, Command};
-use super::learned::{self, GROUPS};
+use super::groups::community;
+use super::learned;
 use super::neighbours::neighbours;
 use super::plan::{Plan, plan};
 use super::underlay::Underlay;
@@ -440,12 +440,7 @@ fn local_ports(model: &Model) -> BTreeMap<String, LocalPort> {
             subnet: port.subnet.clone(),
             mac: port.mac,
             ips: port.addresses().collect(),
-            groups: port
-                .security
-                .groups
-                .iter()
-                .map(|GroupId(group)| GroupCommunity { domain: GROUPS, group })
-                .collect(),
+            groups: port.security.groups.iter().map(community).collect(),
             sticky: false,
         };
         (name.clone(), local)
@@ -481,6 +476,23 @@ fn own_prefixes(model: &Model) -> BTreeMap<String, BTreeSet<ipnet::IpNet>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::tests::bgp::speaking_host;
+    use crate::model::tests::{GOOD, intent};
+
+    #[test]
+    fn ports_are_announced_with_their_groups() {
+        let group = r#"{"kind":"security-group","name":"web","tenant":"red","id":7}"#;
+        let member = GOOD[2].replace("\"mac\"", r#""security_groups":["web"],"mac""#);
+        let mut documents = GOOD.to_vec();
+        let before = local_ports(&Model::build(&intent(&documents), &speaking_host(), &[]).unwrap());
+        documents[2] = &member;
+        documents.push(group);
+        let after = local_ports(&Model::build(&intent(&documents), &speaking_host(), &[]).unwrap());
+        assert!(before["red-1"].groups.is_empty());
+        assert_eq!(after["red-1"].groups, [community(weft_policy::GroupId(7))].into());
+        // It is announced anew, for it is not what it was.
+        assert_ne!(before["red-1"], after["red-1"]);
+    }
 
     #[test]
     fn one_line_a_second_says_how_many_it_stands_for() {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::tests::bgp::{good, speaking_host};
+use crate::model::tests::security::{self, WITH_GROUPS};
 use crate::model::tests::{GOOD, host, intent, resource};
 
 fn stored() -> Intent {
@@ -9,7 +10,7 @@ fn stored() -> Intent {
 }
 
 fn build(changes: &[Change]) -> Result<Candidate, Refused> {
-    Candidate::build(&stored(), &host(), changes)
+    Candidate::build(&stored(), &Model::default(), &host(), changes)
 }
 
 fn messages(refused: Refused) -> Vec<String> {
@@ -127,10 +128,10 @@ fn attaching_and_detaching() {
     let attachment: Attachment = serde_json::from_str(r#"{"netns":"/run/netns/blue-1"}"#).unwrap();
     let current = stored();
     let attach = Change::Attach { port: "blue-1".into(), attachment: attachment.clone(), may_move: false };
-    let candidate = Candidate::build(&current, &host(), &[attach]).unwrap();
+    let candidate = Candidate::build(&current, &Model::default(), &host(), &[attach]).unwrap();
     assert_eq!(candidate.new_attachments(&current).collect::<Vec<_>>(), [("blue-1", &attachment)]);
     let detach = Change::Detach { port: "red-1".into() };
-    let candidate = Candidate::build(&current, &host(), &[detach]).unwrap();
+    let candidate = Candidate::build(&current, &Model::default(), &host(), &[detach]).unwrap();
     assert_eq!(candidate.new_attachments(&current).count(), 0);
     assert_eq!(candidate.intent.ports["red-1"].attachment, None);
     assert_eq!(candidate.changes[0].action, Action::Replace);
@@ -148,25 +149,27 @@ fn a_masked_password_is_the_stored_one() {
     let shown: Vec<_> = stored.ids().filter_map(|id| stored.get(&id)).map(Resource::masked).collect();
     assert!(!serde_json::to_string(&shown).unwrap().contains("of-"));
     let again: Vec<_> = shown.into_iter().map(Change::Apply).collect();
-    let candidate = Candidate::build(&stored, &host, &again).unwrap();
+    let candidate = Candidate::build(&stored, &Model::default(), &host, &again).unwrap();
     assert_eq!((candidate.writes.as_slice(), &candidate.intent), ([].as_slice(), &stored));
     // Other fields change beside it, and another password is another password.
     let changed =
         [PEER.replace("of-peer", "********").replace("254", "253"), GROUP.replace("of-group", "new")];
-    let candidate = Candidate::build(&stored, &host, &changed.each_ref().map(|text| apply(text))).unwrap();
+    let candidate =
+        Candidate::build(&stored, &Model::default(), &host, &changed.each_ref().map(|text| apply(text)))
+            .unwrap();
     let peer = &candidate.intent.peers["rr-1"];
     assert_eq!(peer.address, "192.0.2.253".parse::<IpAddr>().unwrap());
     assert_eq!(peer.password.as_ref().unwrap().reveal(), "of-peer");
     assert_eq!(candidate.intent.peer_groups["rr"].password.as_ref().unwrap().reveal(), "new");
     // Without a stored one the mask is no password; left out, it goes.
     let fresh = apply(&PEER.replace("of-peer", "********").replace("rr-1", "rr-2").replace("254", "253"));
-    let refused = messages(Candidate::build(&stored, &host, &[fresh]).unwrap_err());
+    let refused = messages(Candidate::build(&stored, &Model::default(), &host, &[fresh]).unwrap_err());
     assert!(
         refused[0].starts_with("peer/rr-2: this is what weft shows in place of a password"),
         "{refused:?}"
     );
     let without = apply(&PEER.replace(r#","password":"of-peer""#, ""));
-    let candidate = Candidate::build(&stored, &host, &[without]).unwrap();
+    let candidate = Candidate::build(&stored, &Model::default(), &host, &[without]).unwrap();
     assert_eq!(candidate.intent.peers["rr-1"].password, None);
 }
 
@@ -174,7 +177,9 @@ fn a_masked_password_is_the_stored_one() {
 fn what_bgp_needs_is_not_deleted() {
     let host = speaking_host();
     let stored = Model::build(&good(), &host, &[]).unwrap().to_intent();
-    let refused = |ids: &[&str]| messages(Candidate::build(&stored, &host, &delete(ids)).unwrap_err());
+    let refused = |ids: &[&str]| {
+        messages(Candidate::build(&stored, &Model::default(), &host, &delete(ids)).unwrap_err())
+    };
     assert_eq!(
         refused(&["peer-group/rr"]),
         ["peer-group/rr: peer/rr-1 would be left without it; delete them first, or together"]
@@ -188,6 +193,32 @@ fn what_bgp_needs_is_not_deleted() {
     for ids in
         [&["peer/rr-1", "peer-group/rr"][..], &["peering/red-green", "subnet/green-a", "network/green"]]
     {
-        assert!(Candidate::build(&stored, &host, &delete(ids)).is_ok(), "{ids:?}");
+        assert!(Candidate::build(&stored, &Model::default(), &host, &delete(ids)).is_ok(), "{ids:?}");
     }
+}
+
+#[test]
+fn a_group_stays_while_ports_or_rules_name_it() {
+    let stored = Model::build(&security::good(), &host(), &[]).unwrap().to_intent();
+    let build = |ids: &[&str]| Candidate::build(&stored, &Model::default(), &host(), &delete(ids));
+    assert_eq!(
+        messages(build(&["security-group/lb"]).unwrap_err()),
+        [
+            "security-group/lb: port/web-1, port/web-2, security-group/web would be left without it; delete them first, \
+             or together"
+        ]
+    );
+    let all = ["security-group/lb", "security-group/web", "port/web-1", "port/web-2", "port/open-1"];
+    assert!(build(&all).is_ok());
+    assert!(build(&["security-group/other"]).is_ok());
+    // Whoever takes the ports out of it may delete it in one go.
+    let mut changes = delete(&["security-group/lb"]);
+    for document in [&WITH_GROUPS[5], &WITH_GROUPS[6]] {
+        let port = document.replace(r#"["web","lb"]"#, "[]").replace(r#"["lb","web"]"#, "[]");
+        changes.push(Change::Apply(resource(&port)));
+    }
+    changes.push(Change::Apply(resource(r#"{"kind":"security-group","name":"web","tenant":"red","id":2}"#)));
+    let candidate = Candidate::build(&stored, &Model::default(), &host(), &changes).unwrap();
+    assert!(candidate.model.ports["web-1"].security.groups.is_empty());
+    assert_eq!(candidate.writes.len(), 4);
 }

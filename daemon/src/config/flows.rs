@@ -1,68 +1,83 @@
-//! `[flows]`: how many connections ports may have, and for how long without a packet.
+//! `[flows]`: how many connections ports with security groups may have, and when one without packets is over.
 
 use std::num::NonZeroU32;
+use std::ops::Range;
 
 use serde::Deserialize;
+use toml::Spanned;
 use weft_dataplane::desired::{FlowLimits, FlowTimeouts};
 
-/// Limits of connections. Times are in seconds.
-#[derive(Debug, Clone, Copy, Deserialize)]
+use super::Sizes;
+
+/// Connections of a port, unless the kernel has room for fewer at all.
+const PER_PORT: u32 = 65_536;
+/// The same of all ports of a tenant on this host.
+const PER_TENANT: u32 = 131_072;
+/// Connections of a port that are asked for.
+const HALF_OPEN_PER_PORT: u32 = 1024;
+
+/// The section. Times are in seconds without a packet.
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Flows {
-    per_port: NonZeroU32,
-    per_tenant: NonZeroU32,
-    half_open_per_port: NonZeroU32,
-    tcp_opening: NonZeroU32,
-    tcp_open: NonZeroU32,
-    tcp_half_closed: NonZeroU32,
-    tcp_closed: NonZeroU32,
-    tcp_reset: NonZeroU32,
-    udp_single: NonZeroU32,
-    udp_open: NonZeroU32,
-    icmp: NonZeroU32,
-    other: NonZeroU32,
+    per_port: Option<Spanned<NonZeroU32>>,
+    per_tenant: Option<Spanned<NonZeroU32>>,
+    half_open_per_port: Option<Spanned<NonZeroU32>>,
+    tcp_opening: Option<NonZeroU32>,
+    tcp_open: Option<NonZeroU32>,
+    tcp_half_closed: Option<NonZeroU32>,
+    tcp_closed: Option<NonZeroU32>,
+    tcp_reset: Option<NonZeroU32>,
+    udp_single: Option<NonZeroU32>,
+    udp_open: Option<NonZeroU32>,
+    icmp: Option<NonZeroU32>,
+    other: Option<NonZeroU32>,
 }
 
 impl Flows {
-    /// The same in the data plane's words.
-    #[must_use]
-    pub const fn for_dataplane(self) -> FlowLimits {
+    /// A number that is above what the kernel has room for, if there is one, and where it stands.
+    pub(super) fn fault(&self, sizes: &Sizes) -> Option<(Range<usize>, String)> {
+        let table = [
+            (&self.per_port, "flows.per_port", "sizes.flows", sizes.flows),
+            (&self.per_tenant, "flows.per_tenant", "sizes.flows", sizes.flows),
+            (&self.half_open_per_port, "flows.half_open_per_port", "sizes.half_open", sizes.half_open),
+        ];
+        table.into_iter().find_map(|(given, key, size_key, size)| {
+            let given = given.as_ref().filter(|given| *given.get_ref() > size)?;
+            let message = format!(
+                "{key} is {}, and the kernel has room for {size} at all ({size_key}); raise {size_key}, or lower {key}",
+                given.get_ref()
+            );
+            Some((given.span(), message))
+        })
+    }
+
+    /// The same in the data plane's words. What is not given is no more than there is room for.
+    pub(super) fn for_dataplane(&self, sizes: &Sizes) -> FlowLimits {
+        let limit = |given: &Option<Spanned<NonZeroU32>>, unless_given: u32, size: NonZeroU32| {
+            given.as_ref().map_or_else(|| unless_given.min(size.get()), |given| given.get_ref().get())
+        };
         FlowLimits {
-            timeouts: FlowTimeouts {
-                tcp_opening: self.tcp_opening.get(),
-                tcp_open: self.tcp_open.get(),
-                tcp_half_closed: self.tcp_half_closed.get(),
-                tcp_closed: self.tcp_closed.get(),
-                tcp_reset: self.tcp_reset.get(),
-                udp_single: self.udp_single.get(),
-                udp_open: self.udp_open.get(),
-                icmp: self.icmp.get(),
-                other: self.other.get(),
-            },
-            per_port: self.per_port.get(),
-            per_tenant: self.per_tenant.get(),
-            half_open: self.half_open_per_port.get(),
+            timeouts: self.timeouts(),
+            per_port: limit(&self.per_port, PER_PORT, sizes.flows),
+            per_tenant: limit(&self.per_tenant, PER_TENANT, sizes.flows),
+            half_open: limit(&self.half_open_per_port, HALF_OPEN_PER_PORT, sizes.half_open),
         }
     }
-}
 
-impl Default for Flows {
-    fn default() -> Self {
-        let number = |number: u32| NonZeroU32::MIN.saturating_add(number.saturating_sub(1));
-        let timeouts = FlowTimeouts::default();
-        Self {
-            per_port: number(65_536),
-            per_tenant: number(131_072),
-            half_open_per_port: number(1024),
-            tcp_opening: number(timeouts.tcp_opening),
-            tcp_open: number(timeouts.tcp_open),
-            tcp_half_closed: number(timeouts.tcp_half_closed),
-            tcp_closed: number(timeouts.tcp_closed),
-            tcp_reset: number(timeouts.tcp_reset),
-            udp_single: number(timeouts.udp_single),
-            udp_open: number(timeouts.udp_open),
-            icmp: number(timeouts.icmp),
-            other: number(timeouts.other),
+    fn timeouts(&self) -> FlowTimeouts {
+        let or = |given: Option<NonZeroU32>, unless_given: u32| given.map_or(unless_given, NonZeroU32::get);
+        let unless_given = FlowTimeouts::default();
+        FlowTimeouts {
+            tcp_opening: or(self.tcp_opening, unless_given.tcp_opening),
+            tcp_open: or(self.tcp_open, unless_given.tcp_open),
+            tcp_half_closed: or(self.tcp_half_closed, unless_given.tcp_half_closed),
+            tcp_closed: or(self.tcp_closed, unless_given.tcp_closed),
+            tcp_reset: or(self.tcp_reset, unless_given.tcp_reset),
+            udp_single: or(self.udp_single, unless_given.udp_single),
+            udp_open: or(self.udp_open, unless_given.udp_open),
+            icmp: or(self.icmp, unless_given.icmp),
+            other: or(self.other, unless_given.other),
         }
     }
 }

@@ -32,6 +32,36 @@ fn defaults() {
     assert_eq!(config.state.folder.as_path(), Path::new("/var/lib/weft"));
     assert_eq!(config.api.socket.as_path(), Path::new("/run/weft/weftd.sock"));
     assert_eq!(config.dataplane_options().sizes.addresses, 1_048_576);
+    let sizes = config.dataplane_options().sizes;
+    assert_eq!((sizes.flows, sizes.half_open, sizes.rules), (262_144, 65_536, 262_144));
+    let timeouts = desired::FlowTimeouts::default();
+    let flows = desired::FlowLimits { timeouts, per_port: 65_536, per_tenant: 131_072, half_open: 1024 };
+    assert_eq!(config.flow_limits(), flows);
+}
+
+#[test]
+fn connections_have_limits_and_times() {
+    let flows =
+        |text: &str| Config::parse(Path::new("weftd.toml"), &format!("{GOOD}{text}")).unwrap().flow_limits();
+    let given = flows(
+        "[flows]\nper_port = 5\nper_tenant = 7\nhalf_open_per_port = 3\ntcp_opening = 1\ntcp_open = 2\n\
+                       tcp_half_closed = 3\ntcp_closed = 4\ntcp_reset = 5\nudp_single = 6\nudp_open = 7\nicmp = 8\nother = 9\n",
+    );
+    let timeouts = desired::FlowTimeouts {
+        tcp_opening: 1,
+        tcp_open: 2,
+        tcp_half_closed: 3,
+        tcp_closed: 4,
+        tcp_reset: 5,
+        udp_single: 6,
+        udp_open: 7,
+        icmp: 8,
+        other: 9,
+    };
+    assert_eq!(given, desired::FlowLimits { timeouts, per_port: 5, per_tenant: 7, half_open: 3 });
+    // Where the kernel has room for fewer, that is the limit.
+    let small = flows("[sizes]\nflows = 1000\nhalf_open = 100\n");
+    assert_eq!((small.per_port, small.per_tenant, small.half_open), (1000, 1000, 100));
 }
 
 #[test]
@@ -55,6 +85,24 @@ fn errors_name_file_line_and_column() {
         ("[host]", "[sizes]\nports = 0\n[host]", ":3:9: ", "nonzero"),
         ("[host]", "[sizes]\nports = 5000000000\n[host]", ":3:9: ", "5000000000"),
         ("[host]", "[sizes]\nevents = 100000\n[host]", ":3:10: ", "a power of two from 65536"),
+        ("[host]", "[sizes]\nflows = 0\n[host]", ":3:9: ", "nonzero"),
+        ("[host]", "[flows]\nper_port = 0\n[host]", ":3:12: ", "nonzero"),
+        ("[host]", "[flows]\nicmp = 0\n[host]", ":3:8: ", "nonzero"),
+        ("[host]", "[flows]\ntcp = 60\n[host]", ":3:1: ", "unknown field `tcp`"),
+        (
+            "[host]",
+            "[flows]\nper_port = 262145\n[host]",
+            ":3:12: ",
+            "flows.per_port is 262145, and the kernel has room for 262144 at all (sizes.flows); raise sizes.flows, or lower \
+             flows.per_port",
+        ),
+        (
+            "[host]",
+            "[sizes]\nflows = 9\n[flows]\nper_tenant = 10\n[host]",
+            ":5:14: ",
+            "flows.per_tenant is 10, and the kernel has room for 9",
+        ),
+        ("[host]", "[flows]\nhalf_open_per_port = 65537\n[host]", ":3:22: ", "(sizes.half_open)"),
         ("[host]", "[state]\nfolder = \"state\"\n[host]", ":3:10: ", "not a path from the root"),
         ("[underlay]", "[underlay]\nudp_port = 0", ":5:12: ", "nonzero"),
         ("[underlay]", "[underlay]\nrouter_mac = \"01:00:00:00:00:01\"", ":5:14: ", "not a unicast MAC"),
@@ -167,4 +215,5 @@ fn the_packaged_file_is_true() {
     let kept = Options { keep_routes: true, ..plain.dataplane_options() };
     assert_eq!(full.dataplane_options(), kept);
     assert_eq!(full.underlay.router_mac(), plain.underlay.router_mac());
+    assert_eq!(full.flow_limits(), plain.flow_limits());
 }

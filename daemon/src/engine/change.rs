@@ -79,7 +79,8 @@ impl Engine {
         let (intent, model) = (Arc::clone(&self.intent), Arc::clone(&self.model));
         let host = self.host.clone();
         let work = compute(move || {
-            let candidate = Candidate::build(&intent, &host, &changes).map_err(EngineError::Refused)?;
+            let candidate =
+                Candidate::build(&intent, &model, &host, &changes).map_err(EngineError::Refused)?;
             check_namespaces(&candidate, &intent)?;
             let update = desired::update(&model, &candidate.model, &host);
             let undo = desired::update(&candidate.model, &model, &host);

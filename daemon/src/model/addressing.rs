@@ -163,8 +163,8 @@ impl Space {
             attachment: port.attachment.clone(),
             security_groups: port.security_groups.clone(),
             allowed_pairs: port.allowed_pairs.clone(),
-            // Known once all groups are.
-            security: Security::open(),
+            // The rest is known once all groups are.
+            security: Security { any_source: port.any_source, ..Security::open() },
         })
     }
 }

@@ -30,6 +30,7 @@ pub(super) fn check(all: Ordered<'_>, faults: &mut Faults) {
         }
     }
     check_references(all, faults);
+    check_group_references(all, faults);
     check_bgp_references(all, faults);
 }
 
@@ -73,6 +74,20 @@ fn check_references(all: Ordered<'_>, faults: &mut Faults) {
     }
 }
 
+fn check_group_references(all: Ordered<'_>, faults: &mut Faults) {
+    for port in all.ports() {
+        for (index, group) in port.security_groups.iter().enumerate() {
+            let field = format!("security_groups[{index}]");
+            if !all.intent.security_groups.contains_key(group) {
+                faults.add_at(Kind::Port, &port.name, field, missing(Kind::SecurityGroup, group));
+            } else if port.security_groups.iter().take(index).any(|before| before == group) {
+                let message = format!("its security-group {group:?} is named twice; keep one");
+                faults.add_at(Kind::Port, &port.name, field, message);
+            }
+        }
+    }
+}
+
 fn check_bgp_references(all: Ordered<'_>, faults: &mut Faults) {
     for peering in all.peerings() {
         for (index, network) in peering.networks.iter().enumerate() {
@@ -90,7 +105,7 @@ fn check_bgp_references(all: Ordered<'_>, faults: &mut Faults) {
     }
 }
 
-fn missing(kind: Kind, name: &str) -> String {
+pub(super) fn missing(kind: Kind, name: &str) -> String {
     format!("its {kind} {name:?} does not exist; create {kind}/{name} first")
 }
 

@@ -1,6 +1,7 @@
 //! One table of bad input: what is added to a good intent, and what is said about it.
 
 pub(crate) mod bgp;
+pub(crate) mod security;
 
 use super::*;
 use weft_api::resource::Resource;
