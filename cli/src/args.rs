@@ -21,6 +21,7 @@ Examples:
   weft get ports                               every port, as a table
   weft get subnet red-a -o yaml                one subnet, as a document that can be applied
   weft port attach web-1 --netns web-1         put a port into /run/netns/web-1
+  weft sg get web                              a security group: its rules and its members
   weft counters --watch                        packets, bytes and drops, every second
   weft drops --follow --port web-1             each packet of a port that is dropped, and why
   weft routes --network red -o json            for programs

@@ -9,6 +9,7 @@ mod drops;
 mod get;
 mod port;
 mod routes;
+mod sg;
 mod status;
 mod teardown;
 mod version;
@@ -29,6 +30,7 @@ pub(crate) enum Command {
     Apply(apply::Apply),
     Delete(delete::Delete),
     Port(port::Port),
+    Sg(sg::Sg),
     Routes(routes::Routes),
     Bgp(bgp::Bgp),
     Counters(counters::Counters),
@@ -50,6 +52,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Command::Apply(command) => command.run(&client, &mut output),
         Command::Delete(command) => command.run(&client, &mut output),
         Command::Port(command) => command.run(&client, &mut output),
+        Command::Sg(command) => command.run(&client, &mut output),
         Command::Routes(command) => command.run(&client, &mut output),
         Command::Bgp(command) => command.run(&client, &mut output),
         Command::Counters(command) => command.run(&client, &mut output),

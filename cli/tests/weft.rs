@@ -15,6 +15,7 @@ use server::{Request, Server, json, stream};
 const NETWORK: &str = "kind: network\nname: red\ntenant: acme\nvni: 5000\n";
 const NETWORK_JSON: &str = r#"{"kind":"network","name":"red","tenant":"acme","vni":5000}"#;
 const STORED: &str = r#"[{"kind":"network","name":"red","tenant":"acme","vni":5000,"revision":7}]"#;
+const GROUP: &str = r#"{"kind":"security-group","name":"web","tenant":"acme","id":7,"rules":[{"direction":"ingress","protocol":"tcp","ports":80},{"direction":"ingress","action":"deny","priority":7,"prefix":"10.6.0.0/16"}],"revision":7}"#;
 const PLAN: &str = r#"{"dry_run":true,"revision":7,"resources":[{"action":"create","resource":"network/red"}],"kernel":["add VNI 5000"],"failures":[]}"#;
 const FAILED: &str = r#"{"dry_run":false,"revision":8,"resources":[{"action":"replace","resource":"port/web"}],"kernel":[],"failures":["port/web: no such namespace"]}"#;
 const STATUS: &str = r#"{"host":"h1","version":"0.1.0","abi":1,"hook":"tcx","uptime_seconds":5,"underlay":"eth1","vtep":"192.0.2.1","router_mac":"02:00:c0:00:02:01","revision":7,"resources":{"network":1},"ports":[],"vteps":[],"checked_seconds_ago":4,"failures":[]}"#;
@@ -33,6 +34,7 @@ fn answer(request: &Request) -> Vec<u8> {
             | "/v1/peer-groups"
             | "/v1/peers",
         ) => json(200, "[]"),
+        ("GET", "/v1/security-groups/web") => json(200, GROUP),
         ("GET", "/v1/networks/red") => json(200, &STORED[1..STORED.len() - 1]),
         ("POST", "/v1/apply?dry_run=true" | "/v1/delete?dry_run=true") => json(200, PLAN),
         ("POST", "/v1/ports/web/attach") => json(200, FAILED),
@@ -105,6 +107,44 @@ fn get_in_every_format() {
     assert_eq!(value, serde_json::from_str::<serde_json::Value>(STORED).expect("JSON"));
     let yaml = "---\nkind: network\nname: red\nrevision: 7\ntenant: acme\nvni: 5000\n";
     expect(&weft(&socket, &["--output=yaml", "get", "networks"], ""), 0, yaml, "");
+}
+
+#[test]
+fn a_security_group_with_its_rules_and_members() {
+    let server = Server::start("sg", |request| match request.target.as_str() {
+        "/v1/ports" => json(
+            200,
+            r#"[{"kind":"port","name":"web-1","subnet":"a","security_groups":["web"],"revision":1},{"kind":"port","name":"db","subnet":"a","revision":1}]"#,
+        ),
+        _ => answer(request),
+    });
+    let socket = server.socket();
+    let text = "security-group/web of tenant acme, id 7, revision 7\nports here: web-1\n\n\
+                DIRECTION  PRIORITY  ACTION  PROTOCOL  SERVICE  PEER         DESCRIPTION\n\
+                ingress    7         deny    any       -        10.6.0.0/16  -\n\
+                ingress    1000      allow   tcp       80       any          -\n";
+    expect(&weft(&socket, &["sg", "get", "web"], ""), 0, text, "");
+    expect(&weft(&socket, &["sg", "get"], ""), 0, "no security group is stored\n", "");
+    expect(&weft(&socket, &["get", "sg"], ""), 0, "NAME  TENANT  ID  RULES  REVISION\n", "");
+    let output = weft(&socket, &["sg", "get", "web", "-o", "json"], "");
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(value, serde_json::from_str::<serde_json::Value>(GROUP).expect("JSON"));
+}
+
+#[test]
+fn security_groups_are_applied_and_nothing_else() {
+    let server = Server::start("sg-apply", answer);
+    let socket = server.socket();
+    // What `sg get -o json` prints can be applied.
+    let output = weft(&socket, &["sg", "apply", "-f", "-", "--dry-run"], GROUP);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(server.request().body, format!("[{}]", GROUP.replace(",\"revision\":7", "")));
+    let input = format!("kind: security-group\nname: web\ntenant: acme\nid: 7\n---\n{NETWORK}");
+    let output = weft(&socket, &["sg", "apply", "-f", "-"], &input);
+    let error = "error: network/red at stdin:6:1 (document 2): it is no security group; apply it with `weft apply`, which \
+                 takes every kind\n";
+    expect(&output, 1, "", error);
+    assert!(server.is_idle());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `weft get`: resources as they are stored.
 
 mod bgp;
-mod security;
+pub(super) mod security;
 
 use anyhow::Result;
 use clap::builder::PossibleValue;
@@ -17,8 +17,9 @@ use crate::output::Output;
 use crate::output::table::{Table, joined, or_dash};
 
 const AFTER_HELP: &str = "\
-Kinds: networks (network, net), security-groups (security-group, sg), subnets (subnet, sub), ports (port, po), remotes (remote, rem),
-peerings (peering, prg), peer-groups (peer-group, pg), peers (peer, pe), all.
+Kinds: networks (network, net), security-groups (security-group, sg), subnets (subnet, sub), ports
+(port, po), remotes (remote, rem), peerings (peering, prg), peer-groups (peer-group, pg), peers
+(peer, pe), all.
 
 Examples:
   weft get networks
@@ -255,6 +256,22 @@ mod tests {
              web   red-a   02:00:00:00:00:01  10.0.0.2   -      -       3\n"
         );
         assert_eq!(table(Kind::Port, &[]), "NAME  SUBNET  MAC  ADDRESSES  NETNS  DEVICE  REVISION\n");
+    }
+
+    #[test]
+    fn one_security_group_with_its_rules() {
+        let group = stored(
+            r#"{"kind":"security-group","name":"web","tenant":"acme","id":7,"revision":3,
+                "rules":[{"direction":"ingress","protocol":"tcp","ports":80}]}"#,
+        );
+        assert_eq!(
+            one(&group),
+            "NAME  TENANT  ID  RULES  REVISION\n\
+             web   acme    7   1      3\n\
+             \n\
+             DIRECTION  PRIORITY  ACTION  PROTOCOL  SERVICE  PEER  DESCRIPTION\n\
+             ingress    1000      allow   tcp       80       any   -\n"
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::daemon::Daemon;
 use crate::pod::Pod;
 
 const INTENT: [&str; 4] = [
-    r#"{"kind":"network","name":"red","tenant":"red","vni":5000}"#,
+    r#"{"kind":"network","name":"red","tenant":"red","vni":5000,"default_ingress":"allow"}"#,
     r#"{"kind":"subnet","name":"red-a","network":"red","vni":5001,"ipv4":"10.0.0.0/24","ipv6":"fd00::/64"}"#,
     r#"{"kind":"port","name":"red-1","subnet":"red-a"}"#,
     r#"{"kind":"port","name":"red-2","subnet":"red-a"}"#,

@@ -1,6 +1,6 @@
 //! Tables of security groups.
 
-use weft_api::resource::{Resource, SecurityGroup};
+use weft_api::resource::{Resource, RuleVerdict, SecurityGroup};
 use weft_api::view::Stored;
 
 use crate::output::table::{Table, or_dash};
@@ -22,11 +22,13 @@ pub(super) fn groups(stored: &[Stored]) -> Table<5> {
 }
 
 /// The rules of a group, in the order in which they count.
-pub(super) fn rules(group: &SecurityGroup) -> Table<7> {
+pub(crate) fn rules(group: &SecurityGroup) -> Table<7> {
     let mut table =
         Table::new(["DIRECTION", "PRIORITY", "ACTION", "PROTOCOL", "SERVICE", "PEER", "DESCRIPTION"]);
     let mut rules: Vec<_> = group.rules.iter().collect();
-    rules.sort_by_key(|rule| (word(&rule.direction), rule.priority, word(&rule.action) == "allow"));
+    rules.sort_by_key(|rule| {
+        (word(&rule.direction), rule.priority, rule.action == RuleVerdict::Allow, rule.stateless)
+    });
     for rule in rules {
         let icmp = rule.icmp.map(|icmp| match icmp.code {
             Some(code) => format!("type {} code {code}", icmp.kind),

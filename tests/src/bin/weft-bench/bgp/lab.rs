@@ -140,7 +140,7 @@ fn weft(lab: &Lab, ground: &Ground, task: Task, routes: usize) -> Result<Weftd> 
         .to_owned();
     if task == Task::Forward {
         documents.push_str(&format!(
-            "---\nkind: network\nname: bench\ntenant: bench\nvni: {NETWORK_VNI}\n\
+            "---\nkind: network\nname: bench\ntenant: bench\nvni: {NETWORK_VNI}\ndefault_ingress: allow\n\
              ---\nkind: subnet\nname: bulk\nnetwork: bench\nvni: {VNI}\nipv4: {PREFIX}\n"
         ));
     }
