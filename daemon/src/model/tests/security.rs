@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use weft_api::document::{Source, read};
 use weft_api::resource::Resource;
 use weft_policy::{Action, GroupId};
 
@@ -343,4 +344,22 @@ fn whoever_leaves_a_tenant_is_blamed() {
         "security-group/web is of tenant \"red\" and names it in rule 0 (from-lb); leave it to that tenant, or \
          change that rule first"
     );
+}
+
+#[test]
+fn the_examples_of_the_documentation_are_good() {
+    let page = include_str!("../../../../docs/security-groups.md");
+    let red = "kind: network\nname: red\ntenant: acme\nvni: 5000\n---\nkind: subnet\nname: red-a\nnetwork: red\nvni: 5001\n\
+               ipv4: 10.0.0.0/24\n";
+    let blocks = page.split("```yaml\n").skip(1).filter_map(|block| block.split("```").next());
+    let sources: Vec<_> = std::iter::once(red)
+        .chain(blocks)
+        .zip(1..)
+        .map(|(text, number)| Source { name: format!("example-{number}.yaml"), text: text.to_owned() })
+        .collect();
+    let documents = read(&sources).unwrap();
+    let intent: Intent = documents.into_iter().map(|located| located.value).collect();
+    let model = Model::build(&intent, &host(), &[]).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    assert_eq!(model.ports["db-1"].security.ingress.rules().len(), 3);
+    assert_eq!(model.ports["vip-1"].security.pairs.len(), 1);
 }
