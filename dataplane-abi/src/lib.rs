@@ -122,7 +122,7 @@ pub mod maps {
     pub const FLOWS: &str = "FLOWS";
     /// The same of those that are asked for.
     pub const HALF_OPEN: &str = "HALF_OPEN";
-    /// Hash from [`HalfOpenKey`](crate::HalfOpenKey) to [`FlowKey`](crate::FlowKey): the order in which they were asked
+    /// LRU hash from [`HalfOpenKey`](crate::HalfOpenKey) to [`FlowKey`](crate::FlowKey): the order in which they were asked
     /// for.
     pub const ASKED: &str = "ASKED";
     /// LRU hash from [`FragmentKey`](crate::FragmentKey) to [`Fragment`](crate::Fragment).

@@ -75,8 +75,9 @@ static PAIRS: LpmTrie<IpKey, AllowedPair> = LpmTrie::with_max_entries(SIZE, BPF_
 static FLOWS: HashMap<FlowKey, Flow> = HashMap::with_max_entries(SIZE, 0);
 #[map]
 static HALF_OPEN: HashMap<FlowKey, Flow> = HashMap::with_max_entries(SIZE, 0);
+/// Places are kept when their connections have gone: those that were given longest ago make room for others.
 #[map]
-static ASKED: HashMap<HalfOpenKey, FlowKey> = HashMap::with_max_entries(SIZE, 0);
+static ASKED: LruHashMap<HalfOpenKey, FlowKey> = LruHashMap::with_max_entries(SIZE, 0);
 #[map]
 static FRAGMENTS: LruHashMap<FragmentKey, Fragment> = LruHashMap::with_max_entries(SIZE, 0);
 #[map]

@@ -123,7 +123,7 @@ pub(crate) fn shapes(sizes: &Sizes) -> [(&'static str, Shape); 29] {
         (maps::PAIRS, Shape::new::<PrefixKey, AllowedPair>(MapType::LpmTrie, ports.saturating_mul(PAIRS))),
         (maps::FLOWS, Shape::new::<FlowKey, Flow>(hash, flows)),
         (maps::HALF_OPEN, Shape::new::<FlowKey, Flow>(hash, half_open)),
-        (maps::ASKED, Shape::new::<HalfOpenKey, FlowKey>(hash, half_open)),
+        (maps::ASKED, Shape::new::<HalfOpenKey, FlowKey>(MapType::LruHash, half_open)),
         (maps::FRAGMENTS, Shape::new::<FragmentKey, Fragment>(MapType::LruHash, FRAGMENTS)),
         (maps::FLOW_COUNTS, Shape::new::<u32, FlowCounts>(MapType::Array, counts)),
         (maps::FLOWS_OVER, Shape::new::<u32, u64>(MapType::Array, counts)),

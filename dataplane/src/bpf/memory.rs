@@ -23,7 +23,7 @@ const TRIE_NODE: u64 = 40;
 const ALLOCATED: u64 = 8;
 
 /// Hash maps whose elements are there from the beginning, as those of LRU hashes are: programs write them.
-const PREALLOCATED: [&str; 3] = [maps::FLOWS, maps::HALF_OPEN, maps::ASKED];
+const PREALLOCATED: [&str; 2] = [maps::FLOWS, maps::HALF_OPEN];
 
 /// The memory of one map, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,10 +88,9 @@ impl Need {
         let (key, value) = (words(shape.key_size), words(shape.value_size));
         #[expect(clippy::wildcard_enum_match_arm, reason = "the others are arrays")]
         let (at_once, each) = match shape.kind {
-            MapType::Hash if PREALLOCATED.contains(&map) => {
-                (entries.next_power_of_two() * BUCKET + entries * (HASH_ELEMENT + key + value), 0)
-            }
-            MapType::LruHash => {
+            kind @ (MapType::Hash | MapType::LruHash)
+                if kind == MapType::LruHash || PREALLOCATED.contains(&map) =>
+            {
                 (entries.next_power_of_two() * BUCKET + entries * (HASH_ELEMENT + key + value), 0)
             }
             MapType::Hash => {

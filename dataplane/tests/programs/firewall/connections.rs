@@ -159,7 +159,7 @@ fn packet(event: Event) -> Option<(FlowKey, Signal, Side, Vec<u8>)> {
 }
 
 /// Sends it from ALICE, or to her through the tunnel.
-fn run(world: &mut World, side: Side, frame: &[u8]) -> Result<(), &'static str> {
+pub fn run(world: &mut World, side: Side, frame: &[u8]) -> Result<(), &'static str> {
     let (program, slot, frame) = match side {
         Side::Own => (FROM_POD, ALICE_SLOT, frame.to_vec()),
         Side::Peer => (FROM_UNDERLAY, 0, through_tunnel(2, 101, frame)),
@@ -237,6 +237,27 @@ fn a_port_that_asks_too_much_displaces_its_own_oldest() {
     let phases: Vec<_> =
         world.entries::<FlowKey, Flow>(maps::FLOWS).iter().map(|(_, flow)| flow.phase()).collect();
     assert_eq!(phases, [Phase::Open]);
+    assert_eq!(world.entries::<FlowKey, Flow>(maps::HALF_OPEN).len(), 100);
+}
+
+/// In: so many ports asked before that all places of the order are taken; then ALICE asks as above. Out: she displaces her own
+/// all the same.
+#[test]
+fn places_that_others_had_long_ago_are_no_obstacle() {
+    let Some(mut world) = World::load() else { return };
+    world.firewall(ALICE_SLOT, LETS_OUT);
+    let (_, _, _, frame) = packet(Event::Udp(Side::Own, 1)).unwrap();
+    let (other, ..) = packet(Event::Udp(Side::Own, 1)).unwrap();
+    for place in 0..2048 {
+        world.put(maps::ASKED, abi::HalfOpenKey { ifindex: 1000, place }, other);
+    }
+    run(&mut world, Side::Own, &frame).unwrap();
+    for port in 2000..2150 {
+        let (_, _, side, frame) = packet(Event::Udp(Side::Own, port)).unwrap();
+        run(&mut world, side, &frame).unwrap();
+    }
+    let counts: abi::FlowCounts = world.array(maps::FLOW_COUNTS, ALICE_SLOT);
+    assert_eq!((counts.asked, counts.displaced), (151, 51));
     assert_eq!(world.entries::<FlowKey, Flow>(maps::HALF_OPEN).len(), 100);
 }
 
