@@ -4,7 +4,7 @@
 use weft_dataplane_abi::{DropReason, Endpoint, IpKey, port_flags};
 
 use crate::bridge::{self, Neighbours, Receivers, Subnet};
-use crate::headers::{Arp, ETHERNET_LEN};
+use crate::headers::{Arp, ETHERNET_LEN, Ethernet};
 use crate::ip::set_macs;
 use crate::skb::Skb;
 use crate::{endpoint, maps};
@@ -19,18 +19,17 @@ const REPLY: [u8; 2] = [0, 2];
 pub fn answer(skb: &mut Skb, endpoint: &Endpoint, to: [u8; 6]) -> Result<Neighbours, DropReason> {
     let ifindex = skb.ifindex();
     let mut packet = skb.packet();
+    let from = packet.get::<Ethernet>(0)?.source;
     let arp = packet.get_mut::<Arp>(ETHERNET_LEN)?;
     if arp.formats != FORMATS {
         return Err(DropReason::Malformed);
     }
     // A probe (RFC 5227 section 1.1) has no sender address yet.
     let own = arp.sender_ip == [0; 4] || endpoint.owns_ipv4(arp.sender_ip);
-    if !endpoint.has(port_flags::ANY_SOURCE) && (!own || arp.sender_mac != endpoint.mac()) {
-        if !endpoint.has(port_flags::PAIRS) {
-            let mac = arp.sender_mac != endpoint.mac();
-            return Err(if mac { DropReason::SpoofedMac } else { DropReason::SpoofedIp });
-        }
-        endpoint::check_pair(&IpKey::ipv4(ifindex, arp.sender_ip), arp.sender_mac, own)?;
+    let key = IpKey::ipv4(ifindex, arp.sender_ip);
+    endpoint::check_claim(endpoint, own, &key, arp.sender_mac)?;
+    if arp.sender_mac != from && !endpoint.has(port_flags::ANY_SOURCE) {
+        return Err(DropReason::SpoofedMac);
     }
     if arp.operation == REPLY && arp.sender_ip != [0; 4] && to[0] & 1 == 0 {
         return Ok(Neighbours::Elsewhere(DropReason::NeighbourNoise));

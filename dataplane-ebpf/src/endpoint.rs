@@ -15,7 +15,7 @@ pub fn check_mac(ethernet: &Ethernet, endpoint: &Endpoint) -> Result<(), DropRea
     if own { Ok(()) } else { Err(DropReason::SpoofedMac) }
 }
 
-/// The source address is the port's, and so is the MAC.
+/// The source address is the port's, and so is the MAC; or both are of a pair.
 #[inline(always)]
 pub fn check_ip(
     packet: &Packet<'_>,
@@ -23,9 +23,6 @@ pub fn check_ip(
     endpoint: &Endpoint,
     ifindex: u32,
 ) -> Result<(), DropReason> {
-    if endpoint.has(port_flags::ANY_SOURCE) {
-        return Ok(());
-    }
     let mac = packet.get::<Ethernet>(0)?.source;
     let (own, key) = match version {
         Version::V4 => {
@@ -37,22 +34,21 @@ pub fn check_ip(
             (endpoint.owns_ipv6(source), IpKey::ipv6(ifindex, source))
         }
     };
-    if own && mac == endpoint.mac() {
-        return Ok(());
-    }
-    if !endpoint.has(port_flags::PAIRS) {
-        return Err(DropReason::SpoofedIp);
-    }
-    check_pair(&key, mac, own)
+    check_claim(endpoint, own, &key, mac)
 }
 
-/// A sender that is not the port itself is one of its pairs. `own`: only its MAC is another.
+/// The address of `key`, whose scope is the port's interface, may be said to be at `mac`. `own`: it is the port's own.
 #[inline(always)]
-pub fn check_pair(key: &IpKey, mac: [u8; 6], own: bool) -> Result<(), DropReason> {
-    match maps::pair(key)? {
+pub fn check_claim(endpoint: &Endpoint, own: bool, key: &IpKey, mac: [u8; 6]) -> Result<(), DropReason> {
+    let is_its_mac = mac == endpoint.mac();
+    if (own && is_its_mac) || endpoint.has(port_flags::ANY_SOURCE) {
+        return Ok(());
+    }
+    let pair = if endpoint.has(port_flags::PAIRS) { maps::pair(key)? } else { None };
+    match pair {
         Some(pair) if pair.mac() == mac => Ok(()),
         Some(_) => Err(DropReason::SpoofedMac),
-        None if own => Err(DropReason::SpoofedMac),
-        None => Err(DropReason::SpoofedIp),
+        None if is_its_mac => Err(DropReason::SpoofedIp),
+        None => Err(DropReason::SpoofedMac),
     }
 }

@@ -11,9 +11,9 @@ use crate::checksum;
 use crate::extension_headers;
 use crate::headers::{ETHERNET_LEN, Ethernet, IPV6_LEN, Icmp, Ipv6, protocol};
 use crate::ip::set_macs;
-use crate::maps;
 use crate::packet::{Packet, Wire};
 use crate::skb::{self, Skb};
+use crate::{endpoint, maps};
 
 const ROUTER_SOLICITATION: u8 = 133;
 const REDIRECT: u8 = 137;
@@ -145,9 +145,10 @@ fn solicited(
 ) -> Result<Asked, DropReason> {
     let ip = packet.get::<Ipv6>(ETHERNET_LEN)?;
     let detecting = ip.source == [0; 16];
-    let any = endpoint.has(port_flags::ANY_SOURCE);
-    if !detecting && !any && !endpoint.owns_ipv6(ip.source) && !is_pair(endpoint, ifindex, ip.source)? {
-        return Err(DropReason::SpoofedIp);
+    let mac = packet.get::<Ethernet>(0)?.source;
+    if !detecting {
+        let key = IpKey::ipv6(ifindex, ip.source);
+        endpoint::check_claim(endpoint, endpoint.owns_ipv6(ip.source), &key, mac)?;
     }
     let message = match packet.get::<Message>(ICMP) {
         Ok(message) => message,
@@ -158,18 +159,14 @@ fn solicited(
     if u16::from_be_bytes(ip.payload_length) < size_of::<Message>() as u16 {
         return Err(DropReason::NeighbourNoise);
     }
-    if message.kind == ADVERTISEMENT
-        && !any
-        && !endpoint.owns_ipv6(message.target)
-        && !is_pair(endpoint, ifindex, message.target)?
-    {
-        return Err(DropReason::SpoofedIp);
+    if detecting || message.kind == ADVERTISEMENT {
+        // Who looks for others with an address that it is yet to have may ask for any.
+        let own = message.kind != ADVERTISEMENT || endpoint.owns_ipv6(message.target);
+        endpoint::check_claim(endpoint, own, &IpKey::ipv6(ifindex, message.target), mac)?;
     }
     if let Ok(option) = packet.get::<LinkLayerOption>(OPTION) {
         let link_layer = option.kind == SOURCE_LINK_LAYER || option.kind == TARGET_LINK_LAYER;
-        // Of a pair, its frame has the MAC too.
-        let paired = endpoint.has(port_flags::PAIRS) && option.mac == packet.get::<Ethernet>(0)?.source;
-        if link_layer && !any && !paired && option.mac != endpoint.mac() {
+        if link_layer && option.mac != mac && !endpoint.has(port_flags::ANY_SOURCE) {
             return Err(DropReason::SpoofedMac);
         }
     }
@@ -189,15 +186,6 @@ fn solicited(
         None if detecting => Err(DropReason::UnknownNeighbour),
         None => Ok(Asked::Elsewhere(DropReason::UnknownNeighbour)),
     }
-}
-
-/// Whether an address is of a pair of the port, whose MAC the frame was checked for to be one of the port's.
-#[inline(always)]
-fn is_pair(endpoint: &Endpoint, ifindex: u32, address: [u8; 16]) -> Result<bool, DropReason> {
-    if !endpoint.has(port_flags::PAIRS) {
-        return Ok(false);
-    }
-    Ok(maps::pair(&IpKey::ipv6(ifindex, address))?.is_some())
 }
 
 /// The link-layer address that a message's one option claims; the frame's source MAC if it has no option; `None` if it
