@@ -33,24 +33,26 @@ pub struct FlowTimeouts {
 assert_size!(FlowTimeouts, 36);
 
 impl Default for FlowTimeouts {
-    /// TCP: RFC 5382 section 5 (at least two hours and four minutes open, four minutes else), but for what costs an
-    /// attacker nothing. UDP: RFC 4787 section 4.3 (at least two minutes). ICMP: RFC 5508 section 3.2 (a minute).
     fn default() -> Self {
-        Self {
-            tcp_opening: 30,
-            tcp_open: 7440,
-            tcp_half_closed: 240,
-            tcp_closed: 60,
-            tcp_reset: 10,
-            udp_single: 30,
-            udp_open: 180,
-            icmp: 60,
-            other: 300,
-        }
+        Self::DEFAULT
     }
 }
 
 impl FlowTimeouts {
+    /// TCP: RFC 5382 section 5 (at least two hours and four minutes open, four minutes else), but for what costs an
+    /// attacker nothing. UDP: RFC 4787 section 4.3 (at least two minutes). ICMP: RFC 5508 section 3.2 (a minute).
+    pub const DEFAULT: Self = Self {
+        tcp_opening: 30,
+        tcp_open: 7440,
+        tcp_half_closed: 240,
+        tcp_closed: 60,
+        tcp_reset: 10,
+        udp_single: 30,
+        udp_open: 180,
+        icmp: 60,
+        other: 300,
+    };
+
     /// Whatever there is, is over.
     pub const NONE: Self = Self {
         tcp_opening: 0,

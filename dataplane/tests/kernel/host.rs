@@ -44,22 +44,8 @@ pub const SIZES: Sizes = Sizes {
 };
 
 /// As a weftd that nothing else was told has them.
-const FLOWS: FlowLimits = FlowLimits {
-    timeouts: FlowTimeouts {
-        tcp_opening: 30,
-        tcp_open: 7440,
-        tcp_half_closed: 240,
-        tcp_closed: 60,
-        tcp_reset: 10,
-        udp_single: 30,
-        udp_open: 180,
-        icmp: 60,
-        other: 300,
-    },
-    per_port: 512,
-    per_tenant: 1024,
-    half_open: 64,
-};
+const FLOWS: FlowLimits =
+    FlowLimits { timeouts: FlowTimeouts::DEFAULT, per_port: 512, per_tenant: 1024, half_open: 64 };
 
 /// A host of a test.
 pub struct TestHost {

@@ -24,7 +24,7 @@ use crate::world::*;
 const RED_A: u32 = 101;
 
 /// Runs a test in the namespace of the drawing.
-fn in_namespace(test: impl FnOnce(World) + Send + 'static) {
+pub fn in_namespace(test: impl FnOnce(World) + Send + 'static) {
     let outcome = thread::spawn(move || {
         let Some(world) = World::load() else { return };
         unshare(CloneFlags::CLONE_NEWNET).unwrap();

@@ -17,12 +17,17 @@ use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::{SchedClassifier, TestRun, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
-use etherparse::PacketBuilder;
 use weft_dataplane_abi as abi;
 use weft_dataplane_abi::{DropReason, IpKey, MacKey, NextHop, PortCounters, Scope, VniEntry, VtepVniKey};
 use weft_vxlan::{MacAddr, UDP_PORT, Vni, Vtep};
 
 use crate::program_log::ProgramLog;
+
+mod firewall;
+mod frames;
+
+pub use firewall::{FLOW_LIMITS, LETS_OUT, TENANT};
+pub use frames::*;
 
 /// The kernel's verdicts (`linux/pkt_cls.h`).
 /// All programs and maps.
@@ -66,29 +71,6 @@ pub const CAROL: Station = station(0xa, 21);
 pub const FRANK: Station = station(0xa, 24);
 pub const DAVE: Station = station(0xb, 13);
 pub const ERIN: Station = station(0xb, 23);
-
-/// A port whose packets are judged, and which may send whatever no rule denies.
-pub const LETS_OUT: u32 = abi::port_flags::FIREWALL | abi::port_flags::EGRESS_ALLOWED;
-
-/// As many connections as anybody wants.
-pub const FLOW_LIMITS: abi::FlowLimits = abi::FlowLimits {
-    timeouts: abi::FlowTimeouts {
-        tcp_opening: 30,
-        tcp_open: 7440,
-        tcp_half_closed: 240,
-        tcp_closed: 60,
-        tcp_reset: 10,
-        udp_single: 30,
-        udp_open: 180,
-        icmp: 60,
-        other: 300,
-    },
-    per_port: 1000,
-    per_tenant: 1000,
-    half_open: 100,
-};
-/// Where the connections of all ports' tenant are counted.
-pub const TENANT: u32 = 1000;
 
 pub const ALICE_SLOT: u32 = 1;
 pub const BOB_SLOT: u32 = 2;
@@ -218,24 +200,6 @@ impl World {
         let result = self.program(program).test_run(options).unwrap();
         out.truncate(result.data_size_out as usize);
         Outcome { verdict: result.return_value.cast_signed(), frame: out }
-    }
-
-    /// Runs the program that judges a packet by the rules of a port alone: its answer, and its words.
-    pub fn trial(&mut self, frame: &[u8], ifindex: u32, side: abi::Side) -> (i32, [u32; 3]) {
-        let mut context = [0_u8; 192];
-        // `struct __sk_buff` of linux/bpf.h: `cb` begins with the 13th word.
-        context[48..52].copy_from_slice(&ifindex.to_ne_bytes());
-        context[52..56].copy_from_slice(&(side as u32).to_ne_bytes());
-        let mut left = [0_u8; 192];
-        let options = TestRunOptions {
-            data_in: Some(frame),
-            ctx_in: Some(&context),
-            ctx_out: Some(&mut left),
-            ..TestRunOptions::new()
-        };
-        let result = self.program(abi::programs::JUDGE).test_run(options).unwrap();
-        let word = |at: usize| u32::from_ne_bytes(left[at..at + 4].try_into().unwrap());
-        (result.return_value.cast_signed(), [word(48), word(52), word(56)])
     }
 
     /// Runs an XDP program on a frame.
@@ -377,52 +341,6 @@ impl World {
             let key = abi::FloodKey::new(vni(101), abi::flood_group::PORTS, index.try_into().unwrap());
             self.put(abi::maps::FLOOD, key, abi::FloodMember::port(vni(101), ifindex, slot));
         }
-    }
-
-    /// Who is at a slot, and behind which interface.
-    fn at(slot: u32) -> (u32, Vni, Vni, Station) {
-        match slot {
-            ALICE_SLOT => (LOOPBACK, red(), vni(101), ALICE),
-            BOB_SLOT => (12, red(), vni(101), BOB),
-            DAVE_SLOT => (13, red(), vni(102), DAVE),
-            _ => (14, vni(6001), vni(201), BOB),
-        }
-    }
-
-    /// Has a port judge packets by its defaults alone: [`abi::port_flags`].
-    pub fn firewall(&mut self, slot: u32, flags: u32) {
-        self.secure(slot, abi::PortSecurity { ingress: 0, egress: 0, tenant: TENANT, flags });
-    }
-
-    /// Gives a port its security, and has what is sent to it be judged.
-    pub fn secure(&mut self, slot: u32, security: abi::PortSecurity) {
-        let (ifindex, network, subnet, station) = Self::at(slot);
-        let endpoint: abi::Endpoint = self.get(abi::maps::ENDPOINTS, ifindex);
-        self.put(abi::maps::ENDPOINTS, ifindex, endpoint.with_security(ifindex, security));
-        let local = |scope| NextHop::local(scope, ifindex, slot, station.mac).firewalled(scope);
-        let (routed, switched) = (local(Scope::of(network)), local(Scope::of(subnet)));
-        self.reachable(network, subnet, station, routed, switched);
-    }
-
-    /// Sets how many connections there may be.
-    pub fn limit_flows(&mut self, flows: abi::FlowLimits) {
-        let array: Array<_, Raw<abi::HostConfig>> =
-            Array::try_from(self.ebpf.map_mut(abi::maps::HOST).unwrap()).unwrap();
-        let host = array.get(&0, 0).unwrap().0;
-        self.put_host(host.with_flows(flows));
-    }
-
-    /// Leaves no room for a connection that is asked for.
-    pub fn fill_half_open(&mut self) {
-        let started = |ifindex| abi::Flow::start(ifindex, abi::Signal::Request, abi::Side::Own, 0, judged());
-        for ifindex in 1000..3000 {
-            let key = abi::FlowKey::new(ifindex, (4, 17), ([0; 4], [0; 2]), ([0; 4], [0; 2]));
-            let flow = started(ifindex).unwrap();
-            if self.hash(abi::maps::HALF_OPEN).insert(Raw(key), Raw(flow), 0).is_err() {
-                return;
-            }
-        }
-        panic!("there is room for more than 2000");
     }
 
     /// Sets what each port may cause.
@@ -582,13 +500,6 @@ impl World {
         array.set(index, Raw(value), 0).unwrap();
     }
 
-    /// Has what was judged by rules of another generation be judged again.
-    pub fn set_generation(&mut self, generation: u32) {
-        let map = self.ebpf.map_mut(abi::maps::GENERATION).unwrap();
-        let mut array: Array<_, u32> = Array::try_from(map).unwrap();
-        array.set(0, generation, 0).unwrap();
-    }
-
     /// Writes the route to a prefix of so many bits.
     pub fn put_prefix(&mut self, prefix: IpKey, bits: u32, next_hop: NextHop) {
         let mut trie: LpmTrie<_, Raw<IpKey>, Raw<NextHop>> =
@@ -652,76 +563,4 @@ pub fn partial_sum(from: Vtep, to: Vtep) -> u16 {
     };
     // The header's length field is zero here, so the checksum is the complement of just this sum.
     !header.calc_header_checksum()
-}
-
-/// By the rules of the first generation, and by default.
-pub fn judged() -> abi::Judged {
-    abi::Judged { generation: 0, rule: abi::Ruling::DEFAULT }
-}
-
-/// A TCP segment within the subnet.
-pub fn tcp(from: Station, to: Station, (source, destination): (u16, u16), flags: u8) -> Vec<u8> {
-    let mut frame = Vec::new();
-    PacketBuilder::ethernet2(from.mac.bytes(), to.mac.bytes())
-        .ipv4(from.ipv4.octets(), to.ipv4.octets(), 64)
-        .tcp(source, destination, 1, 1000)
-        .write(&mut frame, &[])
-        .unwrap();
-    frame[14 + 20 + 13] = flags;
-    frame
-}
-
-/// An ICMP error from `from` to `to` that quotes a packet.
-pub fn unreachable(from: Station, to: Station, quoted: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::new();
-    let kind =
-        etherparse::Icmpv4Type::DestinationUnreachable(etherparse::icmpv4::DestUnreachableHeader::Port);
-    PacketBuilder::ethernet2(from.mac.bytes(), to.mac.bytes())
-        .ipv4(from.ipv4.octets(), to.ipv4.octets(), 64)
-        .icmpv4(kind)
-        .write(&mut frame, &quoted[..28])
-        .unwrap();
-    frame
-}
-
-/// A UDP packet within the subnet.
-pub fn udp(from: Station, to: Station, (source, destination): (u16, u16)) -> Vec<u8> {
-    let mut frame = Vec::new();
-    PacketBuilder::ethernet2(from.mac.bytes(), to.mac.bytes())
-        .ipv4(from.ipv4.octets(), to.ipv4.octets(), 64)
-        .udp(source, destination)
-        .write(&mut frame, &[0; 8])
-        .unwrap();
-    frame
-}
-
-/// A ping within the subnet, or its answer.
-pub fn echo(from: Station, to: Station, id: u16, asks: bool) -> Vec<u8> {
-    let mut frame = Vec::new();
-    let header = etherparse::IcmpEchoHeader { id, seq: 1 };
-    let builder = PacketBuilder::ethernet2(from.mac.bytes(), to.mac.bytes()).ipv4(
-        from.ipv4.octets(),
-        to.ipv4.octets(),
-        64,
-    );
-    let kind = if asks {
-        etherparse::Icmpv4Type::EchoRequest(header)
-    } else {
-        etherparse::Icmpv4Type::EchoReply(header)
-    };
-    builder.icmpv4(kind).write(&mut frame, &[0; 8]).unwrap();
-    frame
-}
-
-/// The frame in VXLAN from the VTEP 192.0.2.`from` to ours.
-pub fn through_tunnel(from: u8, number: u32, inner: &[u8]) -> Vec<u8> {
-    let mut payload = weft_vxlan::Header { vni: vni(number) }.encode().to_vec();
-    payload.extend(inner);
-    let mut frame = Vec::new();
-    PacketBuilder::ethernet2(NEXT_HOP_MAC.bytes(), LOOPBACK_MAC.bytes())
-        .ipv4([192, 0, 2, from], [192, 0, 2, 1], 64)
-        .udp(45000, UDP_PORT)
-        .write(&mut frame, &payload)
-        .unwrap();
-    frame
 }

@@ -65,7 +65,7 @@ fn is_never_judged(case: &Case) -> bool {
 }
 
 /// Writes an entry as the data plane does.
-fn write(world: &mut World, policy: u32, change: Change) {
+pub fn write(world: &mut World, policy: u32, change: Change) {
     match change {
         Change::SetService(key, Candidate { .. }) | Change::RemoveService(key) => {
             let Change::SetService(_, best) = change else { panic!("nothing is removed") };
