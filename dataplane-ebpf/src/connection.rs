@@ -133,7 +133,8 @@ fn belongs_to_half_open(facts: &mut Facts, host: &HostConfig, now: u32) -> Resul
         Step::Invalid => return Err(DropReason::InvalidState),
         Step::Starts => return Ok(false),
     }
-    if matches!(facts.flow.phase(), Phase::Single | Phase::Opening | Phase::Agreed) {
+    // What was refused before both had agreed is not open either: scans would fill the room of those that are.
+    if matches!(facts.flow.phase(), Phase::Single | Phase::Opening | Phase::Agreed | Phase::Reset) {
         maps::set_half_open(&facts.key, &facts.flow)?;
         return Ok(true);
     }

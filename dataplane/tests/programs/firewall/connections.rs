@@ -240,6 +240,22 @@ fn a_port_that_asks_too_much_displaces_its_own_oldest() {
     assert_eq!(world.entries::<FlowKey, Flow>(maps::HALF_OPEN).len(), 100);
 }
 
+/// In: CAROL refuses 150 connections of ALICE's, as a closed port does. Out: none of them takes the room of open ones.
+#[test]
+fn what_is_refused_was_never_open() {
+    let Some(mut world) = World::load() else { return };
+    world.firewall(ALICE_SLOT, LETS_OUT);
+    for port in 2000..2150 {
+        for (side, flags) in [(Side::Own, flags::SYN), (Side::Peer, flags::RST | flags::ACK)] {
+            let (_, _, side, frame) = packet(Event::Tcp(side, port, flags)).unwrap();
+            run(&mut world, side, &frame).unwrap();
+        }
+    }
+    let counts: abi::FlowCounts = world.array(maps::FLOW_COUNTS, ALICE_SLOT);
+    assert_eq!((counts.opened, counts.asked, counts.displaced), (0, 150, 50));
+    assert!(world.entries::<FlowKey, Flow>(maps::FLOWS).is_empty());
+}
+
 /// In: so many ports asked before that all places of the order are taken; then ALICE asks as above. Out: she displaces her own
 /// all the same.
 #[test]
