@@ -2,6 +2,7 @@
 
 pub mod bgp;
 mod checksums;
+pub mod security;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -347,6 +348,9 @@ pub struct Drop {
     pub ifindex: u32,
     /// Bytes of the frame, outer headers included.
     pub length: u32,
+    /// By which rule, if security groups denied it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<security::Judgement>,
     /// The outer headers of a packet from another host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tunnel: Option<Tunnel>,

@@ -199,10 +199,12 @@ pub mod programs {
 
 /// What is asked of the program [`JUDGE`](programs::JUDGE), and what it answers.
 ///
-/// Of the five words of `__sk_buff::cb` it gets the interface index of the port that judges, who sent the packet as that port
-/// sees it (a [`Side`] as its number), and the IPv4 VTEP that it comes from, in wire order, or 0. It leaves there the numbers of
-/// the policy and of the rule, and whether that is stateless.
+/// Of the five words of `__sk_buff::cb` the first is the interface index of the port that judges, with [`trial::FROM_PEER`] if the
+/// other side sent the packet; the others are the [`VtepAddr`] that it comes from. It leaves there the numbers of the policy and
+/// of the rule, and whether that is stateless.
 pub mod trial {
+    /// The port that judges did not send the packet: [`Side::Peer`](crate::Side::Peer).
+    pub const FROM_PEER: u32 = 1 << 31;
     /// The packet is let through.
     pub const ALLOWED: i32 = 1;
     /// It is not.

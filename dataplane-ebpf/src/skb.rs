@@ -337,14 +337,16 @@ impl Skb {
         Err(DropReason::KernelRefused)
     }
 
-    /// The first words that are the programs' own.
+    /// The words that are the programs' own: the first, and an address that the others hold in wire order.
     #[inline(always)]
-    pub fn words(&self) -> [u32; 3] {
+    pub fn words(&self) -> (u32, [u8; 16]) {
         // SAFETY: the context is the kernel's.
-        unsafe { [(*self.ctx).cb[0], (*self.ctx).cb[1], (*self.ctx).cb[2]] }
+        let [first, address @ ..] =
+            unsafe { [(*self.ctx).cb[0], (*self.ctx).cb[1], (*self.ctx).cb[2], (*self.ctx).cb[3], (*self.ctx).cb[4]] };
+        (first, bytes(address))
     }
 
-    /// Writes them.
+    /// Writes the first of them.
     #[inline(always)]
     pub fn set_words(&mut self, [one, two, three]: [u32; 3]) {
         // SAFETY: the context is the kernel's.

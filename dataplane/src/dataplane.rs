@@ -25,6 +25,7 @@ use crate::events::DropReader;
 use crate::flows::{DecidedBy, EndedLog, Flow, FlowReader, RuleHits, RuleId};
 use crate::kernel::Kernel;
 use crate::path_mtu::PathMtuWatch;
+use crate::trial::{Trial, TrialError, Verdict};
 use crate::watch::Watch;
 use crate::{Failure, Hook, Options, Owner, Report, teardown};
 
@@ -56,6 +57,7 @@ enum Command {
     Preview(Update, oneshot::Sender<Planned>),
     RuleHits(oneshot::Sender<Result<Vec<RuleHits>, ObserveError>>),
     Rules(Vec<RuleId>, oneshot::Sender<Vec<Option<DecidedBy>>>),
+    Trial(Trial, oneshot::Sender<Result<Verdict, TrialError>>),
 }
 
 impl Dataplane {
@@ -173,13 +175,10 @@ impl Dataplane {
         self.counters.read()
     }
 
-    /// Calls `each` with every connection of this host's ports, in no particular order. It blocks, for a second if there are
-    /// a million. What comes and goes meanwhile is told or not.
-    ///
-    /// # Errors
-    /// [`ObserveError`] if the kernel does not answer.
-    pub fn flows(&self, each: impl FnMut(Flow)) -> Result<(), ObserveError> {
-        self.flows.for_each(each)
+    /// Reads the connections of this host's ports.
+    #[must_use]
+    pub fn flows(&self) -> FlowReader {
+        self.flows.clone()
     }
 
     /// Connections that ended, as they are removed, within seconds. There is one listener: `None` if there is already. One
@@ -204,6 +203,15 @@ impl Dataplane {
         let unknown = vec![None; ids.len()];
         let answer = self.ask(|answer| Command::Rules(ids, answer));
         async move { answer.await.unwrap_or(unknown) }
+    }
+
+    /// What the loaded programs say of a packet that nobody sent, by the rules that are in the kernel now.
+    ///
+    /// # Errors
+    /// [`TrialError`] if the port is not there, or the kernel does not run the program.
+    pub fn trial(&self, trial: Trial) -> impl Future<Output = Result<Verdict, TrialError>> + Send + use<> {
+        let answer = self.ask(|answer| Command::Trial(trial, answer));
+        async move { answer.await.map_err(|_| TrialError::Gone)? }
     }
 
     /// Opens the buffer of drops that are told one by one. It has one reader: what one has read no other gets.
@@ -312,6 +320,9 @@ fn serve(mut kernel: Kernel, inbox: mpsc::Receiver<Command>) {
             }
             Command::Rules(ids, answer) => {
                 let _ = answer.send(kernel.rules(&ids));
+            }
+            Command::Trial(trial, answer) => {
+                let _ = answer.send(kernel.trial(&trial));
             }
         }
     }

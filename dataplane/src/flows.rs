@@ -1,13 +1,14 @@
-//! Connections: lists those that there are, without the data plane's thread. Those that are over are removed by the
+//! Connections: lists those that there are. Those that are over are removed by the
 //! [`sweeper`].
 
 mod sweeper;
 mod thread;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
@@ -43,6 +44,8 @@ pub struct Flow {
     pub starter: Side,
     /// What let it through; `None` if rules have changed since, and no packet has been judged again.
     pub rule: Option<RuleId>,
+    /// When it began, in whole seconds of the programs' clock ([`FlowReader::now`]).
+    pub since: u32,
     /// Since when it is there.
     pub age: Duration,
     /// Since when there was no packet.
@@ -89,13 +92,23 @@ pub struct RuleHits {
     pub hits: u64,
 }
 
+/// Reads connections, without the data plane's thread. Cheap to clone.
+#[derive(Clone)]
+pub struct FlowReader(Arc<Handles>);
+
 /// Handles of its own on the maps.
-pub(crate) struct FlowReader {
+struct Handles {
     flows: EntryTable<FlowKey, Entry>,
     half_open: EntryTable<FlowKey, Entry>,
     endpoints: EntryTable<u32, Endpoint>,
     generation: Generation,
     netlink: Mutex<Netlink>,
+}
+
+impl fmt::Debug for FlowReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FlowReader")
+    }
 }
 
 impl FlowReader {
@@ -105,22 +118,33 @@ impl FlowReader {
         let netlink = Netlink::open().map_err(|error| asking("socket", &error))?;
         let generation =
             Generation::at(&path(maps::GENERATION)).map_err(|error| failed(maps::GENERATION, &error))?;
-        Ok(Self {
+        Ok(Self(Arc::new(Handles {
             flows: at(&path(maps::FLOWS), maps::FLOWS)?,
             half_open: at(&path(maps::HALF_OPEN), maps::HALF_OPEN)?,
             endpoints: at(&path(maps::ENDPOINTS), maps::ENDPOINTS)?,
             generation,
             netlink: Mutex::new(netlink),
-        })
+        })))
     }
 
-    /// As [`Dataplane::flows`](crate::Dataplane::flows).
-    pub(crate) fn for_each(&self, mut each: impl FnMut(Flow)) -> Result<(), ObserveError> {
-        let endpoints = self.endpoints.read().map_err(|error| failed(maps::ENDPOINTS, &error))?;
-        let generation = self.generation.read().map_err(|error| failed(maps::GENERATION, &error))?;
+    /// The programs' clock: seconds, by which a connection that begins from now on has begun at this one or a later.
+    #[must_use]
+    pub fn now() -> u32 {
+        now()
+    }
+
+    /// Calls `each` with every connection of this host's ports, in no particular order. It blocks, for a second if there are
+    /// a million. What comes and goes meanwhile is told or not.
+    ///
+    /// # Errors
+    /// [`ObserveError`] if the kernel does not answer.
+    pub fn for_each(&self, mut each: impl FnMut(Flow)) -> Result<(), ObserveError> {
+        let Handles { flows, half_open, endpoints, generation, .. } = &*self.0;
+        let endpoints = endpoints.read().map_err(|error| failed(maps::ENDPOINTS, &error))?;
+        let generation = generation.read().map_err(|error| failed(maps::GENERATION, &error))?;
         let names = self.names()?;
         let now = now();
-        for (table, half_open) in [(&self.flows, false), (&self.half_open, true)] {
+        for (table, half_open) in [(flows, false), (half_open, true)] {
             let tell = |key: FlowKey, entry: Entry| {
                 let name = names.get(&key.ifindex).map_or("", String::as_str);
                 let endpoint = endpoints.get(&key.ifindex).filter(|_| entry.generation() == generation);
@@ -134,7 +158,7 @@ impl FlowReader {
 
     fn names(&self) -> Result<BTreeMap<u32, String>, ObserveError> {
         // A panic elsewhere leaves at worst answers that nobody reads, which the socket skips.
-        let mut netlink = self.netlink.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut netlink = self.0.netlink.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let links = netlink.links().map_err(|error| asking("links", &error))?;
         let named = links.iter().filter_map(|link| match names::owned(link) {
             Some(Owned::Port(port)) => Some((link.index, port.to_owned())),
@@ -172,6 +196,7 @@ impl Flow {
             phase: entry.phase(),
             starter,
             rule,
+            since: entry.since(),
             age: ago(now, entry.since()),
             idle: ago(now, entry.seen()),
             packets,

@@ -25,6 +25,7 @@ mod patience;
 mod plan;
 mod teardown;
 mod tenure;
+mod trial;
 mod underlay_routes;
 mod watch;
 
@@ -36,7 +37,8 @@ pub use change::{Change, DeviceSetting, Operation, PortSetting};
 pub use dataplane::Dataplane;
 pub use error::{ObserveError, OpenError};
 pub use events::{DropReader, Dropped, Frame, Judged, Packet, Transport, Tunnel};
-pub use flows::{DecidedBy, Flow, RuleHits, RuleId};
+pub use flows::{DecidedBy, Flow, FlowReader, RuleHits, RuleId};
+pub use trial::{Trial, TrialError, Verdict};
 pub use underlay_routes::UnderlayRoutes;
 pub use weft_dataplane_abi::{MOST_FLOOD_VTEPS, Phase, Side};
 

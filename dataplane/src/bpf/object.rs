@@ -49,7 +49,7 @@ impl Programs {
         memory::check(sizes, &adopted)?;
         let staging = Staging::prepare(folder, outgrown)?;
         let mut ebpf = load(folder, &adopted, sizes)?;
-        for name in programs::ALL.into_iter().chain([programs::GUARD]) {
+        for name in programs::ALL.into_iter().chain([programs::GUARD, programs::JUDGE]) {
             classifier(&mut ebpf, name)
                 .map_err(|cause| OpenError::Program { name, cause })?
                 .load()
@@ -144,6 +144,11 @@ impl Programs {
             hook::attach_guard(hook, self.program(programs::GUARD)?, (device, ifindex), folder)?;
         }
         hook::attach(hook, self.program(program)?, program, (device, ifindex), folder)
+    }
+
+    /// The program that judges packets that nobody sent.
+    pub(crate) fn judge(&mut self) -> Result<&SchedClassifier, AttachError> {
+        self.program(programs::JUDGE).map(|program| &*program)
     }
 
     fn program(&mut self, name: &str) -> Result<&mut SchedClassifier, AttachError> {

@@ -1,4 +1,4 @@
-//! How often each rule decided, and what a rule's number stands for. What was counted under numbers that went is kept, so
+//! How often each rule decided, what a rule's number stands for, and what rules say of a packet that nobody sent. What was counted under numbers that went is kept, so
 //! that a rule's count goes on when its policy gets another number.
 
 use hashbrown::HashMap;
@@ -10,6 +10,7 @@ use crate::bpf::{EntryTable, Table};
 use crate::error::{ObserveError, chain};
 use crate::flows::RuleId;
 use crate::plan::{Left, Policies};
+use crate::trial::{self, Trial, TrialError, Verdict};
 use crate::{DecidedBy, RuleHits};
 
 /// Rules that no port has any more are kept until there are so many.
@@ -42,6 +43,15 @@ impl Kernel {
     pub(crate) fn rules(&self, ids: &[RuleId]) -> Vec<Option<DecidedBy>> {
         let mut names = Names::new(&self.policies);
         ids.iter().map(|id| names.of(*id)).collect()
+    }
+
+    /// As [`Dataplane::trial`](crate::Dataplane::trial).
+    pub(crate) fn trial(&mut self, trial: &Trial) -> Result<Verdict, TrialError> {
+        let (_, observed) = self.last.as_ref().ok_or_else(|| TrialError::NoPort(trial.port.clone()))?;
+        let link = observed.host_end(&trial.port).ok_or_else(|| TrialError::NoPort(trial.port.clone()))?;
+        let program = self.programs.judge().map_err(|error| TrialError::Run(error.0))?;
+        let answer = trial::run(program, link.index, trial)?;
+        answer.verdict(trial.direction, |rule| Names::new(&self.policies).of(rule))
     }
 }
 

@@ -124,14 +124,14 @@ pub fn guarded(of: &[u32], rules: impl IntoIterator<Item = Rule>) -> Security {
     Security { ingress: Policy::new(Direction::Ingress, rules), groups: groups(of), ..Security::open() }
 }
 
-fn remote(last: u8, of: &[u32]) -> ((Vni, std::net::IpAddr), Option<RemoteHost>) {
+pub fn remote(last: u8, of: &[u32]) -> ((Vni, std::net::IpAddr), Option<RemoteHost>) {
     let path =
         Path { vtep: "192.0.2.2".parse().unwrap(), vni: vni(300), mac: "02:00:c0:00:02:02".parse().unwrap() };
     let host = RemoteHost { paths: path.into(), neighbour: None, groups: groups(of) };
     ((vni(100), [10, 0, 0, last].into()), Some(host))
 }
 
-fn two_ports(a: &Pod, b: &Pod) -> Desired {
+pub fn two_ports(a: &Pod, b: &Pod) -> Desired {
     let mut desired = desired();
     for (name, number, pod) in [("a", 10, a), ("b", 11, b)] {
         let mut port = port(number, &pod.path);

@@ -28,4 +28,5 @@ mod sizes;
 mod strangers;
 mod tables;
 mod traffic;
+mod trials;
 mod xdp;

@@ -77,8 +77,8 @@ impl World {
     pub fn trial(&mut self, frame: &[u8], ifindex: u32, side: abi::Side) -> (i32, [u32; 3]) {
         let mut context = [0_u8; 192];
         // `struct __sk_buff` of linux/bpf.h: `cb` begins with the 13th word.
-        context[48..52].copy_from_slice(&ifindex.to_ne_bytes());
-        context[52..56].copy_from_slice(&(side as u32).to_ne_bytes());
+        let port = if side == abi::Side::Peer { ifindex | abi::trial::FROM_PEER } else { ifindex };
+        context[48..52].copy_from_slice(&port.to_ne_bytes());
         let mut left = [0_u8; 192];
         let options = TestRunOptions {
             data_in: Some(frame),
