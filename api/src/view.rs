@@ -199,6 +199,9 @@ pub struct Route {
     /// MAC of a single address, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<MacAddr>,
+    /// Ids of the security groups that whoever has the address is a member of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<u32>,
 }
 
 /// Who said that a route exists.

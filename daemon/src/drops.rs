@@ -1,94 +1,36 @@
 //! Drops, one by one: read from the kernel, named, remembered, and passed on to those who watch.
 //!
 //! One task, [`run`], waits for drops and for its own deadline, a second after the last drop, at which it tells how many
-//! were counted only. It writes into a [`Board`], which the API's handlers read: the last [`REMEMBERED`] lines, and a
-//! channel of as many that a slow watcher may lag behind before lines are lost to it. The task is aborted: it owns
-//! nothing but its place in the kernel's buffer, and the next one goes on there.
+//! were counted only. It writes on a [`Board`], which the API's handlers read. The task is aborted: it owns nothing but its
+//! place in the kernel's buffer, and the next one goes on there.
 
-mod names;
-mod time;
-
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use tracing::warn;
+use weft_api::resource::security::Direction;
+use weft_api::view::security::Judgement;
 use weft_api::view::{Drop, DropLine, Frame, Tunnel, Untold};
-use weft_dataplane::{DropReader, Dropped, Transport};
+use weft_dataplane::{DropReader, Dropped, RuleId, Side, Transport};
 
-pub use names::Names;
+use crate::board::Board;
+use crate::decided::Decided;
+use crate::engine::Handle;
+use crate::names::Names;
+use crate::time;
 
-/// Lines that are remembered, and that a watcher may lag behind.
-const REMEMBERED: usize = 1024;
 /// How often it is told what was counted only.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Where drops are read from by those who ask. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Board(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    /// The sender is within, so that a subscription neither misses nor repeats a line.
-    lines: Mutex<Lines>,
-}
-
-#[derive(Debug)]
-struct Lines {
-    last: VecDeque<Arc<DropLine>>,
-    sender: broadcast::Sender<Arc<DropLine>>,
-}
-
-/// What somebody who asks gets.
-#[derive(Debug)]
-pub struct Subscription {
-    /// The last lines, the oldest first.
-    pub last: Vec<Arc<DropLine>>,
-    /// What comes from now on.
-    pub live: broadcast::Receiver<Arc<DropLine>>,
-}
-
-impl Board {
-    /// An empty one.
-    #[must_use]
-    pub fn new() -> Self {
-        let (sender, _) = broadcast::channel(REMEMBERED);
-        Self(Arc::new(Inner { lines: Mutex::new(Lines { last: VecDeque::new(), sender }) }))
-    }
-
-    /// The last lines, and those to come.
-    #[must_use]
-    pub fn subscribe(&self) -> Subscription {
-        let lines = self.lines();
-        Subscription { last: lines.last.iter().cloned().collect(), live: lines.sender.subscribe() }
-    }
-
-    fn tell(&self, line: DropLine) {
-        let mut lines = self.lines();
-        let line = Arc::new(line);
-        if lines.last.len() == REMEMBERED {
-            lines.last.pop_front();
-        }
-        lines.last.push_back(line.clone());
-        // Nobody watches: nobody to tell.
-        let _ = lines.sender.send(line);
-    }
-
-    fn lines(&self) -> MutexGuard<'_, Lines> {
-        // Whoever panicked had pushed a line or not.
-        self.0.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Default for Board {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// Reads drops until the kernel's buffer fails, or for ever.
-pub async fn run(mut reader: DropReader, board: Board, names: watch::Receiver<Arc<Names>>) {
+pub async fn run(
+    mut reader: DropReader,
+    board: Board<DropLine>,
+    names: watch::Receiver<Arc<Names>>,
+    engine: Handle,
+) {
     // What was counted while nobody read is history, and `weft counters` has it.
     let mut untold = CountedOnly(reader.untold().unwrap_or_default());
     let mut deadline = None;
@@ -107,7 +49,10 @@ pub async fn run(mut reader: DropReader, board: Board, names: watch::Receiver<Ar
         match drops {
             Ok(drops) => {
                 let names = names.borrow().clone();
-                drops.iter().for_each(|dropped| board.tell(DropLine::Drop(Box::new(view(dropped, &names)))));
+                let decided = Decided::ask(&engine, &names, judged(&drops, &names)).await;
+                for dropped in &drops {
+                    board.tell(DropLine::Drop(Box::new(view(dropped, &names, &decided))));
+                }
                 deadline.get_or_insert_with(|| Instant::now() + INTERVAL);
             }
             Err(error) => return warn!(%error, "drops are not told any more, only counted; restart weftd"),
@@ -137,7 +82,13 @@ async fn until(deadline: Option<Instant>) {
     }
 }
 
-fn view(dropped: &Dropped, names: &Names) -> Drop {
+/// What rules denied, by the port whose rules they are.
+fn judged(drops: &[Dropped], names: &Names) -> BTreeSet<(String, RuleId)> {
+    let judged = drops.iter().filter_map(|dropped| dropped.judged);
+    judged.map(|judged| (names.port(judged.ifindex).unwrap_or_default().to_owned(), judged.rule)).collect()
+}
+
+fn view(dropped: &Dropped, names: &Names, decided: &Decided) -> Drop {
     let vni = dropped.tunnel.as_ref().and_then(|tunnel| tunnel.vni);
     let (network, subnet) = match dropped.port {
         Some((network, subnet)) => (names.network(network), names.subnet(subnet).map(|(name, _)| name)),
@@ -149,12 +100,20 @@ fn view(dropped: &Dropped, names: &Names) -> Drop {
     Drop {
         time: time::rfc3339(dropped.time),
         reason: dropped.reason.name().to_owned(),
-        port: names.port(dropped.ifindex).unwrap_or_default(),
+        port: names.port(dropped.ifindex).unwrap_or_default().to_owned(),
         network,
         subnet,
         program: dropped.place.program().to_owned(),
         ifindex: dropped.ifindex,
         length: dropped.length,
+        judged: dropped.judged.map(|judged| {
+            let port = names.port(judged.ifindex).unwrap_or_default();
+            let direction = match judged.side {
+                Side::Own => Direction::Egress,
+                Side::Peer => Direction::Ingress,
+            };
+            Judgement { port: port.to_owned(), direction, by: decided.by(port, judged.rule) }
+        }),
         tunnel: dropped.tunnel.map(|tunnel| Tunnel { vtep: tunnel.vtep, vni: tunnel.vni }),
         frame: dropped.frame.as_ref().map(frame),
     }
@@ -193,20 +152,5 @@ mod tests {
         assert_eq!(news(counted(5, 7)), []);
         assert_eq!(news(counted(3, 8)), [("db".to_owned(), 1), ("web".to_owned(), 3)]);
         assert_eq!(news(BTreeMap::from([("new".to_owned(), 4)])), [("new".to_owned(), 4)]);
-    }
-
-    #[test]
-    fn a_bounded_memory_and_no_gap() {
-        let board = Board::new();
-        let count = |line: &DropLine| match line {
-            DropLine::Missed(count) => *count,
-            DropLine::Drop(_) | DropLine::Untold(_) => unreachable!("not told here"),
-        };
-        (0..2000).for_each(|number| board.tell(DropLine::Missed(number)));
-        let mut subscription = board.subscribe();
-        assert_eq!(subscription.last.len(), REMEMBERED);
-        assert_eq!(count(subscription.last.last().unwrap()), 1999);
-        board.tell(DropLine::Missed(2000));
-        assert_eq!(count(&subscription.live.try_recv().unwrap()), 2000);
     }
 }

@@ -29,18 +29,18 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 use weft_api::kind::{Kind, Reference};
 use weft_api::view::{Problem, Stored};
-use weft_dataplane::{Dataplane, DropReader, ObserveError, Options, Owner};
+use weft_dataplane::{Dataplane, DropReader, Flow, FlowReader, ObserveError, Options, Owner};
 
 use crate::config::Config;
 use crate::desired;
-use crate::drops::Names;
 use crate::intent::Intent;
 use crate::model::{Host, Model};
+use crate::names::Names;
 use crate::store::{Store, StoreError};
 pub use command::{EngineError, Handle, Listing};
 pub use history::{Gone, Subscription};
 
-use command::{Command, QUEUE};
+use command::{Command, QUEUE, Reply};
 use history::History;
 use learn::Learned;
 use schedule::{Schedule, Work};
@@ -160,6 +160,18 @@ impl Engine {
         self.dataplane.drops()
     }
 
+    /// The reader of the connections that there are.
+    #[must_use]
+    pub fn flows(&self) -> FlowReader {
+        self.dataplane.flows()
+    }
+
+    /// Connections that ended. There is one listener: `None` if there is already.
+    #[must_use]
+    pub fn ended_flows(&self) -> Option<mpsc::Receiver<Vec<Flow>>> {
+        self.dataplane.ended_flows()
+    }
+
     /// What the kernel's numbers are called, now and after each change.
     #[must_use]
     pub fn names(&self) -> watch::Receiver<Arc<Names>> {
@@ -252,6 +264,18 @@ impl Engine {
             Command::Status { reply } => drop(reply.send(Ok(self.status()))),
             Command::Routes { network, reply } => drop(reply.send(self.routes(network.as_deref()))),
             Command::Counters { reply } => drop(reply.send(self.counters())),
+            Command::Rules { ids, reply } => {
+                let told = self.dataplane.rules(ids);
+                answer_later(reply, async { Ok(told.await) });
+            }
+            Command::RuleHits { reply } => {
+                let hits = self.dataplane.rule_hits();
+                answer_later(reply, async { Ok(hits.await?) });
+            }
+            Command::Trial { trial, reply } => {
+                let verdict = self.dataplane.trial(trial);
+                answer_later(reply, async { Ok(verdict.await) });
+            }
             Command::Watch { since, reply } => {
                 let _ = reply.send(self.history.subscribe(since).map_err(EngineError::from));
             }
@@ -291,6 +315,16 @@ impl Engine {
         let resource = self.intent.get(&id).ok_or(EngineError::Missing(id))?;
         Ok(Stored { resource: resource.masked(), revision })
     }
+}
+
+/// Has a task wait for what the data plane's thread is asked, so that the engine need not.
+fn answer_later<T: Send + 'static>(
+    reply: Reply<T>,
+    answer: impl Future<Output = Result<T, EngineError>> + Send + 'static,
+) {
+    tokio::spawn(async move {
+        let _ = reply.send(answer.await);
+    });
 }
 
 /// Lets go of the kernel's objects, then removes them.

@@ -5,16 +5,20 @@
 //! [`engine`] is where these meet; all before it is pure.
 
 pub mod bgp;
+pub mod board;
 pub mod change;
 pub mod config;
+pub mod decided;
 pub mod desired;
 pub mod drops;
 pub mod engine;
 pub mod intent;
 pub mod model;
+pub mod names;
 pub mod netns;
 pub mod routes;
 pub mod run;
 pub mod self_test;
 pub mod server;
 pub mod store;
+pub mod time;

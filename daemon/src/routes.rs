@@ -51,6 +51,7 @@ fn local(model: &Model) -> Vec<Route> {
             via: Via::Gateway,
             others: Vec::new(),
             mac: None,
+            groups: Vec::new(),
         }));
     }
     for (name, port) in model.ports.iter().filter(|(_, port)| port.attachment.is_some()) {
@@ -62,6 +63,7 @@ fn local(model: &Model) -> Vec<Route> {
             via: Via::Port(name.clone()),
             others: Vec::new(),
             mac: Some(port.mac),
+            groups: port.security.groups.iter().map(|group| group.0).collect(),
         }));
     }
     see_others(&mut routes, model);
@@ -101,6 +103,7 @@ fn remote(model: &Model) -> Vec<Route> {
                 via: Via::Vtep { vtep: remote.vtep, vni },
                 others: Vec::new(),
                 mac,
+                groups: Vec::new(),
             });
         }
     }
@@ -168,6 +171,7 @@ mod tests {
             via: Via::Gateway,
             others: Vec::new(),
             mac: None,
+            groups: Vec::new(),
         };
         let mut all = routes(&model, None);
         add_learned(&mut all, vec![learned("blue"), learned("red")]);

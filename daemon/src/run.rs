@@ -16,8 +16,9 @@ use tracing::{error, info, warn};
 use weft_dataplane::Dataplane;
 
 use crate::bgp;
+use crate::board::Board;
 use crate::config::Config;
-use crate::drops::{self, Board};
+use crate::drops;
 use crate::engine::{Ended, Engine, Handle};
 use crate::self_test::kept::Kept;
 use crate::self_test::namespace::Sockets;
@@ -44,7 +45,7 @@ pub async fn run(config: &Config, take_over: bool) -> anyhow::Result<()> {
     let listener = server::bind(&config.api)?;
     let (stop, stopping) = watch::channel(false);
     let board = Board::new();
-    let drops = tokio::spawn(drops::run(engine.drops()?, board.clone(), engine.names()));
+    let drops = tokio::spawn(drops::run(engine.drops()?, board.clone(), engine.names(), handle.clone()));
     let self_test = engine.self_test(handle.clone()).map(|(sockets, ends)| tokio::spawn(test(sockets, ends)));
     let speaker = config.speaker().map(|_| {
         let (handle_of_speaker, commands) = bgp::command::channel();

@@ -21,9 +21,10 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use tokio::net::UnixListener;
 use tokio::sync::watch as signal;
+use weft_api::view::DropLine;
 
 use crate::bgp::command::Handle as Speaker;
-use crate::drops::Board;
+use crate::board::Board;
 use crate::engine::Handle;
 pub use peer::Allowed;
 use peer::Door;
@@ -38,7 +39,7 @@ struct Context {
     engine: Handle,
     /// `None`: this host speaks no BGP.
     bgp: Option<Speaker>,
-    drops: Board,
+    drops: Board<DropLine>,
     stop: signal::Receiver<bool>,
 }
 
@@ -50,7 +51,7 @@ pub async fn serve(
     listener: UnixListener,
     engine: Handle,
     bgp: Option<Speaker>,
-    drops: Board,
+    drops: Board<DropLine>,
     allowed: Allowed,
     stop: signal::Receiver<bool>,
 ) -> io::Result<()> {

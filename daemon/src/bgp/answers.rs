@@ -123,14 +123,16 @@ impl Answers<'_> {
         let names: BTreeMap<Vni, &str> =
             self.model.networks.iter().map(|(name, network)| (network.vni, name.as_str())).collect();
         let routes = self.speaker.instances().learned_forwarding().filter_map(|(to, from)| {
-            let (vni, destination, via, others, mac) = match to {
+            let (vni, destination, via, others, mac, groups) = match to {
                 Forwarding::Host { network, address, to: Some(to) } => {
                     let mac = to.neighbour.map(|neighbour| neighbour.mac);
                     let vni = to.routed.map(|routed| routed.vni).or(to.neighbour.map(|of| of.vni))?;
-                    (network, IpNet::from(address), Via::Vtep { vtep: to.vtep, vni }, to.others, mac)
+                    let via = Via::Vtep { vtep: to.vtep, vni };
+                    let groups = super::groups::groups(&to.groups).iter().map(|group| group.0).collect();
+                    (network, IpNet::from(address), via, to.others, mac, groups)
                 }
                 Forwarding::Prefix { network, prefix, to: Some(to) } => {
-                    (network, prefix, via(&to.first), to.others, None)
+                    (network, prefix, via(&to.first), to.others, None, Vec::new())
                 }
                 Forwarding::Host { to: None, .. }
                 | Forwarding::Prefix { to: None, .. }
@@ -141,7 +143,7 @@ impl Answers<'_> {
             let source = RouteSource::Peer(from.map(|peer| self.name(peer)).unwrap_or_default());
             let network = name.to_owned();
             let others = others.iter().map(self::via).collect();
-            Some(Route { network, destination, source, via, others, mac })
+            Some(Route { network, destination, source, via, others, mac, groups })
         });
         routes.filter(|route| network.is_none_or(|network| route.network == network)).collect()
     }

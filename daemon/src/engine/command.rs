@@ -7,6 +7,7 @@ use weft_api::kind::{Kind, Reference};
 use weft_api::resource::Attachment;
 use weft_api::view::{Counters, Outcome, Problem, Route, Status, Stored};
 use weft_dataplane::desired::RouteDelta;
+use weft_dataplane::{DecidedBy, RuleHits, RuleId, Trial, TrialError, Verdict};
 use weft_vxlan::Vtep;
 
 use super::history::{Gone, Subscription};
@@ -49,6 +50,17 @@ pub(super) enum Command {
     },
     Counters {
         reply: Reply<Vec<Counters>>,
+    },
+    Rules {
+        ids: Vec<RuleId>,
+        reply: Reply<Vec<Option<DecidedBy>>>,
+    },
+    RuleHits {
+        reply: Reply<Vec<RuleHits>>,
+    },
+    Trial {
+        trial: Trial,
+        reply: Reply<Result<Verdict, TrialError>>,
     },
     Watch {
         since: Option<u64>,
@@ -178,6 +190,30 @@ impl Handle {
     /// [`EngineError`]
     pub async fn counters(&self) -> Result<Vec<Counters>, EngineError> {
         self.ask(|reply| Command::Counters { reply }).await
+    }
+
+    /// What the kernel calls so, for each of `ids`; `None` for what has gone.
+    ///
+    /// # Errors
+    /// [`EngineError`]
+    pub async fn rules(&self, ids: Vec<RuleId>) -> Result<Vec<Option<DecidedBy>>, EngineError> {
+        self.ask(|reply| Command::Rules { ids, reply }).await
+    }
+
+    /// How often each rule decided.
+    ///
+    /// # Errors
+    /// [`EngineError`]
+    pub async fn rule_hits(&self) -> Result<Vec<RuleHits>, EngineError> {
+        self.ask(|reply| Command::RuleHits { reply }).await
+    }
+
+    /// What the programs in the kernel say of a packet that nobody sent.
+    ///
+    /// # Errors
+    /// [`EngineError`]; within, [`TrialError`] if there is no verdict.
+    pub async fn trial(&self, trial: Trial) -> Result<Result<Verdict, TrialError>, EngineError> {
+        self.ask(|reply| Command::Trial { trial, reply }).await
     }
 
     /// Changes after a revision, or from now on.

@@ -8,7 +8,7 @@ use weft_dataplane::Report;
 use weft_dataplane::desired::Update;
 
 use super::Engine;
-use crate::drops::Names;
+use crate::names::Names;
 
 impl Engine {
     /// Makes a change in the kernel.
@@ -79,7 +79,7 @@ impl Engine {
         }
         self.observed.take(now, report);
         if report.is_whole {
-            self.names.send_replace(Arc::new(Names::of(&self.model, &report.ports)));
+            self.names.send_replace(Arc::new(Names::of(Arc::clone(&self.model), &report.ports)));
         }
         self.tell_self_test();
     }
