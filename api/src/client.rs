@@ -5,6 +5,7 @@
 
 mod bgp;
 mod error;
+mod security;
 mod transport;
 mod watch;
 
@@ -23,6 +24,7 @@ use crate::resource::{Attachment, Resource};
 use crate::view::{Counters, DropLine, ErrorBody, Outcome, Route, Status, Stored};
 pub use bgp::{Rib, RibTable};
 pub use error::ClientError;
+pub use security::{TestPacket, WantedFlows};
 pub use watch::Watch;
 
 /// Where weftd listens unless its configuration says otherwise.

@@ -6,7 +6,9 @@ mod completion;
 mod counters;
 mod delete;
 mod drops;
+mod flows;
 mod get;
+mod policy;
 mod port;
 mod routes;
 mod sg;
@@ -35,6 +37,8 @@ pub(crate) enum Command {
     Bgp(bgp::Bgp),
     Counters(counters::Counters),
     Drops(drops::Drops),
+    Flows(flows::Show),
+    Policy(policy::Policy),
     Watch(watch::Watch),
     Teardown(teardown::Teardown),
     Completion(completion::Completion),
@@ -57,6 +61,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Command::Bgp(command) => command.run(&client, &mut output),
         Command::Counters(command) => command.run(&client, &mut output),
         Command::Drops(command) => command.run(&client, &mut output),
+        Command::Flows(command) => command.run(&client, &mut output),
+        Command::Policy(command) => command.run(&client, &mut output),
         Command::Watch(command) => command.run(&client, &mut output),
         Command::Teardown(command) => command.run(&client, named, &mut output),
         Command::Completion(command) => command.run(&mut output),

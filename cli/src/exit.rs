@@ -21,11 +21,21 @@ pub(crate) enum Failure {
     /// The change is stored, but the kernel does not have all of it.
     #[error("stored, but not yet in the kernel; weftd tries again, and `weft status` tells how it stands")]
     Kernel(Vec<String>),
+    /// A packet that was asked about is denied.
+    #[error("the packet is denied")]
+    Denied,
+    /// Rules and programs say different things of it.
+    #[error(
+        "the stored rules and the programs in the kernel differ; `weft status` tells whether a change is not in the kernel yet, \
+         and otherwise it is a defect: please report it with this output"
+    )]
+    Disagree,
 }
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const UNREACHABLE: u8 = 3;
+const DENIED: u8 = 4;
 
 /// Prints the reasons to standard error: a line for each, or the API's error body for programs.
 pub(crate) fn report(error: &anyhow::Error, format: Format) -> ExitCode {
@@ -50,7 +60,8 @@ fn status(error: &anyhow::Error) -> u8 {
         match error.downcast_ref() {
             Some(Failure::Usage(_)) => USAGE,
             Some(Failure::Unreachable(_)) => UNREACHABLE,
-            Some(Failure::Kernel(_)) | None => FAILED,
+            Some(Failure::Denied) => DENIED,
+            Some(Failure::Kernel(_) | Failure::Disagree) | None => FAILED,
         }
     }
 }

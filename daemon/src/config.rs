@@ -14,12 +14,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 use weft_api::view::Xdp;
-use weft_dataplane::desired;
+use weft_dataplane::desired::{self, FlowLimits};
 use weft_vxlan::{MacAddr, UDP_PORT, Vtep};
 
+use crate::flows::log;
+use crate::flows::top::Room;
 pub use bgp::{Bgp, Speaker, asn_fault};
 pub use error::ConfigError;
-pub use flows::Flows;
+pub use flows::{FlowLog, Flows};
 pub use value::{AbsolutePath, DeviceName, HostName, UnicastMac};
 
 /// The whole file.
@@ -49,6 +51,8 @@ pub struct Config {
     /// `[flows]`
     #[serde(default)]
     pub flows: Flows,
+    /// `[flow_log]`
+    flow_log: Option<FlowLog>,
     /// `[bgp]`
     bgp: Option<Spanned<Bgp>>,
 }
@@ -186,6 +190,20 @@ impl Config {
     #[must_use]
     pub fn flow_limits(&self) -> desired::FlowLimits {
         self.flows.for_dataplane(&self.sizes)
+    }
+
+    /// How many connections there is room for.
+    #[must_use]
+    pub fn flow_room(&self) -> Room {
+        let FlowLimits { per_port, per_tenant, half_open: half_open_per_port, .. } = self.flow_limits();
+        let Sizes { flows, half_open, .. } = self.sizes;
+        Room { per_port, per_tenant, half_open_per_port, open: flows.get(), half_open: half_open.get() }
+    }
+
+    /// Where connections that ended are logged, if anywhere.
+    #[must_use]
+    pub fn flow_log(&self) -> Option<log::Settings> {
+        self.flow_log.as_ref().map(FlowLog::settings)
     }
 
     /// The host's name: from the file, or the machine's.

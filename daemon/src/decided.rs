@@ -25,7 +25,8 @@ impl Decided {
         if numbers.is_empty() {
             return Self::default();
         }
-        let ids: Vec<RuleId> = numbers.iter().map(|(_, id)| *id).collect::<BTreeSet<_>>().into_iter().collect();
+        let ids: Vec<RuleId> =
+            numbers.iter().map(|(_, id)| *id).collect::<BTreeSet<_>>().into_iter().collect();
         let answer = tokio::time::timeout(PATIENCE, engine.rules(ids.clone())).await;
         let told = answer.ok().and_then(Result::ok).unwrap_or_default();
         let meaning = ids.into_iter().zip(told).filter_map(|(id, by)| Some((id, by?))).collect();
@@ -56,6 +57,12 @@ impl Decided {
         };
         let decided = numbers.iter().map(|(port, id)| ((port.clone(), *id), by(port, *id)));
         Self(decided.collect())
+    }
+
+    /// What decided for a port; `None` is what was decided by rules that have changed.
+    #[must_use]
+    pub fn by_now(&self, port: &str, id: Option<RuleId>) -> DecidedBy {
+        id.map_or(DecidedBy::Unknown, |id| self.by(port, id))
     }
 
     /// What decided for a port.

@@ -55,11 +55,25 @@ impl Names {
         self.subnets.get(&vni).cloned()
     }
 
+    /// The network of a port.
+    #[must_use]
+    pub fn network_of(&self, port: &str) -> Option<&str> {
+        let subnet = self.model.subnets.get(&self.model.ports.get(port)?.subnet)?;
+        Some(&subnet.network)
+    }
+
+    /// Who owns that.
+    #[must_use]
+    pub fn tenant_of(&self, port: &str) -> Option<&str> {
+        self.model.tenant_of(self.model.ports.get(port)?)
+    }
+
     /// Where rules are written that a port has from its groups: of groups that repeat a rule, the first. Those that it does
     /// not have are missing.
     #[must_use]
     pub fn rules_of(&self, port: &str, wanted: &BTreeSet<Rule>) -> BTreeMap<Rule, RuleReference> {
-        let groups = self.model.ports.get(port).map(|port| port.security_groups.as_slice()).unwrap_or_default();
+        let groups =
+            self.model.ports.get(port).map(|port| port.security_groups.as_slice()).unwrap_or_default();
         let mut found = BTreeMap::new();
         for group in groups.iter().collect::<BTreeSet<_>>() {
             for (rule, index) in self.places_in(group, wanted) {
@@ -72,10 +86,12 @@ impl Names {
         found
     }
 
-    fn places_in(&self, group: &str, wanted: &BTreeSet<Rule>) -> impl Iterator<Item = (Rule, usize)> {
+    /// Where in a group rules are written.
+    #[must_use]
+    pub fn places_in(&self, group: &str, wanted: &BTreeSet<Rule>) -> Vec<(Rule, usize)> {
         let rules = self.model.security_groups.get(group).map(|group| group.rules.rules.as_slice());
         let numbered = rules.unwrap_or_default().iter().enumerate();
-        numbered.filter(|(_, rule)| wanted.contains(rule)).map(|(index, rule)| (*rule, index))
+        numbered.filter(|(_, rule)| wanted.contains(rule)).map(|(index, rule)| (*rule, index)).collect()
     }
 
     /// A rule of a group, as it is shown.

@@ -1,7 +1,8 @@
 //! weftd's life: config, store, data plane, kernel as stored, API, "ready"; then until a signal or a teardown.
 //!
 //! Tasks: the engine; the server, told to stop through a watch channel; the speaker's, which ends with the server; the
-//! watchdog's, the drops' and the self-test's, which are aborted: they only ask and tell.
+//! watchdog's, the drops', the flow log's and the self-test's, which are
+//! aborted: they only ask and tell.
 //! Stopping leaves the kernel as it is: its programs go on forwarding, and the next weftd adopts them.
 
 use std::path::Path;
@@ -16,14 +17,14 @@ use tracing::{error, info, warn};
 use weft_dataplane::Dataplane;
 
 use crate::bgp;
-use crate::board::Board;
 use crate::config::Config;
 use crate::drops;
 use crate::engine::{Ended, Engine, Handle};
+use crate::flows::log;
 use crate::self_test::kept::Kept;
 use crate::self_test::namespace::Sockets;
 use crate::self_test::task::{self, Ends};
-use crate::server::{self, Allowed};
+use crate::server::{self, Allowed, Asked, Boards};
 use crate::store::Store;
 
 /// How long each task may take to end once weftd was told to stop: the server has open requests.
@@ -44,8 +45,14 @@ pub async fn run(config: &Config, take_over: bool) -> anyhow::Result<()> {
     let (mut engine, handle) = Engine::start(config, take_over).await?;
     let listener = server::bind(&config.api)?;
     let (stop, stopping) = watch::channel(false);
-    let board = Board::new();
-    let drops = tokio::spawn(drops::run(engine.drops()?, board.clone(), engine.names(), handle.clone()));
+    let boards = Boards::default();
+    let (reader, names) = (engine.drops()?, engine.names());
+    let drops = tokio::spawn(drops::run(reader, boards.drops.clone(), names.clone(), handle.clone()));
+    let flow_log = engine.ended_flows().map(|ended| {
+        let (board, names, engine) = (boards.ended.clone(), names.clone(), handle.clone());
+        tokio::spawn(log::run(ended, board, names, engine, config.flow_log()))
+    });
+    let flows = engine.flows();
     let self_test = engine.self_test(handle.clone()).map(|(sockets, ends)| tokio::spawn(test(sockets, ends)));
     let speaker = config.speaker().map(|_| {
         let (handle_of_speaker, commands) = bgp::command::channel();
@@ -56,7 +63,8 @@ pub async fn run(config: &Config, take_over: bool) -> anyhow::Result<()> {
     let (bgp, speaker) = speaker.unzip();
     let mut engine = tokio::spawn(engine.run());
     let allowed = Allowed::of(&config.api, own_uid());
-    let mut api = tokio::spawn(server::serve(listener, handle.clone(), bgp, board, allowed, stopping));
+    let asked = Asked { engine: handle.clone(), bgp, boards, flows, room: config.flow_room(), names };
+    let mut api = tokio::spawn(server::serve(listener, asked, allowed, stopping));
     notify(&[NotifyState::Ready]);
     info!(host = config.host_name(), vtep = %config.underlay.vtep, socket = %socket.display(), "ready");
     let watchdog = tokio::spawn(watchdog(handle));
@@ -86,6 +94,9 @@ pub async fn run(config: &Config, take_over: bool) -> anyhow::Result<()> {
         self_test.abort();
     }
     drops.abort();
+    if let Some(flow_log) = flow_log {
+        flow_log.abort();
+    }
     // The socket goes first: whoever calls now finds nobody rather than somebody who leaves.
     let _ = std::fs::remove_file(socket);
     let _ = stop.send(true);

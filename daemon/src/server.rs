@@ -8,13 +8,17 @@ mod bgp;
 mod body;
 mod drops;
 mod error;
+mod flows;
 mod handlers;
 mod metrics;
 mod peer;
+mod policy;
 mod socket;
+mod stream;
 mod watch;
 
 use std::io;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -22,10 +26,14 @@ use axum::routing::{get, post};
 use tokio::net::UnixListener;
 use tokio::sync::watch as signal;
 use weft_api::view::DropLine;
+use weft_api::view::security::FlowEvent;
+use weft_dataplane::FlowReader;
 
 use crate::bgp::command::Handle as Speaker;
 use crate::board::Board;
 use crate::engine::Handle;
+use crate::flows::top::Room;
+use crate::names::Names;
 pub use peer::Allowed;
 use peer::Door;
 pub use socket::{SocketError, answers, bind, remove_stale};
@@ -39,24 +47,53 @@ struct Context {
     engine: Handle,
     /// `None`: this host speaks no BGP.
     bgp: Option<Speaker>,
-    drops: Board<DropLine>,
+    boards: Boards,
+    flows: FlowReader,
+    room: Room,
+    names: signal::Receiver<Arc<Names>>,
     stop: signal::Receiver<bool>,
 }
 
-/// Answers requests until `stop` is true and the last request has its answer. A host that speaks no BGP has no `bgp`.
+/// What handlers ask.
+#[derive(Debug)]
+pub struct Asked {
+    /// The engine.
+    pub engine: Handle,
+    /// The speaker; `None`: this host speaks no BGP.
+    pub bgp: Option<Speaker>,
+    /// What tasks have told.
+    pub boards: Boards,
+    /// The connections that there are.
+    pub flows: FlowReader,
+    /// How many there may be.
+    pub room: Room,
+    /// What the kernel's numbers are called.
+    pub names: signal::Receiver<Arc<Names>>,
+}
+
+/// Where tasks tell what they see.
+#[derive(Debug, Clone, Default)]
+pub struct Boards {
+    /// Drops.
+    pub drops: Board<DropLine>,
+    /// Connections that ended.
+    pub ended: Board<FlowEvent>,
+}
+
+/// Answers requests until `stop` is true and the last request has its answer.
 ///
 /// # Errors
 /// If the socket fails.
 pub async fn serve(
     listener: UnixListener,
-    engine: Handle,
-    bgp: Option<Speaker>,
-    drops: Board<DropLine>,
+    asked: Asked,
     allowed: Allowed,
     stop: signal::Receiver<bool>,
 ) -> io::Result<()> {
-    let mut stopping = stop.clone();
-    axum::serve(Door::new(listener, allowed), router(Context { engine, bgp, drops, stop }))
+    let Asked { engine, bgp, boards, flows, room, names } = asked;
+    let context = Context { engine, bgp, boards, flows, room, names, stop: stop.clone() };
+    let mut stopping = stop;
+    axum::serve(Door::new(listener, allowed), router(context))
         .with_graceful_shutdown(async move {
             // An error says that nobody can tell us any more: the same as being told.
             let _ = stopping.wait_for(|stop| *stop).await;
@@ -72,6 +109,10 @@ fn router(context: Context) -> Router {
         .route("/v1/metrics", get(metrics::metrics))
         .route("/v1/watch", get(watch::watch))
         .route("/v1/drops", get(drops::drops))
+        .route("/v1/flows", get(flows::flows))
+        .route("/v1/flows/top", get(flows::top))
+        .route("/v1/policy/hits", get(policy::hits))
+        .route("/v1/policy/test", get(policy::test))
         .route("/v1/apply", post(handlers::apply))
         .route("/v1/delete", post(handlers::delete_all))
         .route("/v1/teardown", post(handlers::teardown))

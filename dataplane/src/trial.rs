@@ -91,7 +91,8 @@ pub(crate) struct Answer {
 
 /// Has `program` judge the packet by the rules of the port behind `ifindex`.
 pub(crate) fn run(program: &SchedClassifier, ifindex: u32, of: &Trial) -> Result<Answer, TrialError> {
-    let frame = frame(of).map_err(|cause| TrialError::Packet { from: of.source, to: of.destination, cause })?;
+    let frame =
+        frame(of).map_err(|cause| TrialError::Packet { from: of.source, to: of.destination, cause })?;
     let mut context = [0_u8; CONTEXT];
     let port = if of.direction == Direction::Ingress { ifindex | trial::FROM_PEER } else { ifindex };
     let words = &mut context[WORDS..];
@@ -132,7 +133,8 @@ impl Answer {
                 by: by(self.rule),
             }),
             other => {
-                let reason = DropReason::ALL.into_iter().find(|reason| *reason as i32 + trial::UNJUDGED == other);
+                let reason =
+                    DropReason::ALL.into_iter().find(|reason| *reason as i32 + trial::UNJUDGED == other);
                 reason.map(Verdict::Dropped).ok_or_else(|| TrialError::Run(format!("it answered {other}")))
             }
         }
@@ -192,7 +194,10 @@ mod tests {
     #[test]
     fn a_packet_of_either_family_with_its_port() {
         let four = frame(&trial("10.0.0.1", "10.0.0.2")).unwrap();
-        assert_eq!((four.len(), four[23], &four[30..34], &four[36..38]), (54, 6, &[10, 0, 0, 2][..], &[1, 187][..]));
+        assert_eq!(
+            (four.len(), four[23], &four[30..34], &four[36..38]),
+            (54, 6, &[10, 0, 0, 2][..], &[1, 187][..])
+        );
         let six = frame(&Trial { protocol: 58, detail: 0x8000, ..trial("fd00::1", "fd00::2") }).unwrap();
         assert_eq!((six.len(), six[20], &six[54..56]), (74, 58, &[0x80, 0][..]));
         assert!(frame(&trial("10.0.0.1", "fd00::2")).unwrap_err().contains("IPv6"));

@@ -1,6 +1,7 @@
 //! Security groups: named sets of stateful rules that ports are members of.
 
 use std::fmt;
+use std::str::FromStr;
 
 use ipnet::IpNet;
 use serde::de::{Error, Unexpected, Visitor};
@@ -138,6 +139,15 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 impl Protocol {
     const NAMES: [(&'static str, u8); 5] =
         [("icmp", 1), ("tcp", 6), ("udp", 17), ("icmpv6", 58), ("sctp", 132)];
+
+    /// Its number; `None` for every one.
+    #[must_use]
+    pub const fn number(self) -> Option<u8> {
+        match self {
+            Self::Any => None,
+            Self::Number(number) => Some(number),
+        }
+    }
 }
 
 impl fmt::Display for Protocol {
@@ -149,6 +159,29 @@ impl fmt::Display for Protocol {
                 None => fmt::Display::fmt(number, f),
             },
         }
+    }
+}
+
+/// Why a text is no protocol.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no protocol {0:?}; there are {known}", known = Self::KNOWN)]
+pub struct UnknownProtocol(String);
+
+impl UnknownProtocol {
+    const KNOWN: &'static str =
+        "`any`, `icmp`, `tcp`, `udp`, `icmpv6`, `sctp`, or a protocol's number from 0 to 255";
+}
+
+impl FromStr for Protocol {
+    type Err = UnknownProtocol;
+
+    fn from_str(text: &str) -> Result<Self, UnknownProtocol> {
+        if text == "any" {
+            return Ok(Self::Any);
+        }
+        let named = Self::NAMES.iter().find(|(name, _)| *name == text).map(|(_, number)| *number);
+        let number = named.or_else(|| text.parse().ok());
+        number.map(Self::Number).ok_or_else(|| UnknownProtocol(text.to_owned()))
     }
 }
 
@@ -175,7 +208,7 @@ impl Visitor<'_> for ProtocolVisitor {
     type Value = Protocol;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("`any`, `icmp`, `tcp`, `udp`, `icmpv6`, `sctp`, or a protocol's number from 0 to 255")
+        f.write_str(UnknownProtocol::KNOWN)
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Protocol, E> {
@@ -190,12 +223,7 @@ impl Visitor<'_> for ProtocolVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Protocol, E> {
-        if text == "any" {
-            return Ok(Protocol::Any);
-        }
-        let named = Protocol::NAMES.iter().find(|(name, _)| *name == text).map(|(_, number)| *number);
-        let number = named.or_else(|| text.parse().ok());
-        number.map(Protocol::Number).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+        text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
     }
 }
 

@@ -48,6 +48,9 @@ pub struct Judgement {
 pub struct Flow {
     /// The port's name; empty if it has gone.
     pub port: String,
+    /// The port's network, if it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
     /// Who began it: `egress`, the port; `ingress`, the other side.
     pub direction: Direction,
     /// The protocol.
@@ -110,7 +113,7 @@ pub struct Flows {
     pub left_out: usize,
 }
 
-/// One line of `GET /v1/flows?follow`, and of the flow log.
+/// One line of `GET /v1/flows?follow`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FlowLine {
@@ -122,7 +125,7 @@ pub enum FlowLine {
     Missed(u64),
 }
 
-/// A connection at a time.
+/// A connection at a time; a line of the flow log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlowEvent {
     /// When this was told, in UTC: `2026-01-31T23:59:59.123Z`.

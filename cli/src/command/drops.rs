@@ -3,6 +3,8 @@
 use anyhow::{Result, bail};
 use clap::Args;
 use weft_api::client::{Client, ClientError, Wanted};
+use weft_api::resource::security::Direction;
+use weft_api::view::security::Judgement;
 use weft_api::view::{Drop, DropLine, Frame};
 
 use crate::output::{Format, Output};
@@ -97,6 +99,13 @@ fn packet(drop: &Drop) -> String {
             None => text.push_str(" without a VNI"),
         }
     }
+    if let Some(Judgement { port, direction, by }) = &drop.judged {
+        let way = match direction {
+            Direction::Ingress => "ingress",
+            Direction::Egress => "egress",
+        };
+        text.push_str(&format!(", {way} of port {}: {by}", name(port)));
+    }
     match (&drop.subnet, &drop.network) {
         (Some(subnet), _) => text.push_str(&format!(", subnet {subnet}")),
         (None, Some(network)) => text.push_str(&format!(", network {network}")),
@@ -163,6 +172,15 @@ mod tests {
             )),
             "2026-01-31T23:59:59.123Z  web-1            unsupported_ethertype  ethertype 0x88cc 02:00:00:00:00:01 > \
              02:00:00:00:00:02, 142 bytes\n"
+        );
+        assert_eq!(
+            rendered(&format!(
+                r#"{start}"reason":"policy_denied","port":"web-1","judged":{{"port":"db-1","direction":"ingress",
+                "by":{{"rule":{{"group":"db","index":2}}}}}},"frame":{{{macs},"ethertype":2048,
+                "source":"10.0.0.5","destination":"10.9.0.1","protocol":6,"source_port":4000,"destination_port":25}}}}}}"#
+            )),
+            "2026-01-31T23:59:59.123Z  web-1            policy_denied          tcp 10.0.0.5:4000 > 10.9.0.1:25, 142 bytes, \
+             ingress of port db-1: db rule 2\n"
         );
         assert_eq!(
             rendered(r#"{"untold":{"port":"web-1","count":4812}}"#).trim_start(),

@@ -116,7 +116,7 @@ fn one(stored: &Stored) -> String {
         text.push_str(&contents(remote));
     }
     if let Resource::SecurityGroup(group) = &stored.resource {
-        text.push_str(&format!("\n{}", security::rules(group)));
+        text.push_str(&format!("\n{}", security::rules(group, None)));
     }
     text
 }
@@ -269,8 +269,8 @@ mod tests {
             "NAME  TENANT  ID  RULES  REVISION\n\
              web   acme    7   1      3\n\
              \n\
-             DIRECTION  PRIORITY  ACTION  PROTOCOL  SERVICE  PEER  DESCRIPTION\n\
-             ingress    1000      allow   tcp       80       any   -\n"
+             RULE  DIRECTION  PRIORITY  ACTION  PROTOCOL  SERVICE  PEER  HITS  DESCRIPTION\n\
+             0     ingress    1000      allow   tcp       80       any   -     -\n"
         );
     }
 

@@ -7,6 +7,7 @@ use weft_api::document::{self, DocumentError, ReadError};
 use weft_api::kind::{Kind, Reference};
 use weft_api::resource::{Resource, SecurityGroup};
 use weft_api::view::Stored;
+use weft_api::view::security::{DecidedBy, Hits};
 
 use super::get::security::rules;
 use crate::input::{Files, locate};
@@ -56,24 +57,24 @@ impl Sg {
         match &self.action {
             Action::Get { name: Some(name) } => {
                 let stored = client.get(&Reference { kind: Kind::SecurityGroup, name: name.clone() })?;
-                let ports = client.list(Kind::Port)?;
-                output.print(&stored, |stored| render(stored, &ports))
+                let (ports, hits) = (client.list(Kind::Port)?, client.rule_hits(Some(name))?);
+                output.print(&stored, |stored| render(stored, &ports, &hits))
             }
             Action::Get { name: None } => {
                 let stored = client.list(Kind::SecurityGroup)?;
-                let ports = client.list(Kind::Port)?;
-                output.print(&stored, |stored| all(stored, &ports))
+                let (ports, hits) = (client.list(Kind::Port)?, client.rule_hits(None)?);
+                output.print(&stored, |stored| all(stored, &ports, &hits))
             }
             Action::Apply { files, dry_run } => apply(files, *dry_run, client, output),
         }
     }
 }
 
-fn all(stored: &[Stored], ports: &[Stored]) -> String {
+fn all(stored: &[Stored], ports: &[Stored], hits: &[Hits]) -> String {
     if stored.is_empty() {
         return "no security group is stored\n".to_owned();
     }
-    stored.iter().map(|group| render(group, ports)).collect::<Vec<_>>().join("\n")
+    stored.iter().map(|group| render(group, ports, hits)).collect::<Vec<_>>().join("\n")
 }
 
 fn apply(files: &Files, dry_run: bool, client: &Client, output: &mut Output) -> Result<()> {
@@ -95,9 +96,13 @@ fn apply(files: &Files, dry_run: bool, client: &Client, output: &mut Output) -> 
     plan::print(output, &outcome)
 }
 
-/// The group, its members among `ports`, and its rules.
-fn render(stored: &Stored, ports: &[Stored]) -> String {
+/// The group, its members among `ports`, and its rules with their `hits`.
+fn render(stored: &Stored, ports: &[Stored], hits: &[Hits]) -> String {
     let Resource::SecurityGroup(group) = &stored.resource else { return String::new() };
+    let of_group = hits.iter().filter_map(|hits| match &hits.by {
+        DecidedBy::Rule(rule) if rule.group == group.name => Some((rule.index, hits.hits)),
+        DecidedBy::Rule(_) | DecidedBy::Default | DecidedBy::Unknown => None,
+    });
     let SecurityGroup { name, tenant, id, .. } = group;
     let members = ports.iter().filter(|stored| match &stored.resource {
         Resource::Port(port) => port.security_groups.contains(name),
@@ -114,7 +119,7 @@ fn render(stored: &Stored, ports: &[Stored]) -> String {
     let revision = stored.revision;
     format!(
         "security-group/{name} of tenant {tenant}, id {id}, revision {revision}\nports here: {members}\n\n{}",
-        rules(group)
+        rules(group, Some(&of_group.collect()))
     )
 }
 
@@ -143,18 +148,22 @@ mod tests {
             stored(r#"{"kind":"port","name":"web-2","subnet":"a","security_groups":["web"],"revision":1}"#),
             stored(r#"{"kind":"port","name":"db-1","subnet":"a","security_groups":["db"],"revision":1}"#),
         ];
+        let hits = r#"[{"direction":"ingress","by":{"rule":{"group":"web","index":2}},"hits":17},
+            {"direction":"ingress","by":{"rule":{"group":"db","index":0}},"hits":4},
+            {"direction":"ingress","by":"default","hits":9}]"#;
+        let hits: Vec<Hits> = serde_json::from_str(hits).unwrap();
         assert_eq!(
-            render(&group, &ports),
+            render(&group, &ports, &hits),
             "security-group/web of tenant acme, id 7, revision 3\n\
              ports here: web-1, web-2\n\
              \n\
-             DIRECTION  PRIORITY  ACTION             PROTOCOL  SERVICE        PEER         DESCRIPTION\n\
-             egress     1000      allow              47        -              10.0.0.0/8   -\n\
-             ingress    5         allow              icmpv6    type 128       any          -\n\
-             ingress    1000      deny               any       -              10.6.6.0/24  bad\n\
-             ingress    1000      allow              icmp      type 8 code 0  any          -\n\
-             ingress    1000      allow (stateless)  tcp       8000-8010      group lb     -\n"
+             RULE  DIRECTION  PRIORITY  ACTION             PROTOCOL  SERVICE        PEER         HITS  DESCRIPTION\n\
+             4     egress     1000      allow              47        -              10.0.0.0/8   0     -\n\
+             3     ingress    5         allow              icmpv6    type 128       any          0     -\n\
+             2     ingress    1000      deny               any       -              10.6.6.0/24  17    bad\n\
+             1     ingress    1000      allow              icmp      type 8 code 0  any          0     -\n\
+             0     ingress    1000      allow (stateless)  tcp       8000-8010      group lb     0     -\n"
         );
-        assert!(render(&group, &ports[2..]).contains("\nports here: none\n"));
+        assert!(render(&group, &ports[2..], &[]).contains("\nports here: none\n"));
     }
 }

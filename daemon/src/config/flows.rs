@@ -1,13 +1,15 @@
-//! `[flows]`: how many connections ports with security groups may have, and when one without packets is over.
+//! `[flows]`: how many connections ports with security groups may have, and when one without packets is over. `[flow_log]`:
+//! where those that ended are written.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::ops::Range;
 
 use serde::Deserialize;
 use toml::Spanned;
 use weft_dataplane::desired::{FlowLimits, FlowTimeouts};
 
-use super::Sizes;
+use super::{AbsolutePath, Sizes};
+use crate::flows::log::Settings;
 
 /// Connections of a port, unless the kernel has room for fewer at all.
 const PER_PORT: u32 = 65_536;
@@ -16,7 +18,30 @@ const PER_TENANT: u32 = 131_072;
 /// Connections of a port that are asked for.
 const HALF_OPEN_PER_PORT: u32 = 1024;
 
-/// The section. Times are in seconds without a packet.
+/// Bytes of the log's file, unless given.
+const MAX_BYTES: NonZeroU64 = NonZeroU64::new(100 << 20).unwrap();
+
+/// `[flow_log]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlowLog {
+    file: AbsolutePath,
+    sample: Option<NonZeroU32>,
+    max_bytes: Option<NonZeroU64>,
+}
+
+impl FlowLog {
+    /// In the log's own words.
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            file: self.file.as_path().to_owned(),
+            sample: self.sample.map_or(1, NonZeroU32::get),
+            max_bytes: self.max_bytes.unwrap_or(MAX_BYTES).get(),
+        }
+    }
+}
+
+/// `[flows]`. Times are in seconds without a packet.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Flows {

@@ -3,15 +3,12 @@
 //! A stream begins with the `last` lines, none unless asked for, and goes on with what happens, without a gap. A watcher
 //! that reads too slowly is told how many lines it missed. The stream ends when weftd stops.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::extract::{Query, rejection::QueryRejection};
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream, StreamExt};
 use serde::Deserialize;
@@ -23,6 +20,7 @@ use weft_dataplane_abi::DropReason;
 use super::Context;
 use super::error::Refusal;
 use super::handlers::query;
+use super::stream::Follow;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,15 +29,6 @@ pub(super) struct DropsQuery {
     port: Option<String>,
     reason: Option<String>,
     last: Option<usize>,
-}
-
-/// `follow` alone means yes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Follow {
-    #[serde(alias = "")]
-    True,
-    False,
 }
 
 /// Which lines are wanted.
@@ -58,23 +47,16 @@ pub(super) async fn drops(
         require_reason(reason)?;
     }
     let filter = Filter { port, reason };
-    let subscription = context.drops.subscribe();
+    let subscription = context.boards.drops.subscribe();
     let mut lines: Vec<_> = subscription.last.into_iter().filter(|line| filter.wants(line)).collect();
-    let follow = follow == Some(Follow::True);
+    let follow = Follow::is_wanted(follow);
     let wanted = last.unwrap_or(if follow { 0 } else { usize::MAX });
     lines.drain(..lines.len().saturating_sub(wanted));
     if !follow {
         return Ok(Json(lines.iter().map(AsRef::as_ref).collect::<Vec<&DropLine>>()).into_response());
     }
-    let mut stop = context.stop;
-    let stopped = async move {
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
     let live = live(subscription.live).filter(move |line| std::future::ready(filter.wants(line)));
-    let lines = stream::iter(lines).chain(live);
-    let lines = lines.filter_map(|line| std::future::ready(text(&line))).map(Ok::<_, Infallible>);
-    let body = Body::from_stream(lines.take_until(Box::pin(stopped)));
-    Ok(([(CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+    Ok(super::stream::answer(stream::iter(lines).chain(live), context.stop))
 }
 
 impl Filter {
@@ -108,12 +90,6 @@ fn live(receiver: Receiver<Arc<DropLine>>) -> impl Stream<Item = Arc<DropLine>> 
             Err(RecvError::Lagged(missed)) => Some((Arc::new(DropLine::Missed(missed)), receiver)),
         }
     })
-}
-
-fn text(line: &DropLine) -> Option<Bytes> {
-    let mut line = serde_json::to_vec(line).ok()?;
-    line.push(b'\n');
-    Some(line.into())
 }
 
 #[cfg(test)]

@@ -50,6 +50,14 @@ pub(super) async fn routes(
     parameters: Parameters<RoutesQuery>,
 ) -> Answer<Vec<Route>> {
     let RoutesQuery { network } = query(parameters)?;
+    Ok(Json(all_routes(&context, network).await?))
+}
+
+/// The routes of this host, and those that were learned.
+pub(super) async fn all_routes(
+    context: &Context,
+    network: Option<String>,
+) -> Result<Vec<Route>, EngineError> {
     let mut all = context.engine.routes(network.clone()).await?;
     // Without a speaker, or while it does not run, there is nothing learned to tell.
     if let Some(speaker) = &context.bgp
@@ -57,7 +65,7 @@ pub(super) async fn routes(
     {
         crate::routes::add_learned(&mut all, learned);
     }
-    Ok(Json(all))
+    Ok(all)
 }
 
 pub(super) async fn counters(State(context): State<Context>) -> Answer<Vec<Counters>> {
@@ -160,7 +168,8 @@ pub(super) async fn teardown(State(context): State<Context>) -> Answer<Vec<Strin
 }
 
 pub(super) async fn no_such_path(uri: Uri) -> Refusal {
-    let message = "there is no such path; /v1/status, /v1/routes, /v1/counters, /v1/metrics, /v1/drops, /v1/watch, /v1/apply, \
+    let message = "there is no such path; /v1/status, /v1/routes, /v1/counters, /v1/metrics, /v1/drops, /v1/flows, \
+                   /v1/flows/top, /v1/policy/hits, /v1/policy/test, /v1/watch, /v1/apply, \
                    /v1/delete, /v1/teardown, /v1/bgp/summary, /v1/bgp/neighbors, /v1/bgp/rib, /v1/bgp/explain, \
                    /v1/bgp/clear and /v1/KINDS/NAME are";
     Refusal::one(StatusCode::NOT_FOUND, uri.path(), message)

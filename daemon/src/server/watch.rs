@@ -4,14 +4,11 @@
 //! without a gap, or is refused (410). It ends when weftd stops or when the watcher reads so slowly that changes would
 //! be lost; the watcher then asks again, since the last revision that it saw.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::extract::{Query, rejection::QueryRejection};
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use futures_util::stream::{self, Stream, StreamExt};
 use serde::Deserialize;
 use tokio::sync::broadcast::Receiver;
@@ -35,14 +32,8 @@ pub(super) async fn watch(
 ) -> Result<Response, Refusal> {
     let WatchQuery { since } = query(parameters)?;
     let subscription = context.engine.watch(since).await?;
-    let mut stop = context.stop;
-    let stopped = async move {
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
     let events = stream::iter(subscription.missed).chain(live(subscription.live));
-    let lines = events.filter_map(|event| std::future::ready(line(&event))).map(Ok::<_, Infallible>);
-    let body = Body::from_stream(lines.take_until(Box::pin(stopped)));
-    Ok(([(CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+    Ok(super::stream::answer(events, context.stop))
 }
 
 fn live(receiver: Receiver<Arc<Event>>) -> impl Stream<Item = Arc<Event>> {
@@ -56,10 +47,4 @@ fn live(receiver: Receiver<Arc<Event>>) -> impl Stream<Item = Arc<Event>> {
             }
         }
     })
-}
-
-fn line(event: &Event) -> Option<Bytes> {
-    let mut line = serde_json::to_vec(event).ok()?;
-    line.push(b'\n');
-    Some(line.into())
 }

@@ -65,7 +65,8 @@ fn a_packet_that_nobody_sent_is_judged_by_the_rules_in_force() {
 
         let gone = dataplane.trial(Trial { port: "c".to_owned(), ..to_b(10, 80, None) }).await;
         assert!(matches!(gone, Err(TrialError::NoPort(port)) if port == "c"));
-        let mixed = dataplane.trial(Trial { source: "2001:db8::a".parse().unwrap(), ..to_b(10, 80, None) }).await;
+        let mixed =
+            dataplane.trial(Trial { source: "2001:db8::a".parse().unwrap(), ..to_b(10, 80, None) }).await;
         assert!(matches!(mixed, Err(TrialError::Packet { .. })));
         assert!(dataplane.rule_hits().await.unwrap().is_empty());
         let flows = entries::<weft_dataplane_abi::FlowKey, weft_dataplane_abi::Flow>(&host, "FLOWS");

@@ -1,5 +1,7 @@
 //! Tables of security groups.
 
+use std::collections::BTreeMap;
+
 use weft_api::resource::{Resource, RuleVerdict, SecurityGroup};
 use weft_api::view::Stored;
 
@@ -21,15 +23,25 @@ pub(super) fn groups(stored: &[Stored]) -> Table<5> {
     table
 }
 
-/// The rules of a group, in the order in which they count.
-pub(crate) fn rules(group: &SecurityGroup) -> Table<7> {
-    let mut table =
-        Table::new(["DIRECTION", "PRIORITY", "ACTION", "PROTOCOL", "SERVICE", "PEER", "DESCRIPTION"]);
-    let mut rules: Vec<_> = group.rules.iter().collect();
-    rules.sort_by_key(|rule| {
+/// The rules of a group, in the order in which they count, with the place of each in the group, and its hits by that,
+/// if they were asked for.
+pub(crate) fn rules(group: &SecurityGroup, hits: Option<&BTreeMap<usize, u64>>) -> Table<9> {
+    let mut table = Table::new([
+        "RULE",
+        "DIRECTION",
+        "PRIORITY",
+        "ACTION",
+        "PROTOCOL",
+        "SERVICE",
+        "PEER",
+        "HITS",
+        "DESCRIPTION",
+    ]);
+    let mut rules: Vec<_> = group.rules.iter().enumerate().collect();
+    rules.sort_by_key(|(_, rule)| {
         (word(&rule.direction), rule.priority, rule.action == RuleVerdict::Allow, rule.stateless)
     });
-    for rule in rules {
+    for (index, rule) in rules {
         let icmp = rule.icmp.map(|icmp| match icmp.code {
             Some(code) => format!("type {} code {code}", icmp.kind),
             None => format!("type {}", icmp.kind),
@@ -42,12 +54,14 @@ pub(crate) fn rules(group: &SecurityGroup) -> Table<7> {
             action.push_str(" (stateless)");
         }
         table.row([
+            index.to_string(),
             word(&rule.direction),
             rule.priority.to_string(),
             action,
             rule.protocol.to_string(),
             or_dash(service),
             peer.unwrap_or_else(|| "any".to_owned()),
+            or_dash(hits.map(|hits| hits.get(&index).copied().unwrap_or_default())),
             or_dash(rule.description.as_ref()),
         ]);
     }
