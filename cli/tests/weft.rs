@@ -20,10 +20,15 @@ const PLAN: &str = r#"{"dry_run":true,"revision":7,"resources":[{"action":"creat
 const FAILED: &str = r#"{"dry_run":false,"revision":8,"resources":[{"action":"replace","resource":"port/web"}],"kernel":[],"failures":["port/web: no such namespace"]}"#;
 const STATUS: &str = r#"{"host":"h1","version":"0.1.0","abi":1,"hook":"tcx","uptime_seconds":5,"underlay":"eth1","vtep":"192.0.2.1","router_mac":"02:00:c0:00:02:01","revision":7,"resources":{"network":1},"ports":[],"vteps":[],"checked_seconds_ago":4,"failures":[]}"#;
 
+/// How often the first rule of that decided.
+const HITS: &str = r#"[{"direction":"ingress","by":{"rule":{"group":"web","index":0}},"hits":12}]"#;
+
 fn answer(request: &Request) -> Vec<u8> {
     match (request.method.as_str(), request.target.as_str()) {
         ("GET", "/v1/status") => json(200, STATUS),
         ("GET", "/v1/networks") => json(200, STORED),
+        ("GET", "/v1/policy/hits?group=web") => json(200, HITS),
+        ("GET", "/v1/policy/hits") => json(200, "[]"),
         (
             "GET",
             "/v1/security-groups"
@@ -120,9 +125,9 @@ fn a_security_group_with_its_rules_and_members() {
     });
     let socket = server.socket();
     let text = "security-group/web of tenant acme, id 7, revision 7\nports here: web-1\n\n\
-                DIRECTION  PRIORITY  ACTION  PROTOCOL  SERVICE  PEER         DESCRIPTION\n\
-                ingress    7         deny    any       -        10.6.0.0/16  -\n\
-                ingress    1000      allow   tcp       80       any          -\n";
+                RULE  DIRECTION  PRIORITY  ACTION  PROTOCOL  SERVICE  PEER         HITS  DESCRIPTION\n\
+                1     ingress    7         deny    any       -        10.6.0.0/16  0     -\n\
+                0     ingress    1000      allow   tcp       80       any          12    -\n";
     expect(&weft(&socket, &["sg", "get", "web"], ""), 0, text, "");
     expect(&weft(&socket, &["sg", "get"], ""), 0, "no security group is stored\n", "");
     expect(&weft(&socket, &["get", "sg"], ""), 0, "NAME  TENANT  ID  RULES  REVISION\n", "");

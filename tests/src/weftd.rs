@@ -35,6 +35,8 @@ pub struct Settings {
     pub asn: Option<u32>,
     /// Further lines of `[bgp]`.
     pub bgp: String,
+    /// Further sections.
+    pub more: String,
     /// Folder of configuration, state, socket and log.
     pub folder: PathBuf,
     /// Folder of the pins.
@@ -55,6 +57,7 @@ impl Settings {
             addresses: 4096,
             asn: None,
             bgp: String::new(),
+            more: String::new(),
             folder: lab.folder().join(name),
             pin_folder: lab.pin_folder(name),
         }
@@ -76,7 +79,7 @@ impl Settings {
              [state]\nfolder = \"{}\"\n\n\
              [api]\nsocket = \"{}\"\n\n\
              [bpf]\npin_folder = \"{}\"\n{}\n\
-             [sizes]\nports = 64\nvnis = 256\nvteps = 64\naddresses = {}\nprefixes = 1024\n{}",
+             [sizes]\nports = 64\nvnis = 256\nvteps = 64\naddresses = {}\nprefixes = 1024\n{}\n{}",
             self.name,
             self.device,
             self.vtep,
@@ -89,6 +92,7 @@ impl Settings {
             hook,
             self.addresses,
             bgp,
+            self.more,
         )
     }
 

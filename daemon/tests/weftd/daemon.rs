@@ -12,9 +12,8 @@ use tokio::task::JoinHandle;
 use weft_api::client::Client;
 use weft_daemon::bgp::command::channel;
 use weft_daemon::config::Config;
-use weft_daemon::drops::Board;
 use weft_daemon::engine::{Ended, Engine};
-use weft_daemon::server::{self, Allowed};
+use weft_daemon::server::{self, Allowed, Asked, Boards};
 use weft_dataplane::{Dataplane, Options};
 
 /// A running weftd.
@@ -85,10 +84,13 @@ impl Daemon {
         let guard = runtime.enter();
         let listener = server::bind(&config.api).unwrap();
         let allowed = Allowed::of(&config.api, 0);
+        let (flows, names) = (engine.flows(), engine.names());
         let engine = runtime.spawn(engine.run());
         // Nobody answers: what the speaker says is not what is tested here.
         let bgp = config.speaker().map(|_| channel().0);
-        let api = runtime.spawn(server::serve(listener, handle, bgp, Board::new(), allowed, stopping));
+        let (boards, room) = (Boards::default(), config.flow_room());
+        let asked = Asked { engine: handle, bgp, boards, flows, room, names };
+        let api = runtime.spawn(server::serve(listener, asked, allowed, stopping));
         drop(guard);
         Self { state, config, runtime, stop, engine, api }
     }

@@ -5,6 +5,7 @@ mod bad_input;
 mod drops;
 mod ecmp;
 mod evpn;
+mod explained;
 mod flooding;
 mod foreign;
 mod forged;
