@@ -9,6 +9,7 @@ use serde_json::Value;
 use weft_api::document::{Source, read};
 use weft_api::kind::Kind;
 use weft_api::view::bgp::{Explanation, Neighbor, RibRoute, Summary};
+use weft_api::view::security::{FlowLine, FlowTop, Flows, Hits, PolicyTest};
 use weft_api::view::{Counters, DropLine, ErrorBody, Event, Outcome, Route, Status};
 
 fn page(name: &str) -> String {
@@ -56,7 +57,7 @@ fn resources_can_be_applied() {
 fn answers_are_those_of_the_api() {
     let page = page("api.md");
     let blocks = blocks(&page, "json");
-    assert_eq!(blocks.len(), 11);
+    assert_eq!(blocks.len(), 16);
     for (label, text) in blocks {
         match label {
             "Outcome" => check::<Outcome>(text),
@@ -65,6 +66,11 @@ fn answers_are_those_of_the_api() {
             "Routes" => check::<Vec<Route>>(text),
             "Counters" => check::<Vec<Counters>>(text),
             "Drops" => check::<Vec<DropLine>>(text),
+            "Flows" => check::<Flows>(text),
+            "FlowLines" => check::<Vec<FlowLine>>(text),
+            "FlowTop" => check::<FlowTop>(text),
+            "Hits" => check::<Vec<Hits>>(text),
+            "PolicyTest" => check::<PolicyTest>(text),
             "Event" => check::<Event>(text),
             "BgpSummary" => check::<Summary>(text),
             "BgpNeighbor" => check::<Neighbor>(text),

@@ -52,7 +52,8 @@ pub struct Config {
     #[serde(default)]
     pub flows: Flows,
     /// `[flow_log]`
-    flow_log: Option<FlowLog>,
+    #[serde(default)]
+    flow_log: FlowLog,
     /// `[bgp]`
     bgp: Option<Spanned<Bgp>>,
 }
@@ -203,7 +204,7 @@ impl Config {
     /// Where connections that ended are logged, if anywhere.
     #[must_use]
     pub fn flow_log(&self) -> Option<log::Settings> {
-        self.flow_log.as_ref().map(FlowLog::settings)
+        self.flow_log.settings()
     }
 
     /// The host's name: from the file, or the machine's.

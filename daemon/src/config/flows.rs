@@ -22,22 +22,22 @@ const HALF_OPEN_PER_PORT: u32 = 1024;
 const MAX_BYTES: NonZeroU64 = NonZeroU64::new(100 << 20).unwrap();
 
 /// `[flow_log]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct FlowLog {
-    file: AbsolutePath,
+    file: Option<AbsolutePath>,
     sample: Option<NonZeroU32>,
     max_bytes: Option<NonZeroU64>,
 }
 
 impl FlowLog {
-    /// In the log's own words.
-    pub(super) fn settings(&self) -> Settings {
-        Settings {
-            file: self.file.as_path().to_owned(),
+    /// In the log's own words; `None` if there is no file.
+    pub(super) fn settings(&self) -> Option<Settings> {
+        Some(Settings {
+            file: self.file.as_ref()?.as_path().to_owned(),
             sample: self.sample.map_or(1, NonZeroU32::get),
             max_bytes: self.max_bytes.unwrap_or(MAX_BYTES).get(),
-        }
+        })
     }
 }
 

@@ -216,4 +216,7 @@ fn the_packaged_file_is_true() {
     assert_eq!(full.dataplane_options(), kept);
     assert_eq!(full.underlay.router_mac(), plain.underlay.router_mac());
     assert_eq!(full.flow_limits(), plain.flow_limits());
+    let text = format!("{}file = \"/var/log/weft/flows.jsonl\"\n", &packaged);
+    let given = Config::parse(file, &text).unwrap();
+    assert_eq!((full.flow_log(), plain.flow_log()), (given.flow_log(), None));
 }
