@@ -27,7 +27,7 @@ use crate::kernel::Kernel;
 use crate::path_mtu::PathMtuWatch;
 use crate::trial::{Trial, TrialError, Verdict};
 use crate::watch::Watch;
-use crate::{Failure, Hook, Options, Owner, Report, teardown};
+use crate::{Failure, Hook, NoRoom, Options, Owner, Report, teardown};
 
 /// The data plane of one host.
 pub struct Dataplane {
@@ -57,6 +57,7 @@ enum Command {
     Preview(Update, oneshot::Sender<Planned>),
     RuleHits(oneshot::Sender<Result<Vec<RuleHits>, ObserveError>>),
     Rules(Vec<RuleId>, oneshot::Sender<Vec<Option<DecidedBy>>>),
+    RequireRoom(Box<Desired>, oneshot::Sender<Result<Vec<NoRoom>, ObserveError>>),
     Trial(Trial, oneshot::Sender<Result<Verdict, TrialError>>),
 }
 
@@ -173,6 +174,20 @@ impl Dataplane {
     /// [`ObserveError`] if the kernel does not answer.
     pub fn counters(&self) -> Result<BTreeMap<String, PortCounters>, ObserveError> {
         self.counters.read()
+    }
+
+    /// Rules of `desired` for which the kernel's tables have no room, if it were made next. What was compiled for this answer is
+    /// not compiled again then.
+    ///
+    /// # Errors
+    /// [`ObserveError`] if the kernel does not answer.
+    pub fn require_room(
+        &mut self,
+        desired: &Desired,
+    ) -> impl Future<Output = Result<Vec<NoRoom>, ObserveError>> + Send + use<> {
+        let desired = Box::new(desired.clone());
+        let answer = self.ask(|answer| Command::RequireRoom(desired, answer));
+        async move { answer.await.map_err(|_| ObserveError::Gone)? }
     }
 
     /// Reads the connections of this host's ports.
@@ -320,6 +335,9 @@ fn serve(mut kernel: Kernel, inbox: mpsc::Receiver<Command>) {
             }
             Command::Rules(ids, answer) => {
                 let _ = answer.send(kernel.rules(&ids));
+            }
+            Command::RequireRoom(desired, answer) => {
+                let _ = answer.send(kernel.require_room(&desired));
             }
             Command::Trial(trial, answer) => {
                 let _ = answer.send(kernel.trial(&trial));

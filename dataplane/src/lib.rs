@@ -206,6 +206,15 @@ pub struct NextHopState {
     pub mac: Option<weft_vxlan::MacAddr>,
 }
 
+/// Rules for which the kernel's tables have no room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoRoom {
+    /// Names of the ports that were to have them.
+    pub ports: Vec<String>,
+    /// Which table, and how large it may be.
+    pub cause: String,
+}
+
 impl Failure {
     fn new(object: String, cause: String) -> Self {
         Self { object, port: None, cause }

@@ -20,7 +20,7 @@ pub(crate) use host::workable;
 pub(crate) use identities::Identities;
 pub(crate) use next_hop::NextHops;
 pub(crate) use policies::{
-    GuardedPort, Left, Policies, PolicyKeys, PolicyPlan, Step, identity_key, prefix_key, service_key,
+    GuardedPort, Left, Policies, PolicyKeys, PolicyPlan, Step, Unfit, identity_key, prefix_key, service_key,
 };
 pub(crate) use routes::{Pinned, RouteTables};
 pub(crate) use slots::Slots;

@@ -6,13 +6,14 @@ use tracing::info;
 use weft_api::kind::Kind;
 use weft_api::resource::Attachment;
 use weft_api::view::{Action, Event, Outcome, Problem, ResourceChange};
-use weft_dataplane::Report;
 use weft_dataplane::desired::Update;
+use weft_dataplane::{NoRoom, Report};
 
 use super::{Engine, EngineError};
 use crate::change::{Candidate, Change, Refused};
 use crate::desired;
 use crate::intent::{Intent, reference};
+use crate::model::Port;
 use crate::netns;
 use crate::store::{StoreError, Write};
 
@@ -32,6 +33,7 @@ impl Engine {
         dry_run: bool,
     ) -> Result<Outcome, EngineError> {
         let Proposal { candidate, update, .. } = self.propose(changes).await?;
+        self.require_room(&candidate, &update).await?;
         if dry_run {
             return self.dry_run(candidate, update).await;
         }
@@ -89,6 +91,23 @@ impl Engine {
         self.attend(work).await
     }
 
+    /// That the rules of all ports fit into the kernel's tables, if they are others than before.
+    async fn require_room(&mut self, candidate: &Candidate, update: &Update) -> Result<(), EngineError> {
+        let Some(desired) = &update.local else { return Ok(()) };
+        let same = |(name, port): (&String, &Port)| {
+            let before = self.model.ports.get(name).map(|before| &before.security);
+            before.is_some_and(|before| {
+                before.ingress == port.security.ingress && before.egress == port.security.egress
+            })
+        };
+        if candidate.model.ports.iter().all(same) {
+            return Ok(());
+        }
+        let work = self.dataplane.require_room(desired);
+        let problems: Vec<_> = self.attend(work).await?.iter().map(|lack| no_room(candidate, lack)).collect();
+        if problems.is_empty() { Ok(()) } else { Err(EngineError::Refused(Refused::Invalid(problems))) }
+    }
+
     async fn dry_run(&mut self, candidate: Candidate, update: Update) -> Result<Outcome, EngineError> {
         let work = self.dataplane.preview(update);
         let plan = self.attend(work).await?;
@@ -143,6 +162,28 @@ impl Engine {
             failures: report.failures.iter().map(ToString::to_string).collect(),
         }
     }
+}
+
+/// What is to blame that rules do not fit: a group of the ports that changes, or a port.
+fn no_room(candidate: &Candidate, lack: &NoRoom) -> Problem {
+    let ports = lack.ports.join(", ");
+    let first = lack.ports.first().map(String::as_str).unwrap_or_default();
+    let groups =
+        candidate.model.ports.get(first).map(|port| port.security_groups.as_slice()).unwrap_or_default();
+    let changes = |group: &&String| {
+        let id = reference(Kind::SecurityGroup, group).to_string();
+        candidate.changes.iter().any(|change| change.resource == id && change.action != Action::Unchanged)
+    };
+    let (id, field) = match groups.iter().find(changes) {
+        Some(group) => (reference(Kind::SecurityGroup, group), "rules"),
+        None => (reference(Kind::Port, first), "security_groups"),
+    };
+    let message = format!(
+        "the rules of all groups of port {ports} do not fit into the kernel: {}. The limit is sizes.rules in weftd.toml, for all ports \
+         together; what was in force stays so",
+        lack.cause
+    );
+    Problem::new(id, message).at(field)
 }
 
 /// That the places which ports are to get exist.

@@ -154,3 +154,43 @@ fn a_namespace_that_goes_is_told_and_can_be_left() {
     assert!(client.detach("red-1").unwrap().failures.is_empty());
     assert_eq!(port(&client, "red-1").state, PortPhase::Detached);
 }
+
+/// In: a group whose rules do not fit into the kernel, for a port that is attached, on a dry run and in earnest; then one that
+/// does. Out: the first is refused by the group's name and nothing is stored; the old rules stay, and the second is taken.
+#[test]
+fn rules_that_do_not_fit_are_refused() {
+    let Some(daemon) = daemon() else { return };
+    let (client, pod) = (daemon.client(), Pod::new());
+    client.attach("red-1", &pod.attachment("eth0"), false).unwrap();
+    let group = |prefixes: u32| {
+        // No two of a rule's ports are one prefix of services, so that each rule takes many entries.
+        let rule = |number| {
+            let [_, high, middle, low] = u32::to_be_bytes(number);
+            format!(
+                r#"{{"direction":"ingress","protocol":"tcp","ports":"1-65534","prefix":"{high}.{middle}.{low}.0/32"}}"#
+            )
+        };
+        let rules = (0..prefixes).map(rule).collect::<Vec<_>>().join(",");
+        let text =
+            format!(r#"{{"kind":"security-group","name":"web","tenant":"red","id":7,"rules":[{rules}]}}"#);
+        serde_json::from_str::<Resource>(&text).unwrap()
+    };
+    let member = r#"{"kind":"port","name":"red-1","subnet":"red-a","security_groups":["web"]}"#;
+    let member: Resource = serde_json::from_str(member).unwrap();
+    client.apply(&[group(2), member], false).unwrap();
+    let revision = client.status().unwrap().revision;
+    for dry_run in [true, false] {
+        let refused = refusal(client.apply(&[group(10_000)], dry_run));
+        assert!(
+            refused.starts_with("security-group/web: the rules of all groups of port red-1 do not fit"),
+            "{refused}"
+        );
+        assert!(refused.contains("sizes.rules"), "{refused}");
+    }
+    let stored = client.get(&Reference { kind: Kind::SecurityGroup, name: "web".to_owned() }).unwrap();
+    assert_eq!(stored.resource, group(2));
+    assert_eq!(client.status().unwrap().revision, revision);
+    assert_eq!(port(&client, "red-1").state, PortPhase::Up);
+    let outcome = client.apply(&[group(3)], false).unwrap();
+    assert!(outcome.failures.is_empty() && !outcome.kernel.is_empty(), "{outcome:?}");
+}

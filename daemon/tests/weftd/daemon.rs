@@ -138,7 +138,7 @@ pub(crate) fn config_text(folder: &Path) -> String {
          [state]\nfolder = \"{folder}/state\"\n\
          [api]\nsocket = \"{folder}/run/weftd.sock\"\n\
          [bpf]\npin_folder = \"/sys/fs/bpf/weft-test-{name}\"\n\
-         [sizes]\nports = 16\nvnis = 16\nvteps = 16\naddresses = 64\nprefixes = 64\n"
+         [sizes]\nports = 16\nvnis = 16\nvteps = 16\naddresses = 64\nprefixes = 64\nrules = 4096\n"
     )
 }
 

@@ -16,8 +16,10 @@ use crate::desired::Desired;
 use crate::error::{ObserveError, chain};
 use crate::flows::{Counted, Guarded};
 use crate::observe::Observed;
-use crate::plan::{Guard, GuardedPort, Identities, Left, Policies, PolicyKeys, PolicyPlan, Tables, Tenants};
-use crate::{Failure, Report};
+use crate::plan::{
+    Guard, GuardedPort, Identities, Left, Policies, PolicyKeys, PolicyPlan, Tables, Tenants, Unfit,
+};
+use crate::{Failure, NoRoom, Report};
 
 /// Whether and why connections have to be judged again.
 #[derive(Debug, Clone, Copy, Default)]
@@ -60,6 +62,16 @@ impl Kernel {
         let capacity = u32::try_from(self.maps.endpoints.capacity()).unwrap_or(u32::MAX);
         let tenants = Tenants::plan(&tenants, &held.endpoints, capacity);
         (self.policies.plan(&ports, &securities, &self.routes.identities), tenants)
+    }
+
+    /// As [`Dataplane::require_room`](crate::Dataplane::require_room). Ports without a host end are looked at when they have one.
+    pub(crate) fn require_room(&mut self, desired: &Desired) -> Result<Vec<NoRoom>, ObserveError> {
+        let Some((host, observed)) = self.last.take() else { return Ok(Vec::new()) };
+        let planned = self.held().map(|held| self.plan_guards(desired, &observed, &held).0);
+        self.last = Some((host, observed));
+        let unfit = self.policies.prepare(planned?, &self.routes.identities);
+        let told = |unfit: Unfit| NoRoom { ports: unfit.ports, cause: unfit.cause.to_string() };
+        Ok(unfit.into_iter().map(told).collect())
     }
 
     /// What guards each port, by interface index.

@@ -85,6 +85,11 @@ impl Identities {
         &self.sets
     }
 
+    /// Another one for other sets: they come with a number that was never there, and go.
+    pub(crate) fn version(&self) -> (u32, usize) {
+        (self.last, self.sets.len())
+    }
+
     /// One more route has the set.
     pub(crate) fn claim(&mut self, set: &GroupSet) -> u32 {
         let number = self.number(set);

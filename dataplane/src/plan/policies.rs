@@ -21,7 +21,7 @@ use crate::DecidedBy;
 use crate::bpf::{PrefixKey, ServicePrefixKey};
 use crate::desired::Security;
 
-pub(crate) use plan::{PolicyPlan, Step};
+pub(crate) use plan::{PolicyPlan, Step, Unfit};
 
 /// Number of the policy without rules.
 const NONE: u32 = 0;
@@ -38,6 +38,19 @@ pub(crate) struct Policies {
     limit: usize,
     /// The highest number that was ever given out.
     last: u32,
+    /// What was compiled to see whether it fits, and is made next.
+    prepared: Vec<Prepared>,
+}
+
+/// A policy that was compiled before its ports are to have it.
+#[derive(Debug)]
+struct Prepared {
+    /// Whose number it gets.
+    heir: Option<u32>,
+    /// Of which sets of groups it knows.
+    version: (u32, usize),
+    tables: Tables,
+    changes: Vec<Change>,
 }
 
 /// A policy under its number.
@@ -85,7 +98,7 @@ impl Policies {
         limit: usize,
     ) -> Self {
         let last = found.keys().copied().chain(named).max().unwrap_or(NONE);
-        Self { compiled: BTreeMap::new(), strangers: found, users: BTreeMap::new(), limit, last }
+        Self { strangers: found, limit, last, ..Self::default() }
     }
 
     /// What a number stands for, if this data plane compiled it.
@@ -93,9 +106,22 @@ impl Policies {
         Some(&self.compiled.get(&number)?.tables)
     }
 
+    /// A plan that is to be made next, if nothing comes in between. Returns what of it does not fit.
+    pub(crate) fn prepare(&mut self, plan: PolicyPlan, identities: &Identities) -> Vec<Unfit> {
+        let PolicyPlan { steps, mut after, unfit, .. } = plan;
+        let version = identities.version();
+        let prepared = steps.into_iter().filter_map(|Step { number, changes, is_new }| {
+            let heir = (!is_new).then_some(number);
+            Some(Prepared { heir, version, tables: after.remove(&number)?.tables, changes })
+        });
+        self.prepared = prepared.collect();
+        unfit
+    }
+
     /// What a plan leads to holds from now on. What it leaves is returned, and the caller's to remove, or to
     /// [put back](Policies::put_back).
     pub(crate) fn adopt(&mut self, plan: PolicyPlan) -> Left {
+        self.prepared.clear();
         self.last = self.last.max(plan.last);
         self.users = plan.users;
         let mut left = Left::default();
@@ -234,6 +260,10 @@ fn rest(limit: usize, used: Size) -> Size {
         identities: limit.saturating_sub(used.identities),
         services: limit.saturating_sub(used.services),
     }
+}
+
+const fn fits(size: Size, limit: Size) -> bool {
+    size.peers <= limit.peers && size.identities <= limit.identities && size.services <= limit.services
 }
 
 #[cfg(test)]

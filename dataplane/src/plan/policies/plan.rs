@@ -6,7 +6,7 @@ use weft_dataplane_abi::{PortSecurity, port_flags};
 use weft_policy::{Action, Change, Direction, Policy, Size, Tables, TooLarge, Update};
 
 use super::distinct::Distinct;
-use super::{Compiled, GuardedPort, Identities, NONE, Policies, PolicyKeys, rest, sum};
+use super::{Compiled, GuardedPort, Identities, NONE, Policies, PolicyKeys, fits, rest, sum};
 use crate::Failure;
 use crate::desired::Security;
 
@@ -18,6 +18,8 @@ pub(crate) struct PolicyPlan {
     /// To be made before any endpoint is written.
     pub(crate) steps: Vec<Step>,
     pub(crate) failures: Vec<Failure>,
+    /// Policies for which there is no room.
+    pub(super) unfit: Vec<Unfit>,
     pub(super) after: BTreeMap<u32, Compiled>,
     /// Half made.
     pub(super) broken: BTreeMap<u32, PolicyKeys>,
@@ -28,6 +30,15 @@ pub(crate) struct PolicyPlan {
     closed: BTreeSet<u32>,
     /// The ports' names.
     names: BTreeMap<u32, String>,
+}
+
+/// A policy for which there is no room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unfit {
+    /// The ports that were to have it.
+    pub(crate) ports: Vec<String>,
+    pub(crate) direction: Direction,
+    pub(crate) cause: TooLarge,
 }
 
 /// How the entries under one number change.
@@ -92,7 +103,12 @@ impl Policies {
             let limit = rest(self.limit, used);
             match self.make(wanted, heir, identities, &limit, &mut plan) {
                 Ok(size) => used = sum(used, size),
-                Err(refused) => plan.refuse(direction, &wanted.users, held, &refused.to_string()),
+                Err(cause) => {
+                    plan.refuse(direction, &wanted.users, held, &cause.to_string());
+                    let ports =
+                        wanted.users.iter().filter_map(|user| plan.names.get(user).cloned()).collect();
+                    plan.unfit.push(Unfit { ports, direction, cause });
+                }
             }
         }
         plan.settle();
@@ -176,16 +192,30 @@ impl Policies {
         plan: &mut PolicyPlan,
     ) -> Result<Size, TooLarge> {
         let before = heir.and_then(|number| Some((number, self.compiled.get(&number)?)));
-        let (number, tables, changes) = match before {
-            Some((number, compiled)) => {
+        let heir = before.map(|(number, _)| number);
+        let version = identities.version();
+        let prepared = self.prepared.iter().find(|prepared| {
+            (prepared.heir, prepared.version) == (heir, version)
+                && prepared.tables.policy() == wanted.policy
+                && fits(prepared.tables.size(), *limit)
+        });
+        let (tables, changes) = match (prepared, before) {
+            (Some(prepared), _) => (prepared.tables.clone(), prepared.changes.clone()),
+            (None, Some((_, compiled))) => {
                 let update = compiled.tables.recompile(wanted.policy, identities.sets(), limit)?;
-                (number, update.tables, update.changes)
+                (update.tables, update.changes)
             }
-            None => {
+            (None, None) => {
                 let tables = Tables::compile(wanted.policy, identities.sets(), limit)?;
-                plan.last = plan.last.checked_add(1).expect("a host does not see 2^32 policies");
                 let changes = tables.entries().collect();
-                (plan.last, tables, changes)
+                (tables, changes)
+            }
+        };
+        let number = match heir {
+            Some(number) => number,
+            None => {
+                plan.last = plan.last.checked_add(1).expect("a host does not see 2^32 policies");
+                plan.last
             }
         };
         let size = tables.size();

@@ -268,3 +268,32 @@ fn what_a_port_goes_on_by_knows_new_sets_too() {
     assert_eq!((done.ingress, done.failures.len(), done.steps), (vec![1], 1, vec![(1, false)]));
     assert_eq!(world.policies.size().identities, 1);
 }
+
+/// In: rules that fit and rules that do not, looked at before they are made. Out: what does not fit, by its ports; and the change
+/// then writes what was compiled, unless another set of groups came in between.
+#[test]
+fn what_does_not_fit_is_known_before_it_is_made() {
+    let mut world = World::new();
+    world.have(&[to(&[80]), to(&[80])]);
+    let plan = world.plan(&[too_many(), too_many()]);
+    let unfit = world.policies.prepare(plan, &world.identities);
+    let [Unfit { ports, direction, cause }] = unfit.as_slice() else { panic!("{unfit:?}") };
+    assert_eq!((ports.as_slice(), *direction), (&["a".to_owned(), "b".to_owned()][..], Direction::Ingress));
+    assert_eq!(cause.limit, LIMIT);
+
+    let next = [from_group(7), from_group(7)];
+    let plan = world.plan(&next);
+    assert_eq!(world.policies.prepare(plan, &world.identities), []);
+    let compiled = world.policies.prepared[0].tables.size();
+    let done = world.have(&next);
+    assert_eq!((done.ingress, done.steps), (vec![1, 1], vec![(1, false)]));
+    assert_eq!(world.policies.tables(1).unwrap().size(), compiled);
+    assert!(world.policies.prepared.is_empty());
+
+    let next = [from_group(8), from_group(8)];
+    let plan = world.plan(&next);
+    world.policies.prepare(plan, &world.identities);
+    world.identities.number(&[GroupId(8)].into_iter().collect());
+    world.have(&next);
+    assert_eq!(world.policies.tables(1).unwrap().size().identities, 1, "it knows the set that came");
+}
