@@ -1,10 +1,12 @@
 //! weft at work: two data centres, four hosts with a real weftd each, two tenants with the same addresses.
 //!
 //! Sets everything up in network namespaces, lets the hosts learn of each other by BGP-EVPN, by a route reflector in each
-//! data centre and eBGP between the two, lets the tenants' workloads talk, tries to break in, shows the picture
+//! data centre and eBGP between the two, lets the tenants' workloads talk, tries to break in, closes one tenant's
+//! workloads to all but members of a security group, shows the picture
 //! with the counters of every weftd, removes everything, and ends with a verdict.
 
 mod checks;
+mod groups;
 mod learned;
 mod live;
 mod outsiders;
@@ -84,6 +86,7 @@ fn show(report: &mut Report, lab: &Lab, rr: Reflector) -> Result<()> {
     checks::run(report, &cloud)?;
     learned::run(report, &mut cloud, rr)?;
     outsiders::run(report, &cloud)?;
+    groups::run(report, &cloud)?;
     if rr == Reflector::Frr {
         report::say(
             "\nno weftd is killed: FRR knows graceful restart for unicast routes alone, and would have the other hosts\n\

@@ -83,6 +83,10 @@ impl Report {
             (format!("{weft} --socket {socket} status"), "host h1; h2 to h4 likewise"),
             (format!("{weft} --socket {socket} routes"), "who is where"),
             (format!("{weft} --socket {socket} counters --watch"), "what moves, what is dropped and why"),
+            (
+                format!("{weft} --socket {socket} policy test red-2 red-1 tcp 22"),
+                "would it pass, and by which rule",
+            ),
             (format!("nsenter --net={netns} ping {far}"), "from red-1 to red-4, in the other data centre"),
             (format!("nsenter --net={router} tcpdump -ni wan udp port 4789"), "what travels between them"),
             ("cargo xtask demo --clean".to_owned(), "remove all of it"),
