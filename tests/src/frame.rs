@@ -98,6 +98,22 @@ pub fn port_unreachable(between: Between, about: &[u8]) -> Result<Vec<u8>> {
     Ok(frame)
 }
 
+/// A packet of any IP protocol in a frame, with what is behind its IP header.
+///
+/// # Errors
+/// The addresses are not of one family.
+pub fn ip(between: Between, protocol: u8, payload: &[u8]) -> Result<Vec<u8>> {
+    let ethernet = PacketBuilder::ethernet2(between.source_mac.bytes(), between.destination_mac.bytes());
+    let mut frame = Vec::new();
+    let builder = match (between.source, between.destination) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => ethernet.ipv4(from.octets(), to.octets(), 64),
+        (IpAddr::V6(from), IpAddr::V6(to)) => ethernet.ipv6(from.octets(), to.octets(), 64),
+        (from, to) => bail!("{from} and {to} are not of one family"),
+    };
+    builder.write(&mut frame, IpNumber(protocol), payload)?;
+    Ok(frame)
+}
+
 /// An echo request (ping) in a frame, checksums right, that may pass `hops` routers.
 ///
 /// # Errors
