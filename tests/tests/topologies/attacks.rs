@@ -107,8 +107,8 @@ impl Legitimate {
         Ok(Self { flows, fresh, stop, _server: echo })
     }
 
-    /// Says how it fared, and fails if it suffered. `attack` is what went on meanwhile.
-    fn finish(self, attack: &str) -> Result<()> {
+    /// How it fared, in words; fails if it suffered. `attack` is what went on meanwhile.
+    fn finish(self, attack: &str) -> Result<String> {
         self.stop.store(true, Ordering::Relaxed);
         let mut times = self.fresh.join().map_err(|_| anyhow!("new connections: panicked"))??;
         let (mut sent, mut lost, mut gap) = (0, 0, Duration::ZERO);
@@ -122,12 +122,12 @@ impl Legitimate {
         let count = times.len();
         let median = times.get(count / 2).copied().unwrap_or_default();
         let slowest = times.last().copied().unwrap_or_default();
-        println!(
+        let told = format!(
             "{attack}: legitimate traffic lost {lost} of {sent}, longest gap {gap:.1?}; {count} of {count} new connections, \
              median {median:.1?}, slowest {slowest:.1?}"
         );
         ensure!(lost == 0, "{attack}: {lost} of {sent} lost");
         ensure!(count > 0, "{attack}: no new connection");
-        Ok(())
+        Ok(told)
     }
 }
