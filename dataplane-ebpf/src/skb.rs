@@ -341,8 +341,9 @@ impl Skb {
     #[inline(always)]
     pub fn words(&self) -> (u32, [u8; 16]) {
         // SAFETY: the context is the kernel's.
-        let [first, address @ ..] =
-            unsafe { [(*self.ctx).cb[0], (*self.ctx).cb[1], (*self.ctx).cb[2], (*self.ctx).cb[3], (*self.ctx).cb[4]] };
+        let [first, address @ ..] = unsafe {
+            [(*self.ctx).cb[0], (*self.ctx).cb[1], (*self.ctx).cb[2], (*self.ctx).cb[3], (*self.ctx).cb[4]]
+        };
         (first, bytes(address))
     }
 
