@@ -97,6 +97,27 @@ fn of_a_stateless_rule_are_judged_one_by_one() {
     assert_eq!(run(&mut world, Side::Peer, &segment(flags::ACK)), Err(DropReason::PolicyDenied.name()));
 }
 
+/// In: a connection that a rule let in, which is then a rule without connections. Out: her segments pass by it one by one, and
+/// answers, which belonged to the connection, need a rule of their own from then on.
+#[test]
+fn that_become_stateless_end_their_connections() {
+    let Some(mut world) = world_with(rule(Peer::Any, false)) else { return };
+    let segment = |flags| tcp(CAROL, ALICE, (1000, 80), flags);
+    let answer = |flags| tcp(ALICE, CAROL, (80, 1000), flags);
+    run(&mut world, Side::Peer, &segment(flags::SYN)).unwrap();
+    run(&mut world, Side::Own, &answer(flags::SYN | flags::ACK)).unwrap();
+    run(&mut world, Side::Peer, &segment(flags::ACK)).unwrap();
+    let tables = Tables::compile(
+        &Policy::new(Direction::Ingress, [rule(Peer::Any, true)]),
+        &BTreeMap::new(),
+        &NO_LIMIT,
+    );
+    tables.unwrap().entries().for_each(|entry| write(&mut world, POLICY, entry));
+    world.set_generation(1);
+    assert_eq!(run(&mut world, Side::Peer, &segment(flags::ACK)), Ok(()));
+    assert_eq!(run(&mut world, Side::Own, &answer(flags::ACK)), Err(DropReason::NoConnection.name()));
+}
+
 /// In: hits are counted by rule, and by default where none matches. Out: once for a connection, and for each packet denied.
 #[test]
 fn are_counted_by_rule() {
