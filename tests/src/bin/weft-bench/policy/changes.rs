@@ -57,8 +57,8 @@ pub(super) fn measure(clouds: &[Secured<'_>], plan: &Plan) -> Result<(Vec<Row>, 
     let mut late = 0;
     for round in 0..=plan.rounds {
         for (number, (one, group)) in both.iter().zip(&groups).enumerate() {
-            let path = secured::subject(&one.cloud, one.group.name, "").path(Place::TwoHosts);
-            let stream = Stream::start(path)?;
+            let subject = secured::subject(&one.cloud, one.group.name, "");
+            let stream = Stream::start(subject.path(Place::TwoHosts))?;
             for (name, verdict, [answers, judged]) in &mut figures {
                 let change = group.change(*verdict, &stream);
                 let change = change.with_context(|| format!("{}, {name}", one.group.name))?;
