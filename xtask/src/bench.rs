@@ -42,6 +42,18 @@ enum Instead {
         #[arg(long, default_value = "bgp")]
         name: String,
     },
+    /// Measures security groups beside kernel vxlan with nftables and without rules
+    Policy {
+        /// How often every test is run on every subject
+        #[arg(long, default_value_t = 15)]
+        rounds: u32,
+        /// Fewer rules and connections, and shorter runs
+        #[arg(long)]
+        quick: bool,
+        /// Name of the report, target/bench/NAME.json
+        #[arg(long, default_value = "policy")]
+        name: String,
+    },
 }
 
 /// Measures.
@@ -53,8 +65,10 @@ pub(crate) fn bench(options: &Options) -> Result<ExitCode> {
     bench.env(FOLDER, &folder).arg("--folder").arg(folder.with_file_name("bench"));
     match &options.instead {
         Some(Instead::Bgp { rounds, quick, name }) => {
-            bench.args(["bgp", "--rounds", &rounds.to_string(), "--name", name]);
-            bench.args(quick.then_some("--quick"));
+            instead(&mut bench, "bgp", *rounds, *quick, name);
+        }
+        Some(Instead::Policy { rounds, quick, name }) => {
+            instead(&mut bench, "policy", *rounds, *quick, name);
         }
         None => {
             bench.args(["--rounds", &options.rounds.to_string(), "--name", &options.name]);
@@ -63,6 +77,11 @@ pub(crate) fn bench(options: &Options) -> Result<ExitCode> {
     }
     // In our place, so that Ctrl-C reaches it alone and it can clean up.
     Err(bench.exec()).with_context(|| format!("cannot run {}", program.display()))
+}
+
+fn instead(bench: &mut Command, what: &str, rounds: u32, quick: bool, name: &str) {
+    bench.args([what, "--rounds", &rounds.to_string(), "--name", name]);
+    bench.args(quick.then_some("--quick"));
 }
 
 /// Builds what is measured as it is shipped, and what measures, with optimisations; the folder that they are in.

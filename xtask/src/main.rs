@@ -63,8 +63,8 @@ enum Task {
         #[arg(long, default_value = demo::REFLECTORS[0], value_parser = demo::REFLECTORS)]
         rr: String,
     },
-    /// Measures weft's packet path beside kernel vxlan with a bridge and plain routing, or its BGP beside FRR and GoBGP
-    /// (`bench bgp`), and writes target/bench/NAME.json
+    /// Measures weft's packet path beside kernel vxlan with a bridge and plain routing, its BGP beside FRR and GoBGP
+    /// (`bench bgp`), or its security groups beside nftables (`bench policy`), and writes target/bench/NAME.json
     Bench(bench::Options),
     /// Feeds the BGP codec with mutations of its corpus, and keeps in bgp/fuzz/corpus what makes it fail (`decode`); or
     /// compares what it makes of them with two other codecs (`differ`)

@@ -54,7 +54,7 @@ fn intent() -> Result<Intent> {
 /// Hosts whose `[flows]` has these lines.
 fn cloud<'lab>(lab: &'lab Lab, flows: &str, intent: &Intent) -> Result<Cloud<'lab>> {
     let below = two_hosts(lab, Wire::default())?;
-    let mut cloud = Cloud::start_with(lab, below, |settings| settings.more = format!("[flows]\n{flows}"))?;
+    let mut cloud = Cloud::start_with(lab, below, |settings| settings.flows = flows.to_owned())?;
     cloud.deploy(intent)?;
     for from in ["red-1", "red-3", "red-4"] {
         for address in cloud.pod("red-2").addresses() {

@@ -52,7 +52,8 @@ fn cloud(lab: &Lab) -> Result<Cloud<'_>> {
         |vteps| Fabric::reflector(vteps, 0),
         |settings| {
             let file = settings.folder.join("flows.jsonl");
-            settings.more = format!("[flows]\nicmp = 1\n\n[flow_log]\nfile = \"{}\"\n", file.display());
+            settings.flows = "icmp = 1\n".to_owned();
+            settings.more = format!("[flow_log]\nfile = \"{}\"\n", file.display());
         },
     )?;
     cloud.deploy(&intent()?)?;

@@ -10,12 +10,14 @@ mod load;
 mod machine;
 mod plan;
 mod plot;
+mod policy;
 mod programs;
 mod report;
 mod routes;
 mod statistics;
 mod subject;
 mod table;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,12 +61,15 @@ struct Args {
 enum Instead {
     /// Measures BGP-EVPN beside FRR and GoBGP
     Bgp(bgp::Args),
+    /// Measures security groups beside kernel vxlan with nftables and without rules
+    Policy(policy::Args),
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let result = match &args.instead {
         Some(Instead::Bgp(bgp)) => bgp::run(bgp, &args.folder),
+        Some(Instead::Policy(policy)) => policy::run(policy, &args.folder),
         None => run(&args),
     };
     match result {

@@ -71,6 +71,38 @@ pub(crate) fn aim(test: &str, what: &str, reached: f64, most: f64) {
     println!("aim {verdict}: {test}: {} {what}, at most {} is aimed at", figure(reached), figure(most));
 }
 
+/// Says whether a ratio is large enough.
+pub(crate) fn least(what: &str, reached: f64, least: f64) {
+    let verdict = if reached >= least { "met" } else { "missed" };
+    println!("aim {verdict}: {what}: {reached:.2}, at least {least:.2} is aimed at");
+}
+
+/// Says how many packets met an old rule behind the answer to a change.
+pub(crate) fn late(packets: usize) {
+    let verdict = if packets == 0 { "met" } else { "missed" };
+    println!(
+        "aim {verdict}: {packets} packets were judged by an old rule after the answer, 0 are aimed at\n"
+    );
+}
+
+/// Shows rows of several tests, a line for each subject: its figure, and the first one's over it.
+pub(crate) fn beside(rows: &[Row]) {
+    for test in rows.chunk_by(|one, other| one.test == other.test) {
+        let Some(first) = test.first() else { continue };
+        println!("{} ({})", first.test, first.unit);
+        println!("  {:<20} {:>13}", first.subject, figure(first.value.median));
+        for row in test.iter().filter(|row| row.subject != first.subject) {
+            print!("  {:<20} {:>13}", row.subject, figure(row.value.median));
+            let pair = test.iter().find(|pair| pair.against == Some(row.subject));
+            if let Some(ratio) = pair.and_then(|pair| pair.ratio) {
+                print!("  {:>6.2} ({:.2}-{:.2})", ratio.median, ratio.min, ratio.max);
+            }
+            println!();
+        }
+    }
+    println!();
+}
+
 /// Says where the report is.
 pub(crate) fn end(path: &Path) {
     println!("\nwritten to {}", path.display());

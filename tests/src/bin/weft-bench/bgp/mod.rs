@@ -5,9 +5,9 @@
 //!
 //! ```text
 //! routes   the bytes, and how a route is known again     lab      subjects, configured alike
-//! peer     sends and counts                              usage    CPU and memory of a subject
+//! peer     sends and counts                              growth   the picture of times by number
 //! reflect  one run as reflector                          forward  one run as VTEP
-//! results  rows of the report, and the aims              growth   the picture of times by number
+//! results  rows of the report, and the aims
 //! ```
 
 mod forward;
@@ -17,7 +17,6 @@ mod peer;
 mod reflect;
 mod results;
 mod routes;
-mod usage;
 
 use std::path::Path;
 use std::time::Duration;

@@ -12,7 +12,7 @@ use weft_tests::{Lab, PATIENCE, wait_for};
 use super::lab::{Ground, LATE, RECEIVER, Running, SENDER, SUBJECT, Subject, Task};
 use super::peer::{Peer, open};
 use super::routes::Stream;
-use super::usage;
+use crate::usage;
 
 /// Up to so many routes, a late joiner is measured, too.
 pub(super) const LATE_UP_TO: usize = 100_000;

@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::cpu::Ksoftirqd;
 
 /// Any port on any address of a pod.
-pub(super) const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+pub(crate) const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// A running account of CPU time.
 pub(super) struct Meter {

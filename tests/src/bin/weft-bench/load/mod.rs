@@ -13,6 +13,7 @@ use anyhow::Result;
 use weft_tests::Namespace;
 
 use crate::cpu::Cpus;
+pub(crate) use meter::ANY;
 
 /// A way from one pod to another.
 #[derive(Clone, Copy)]

@@ -8,13 +8,13 @@ use aya::programs::{ProgramInfo, loaded_programs};
 use weft_tests::cloud::Cloud;
 
 /// A program on a device.
-pub(super) struct Attached {
-    pub(super) info: ProgramInfo,
-    pub(super) ifindex: u32,
+pub(crate) struct Attached {
+    pub(crate) info: ProgramInfo,
+    pub(crate) ifindex: u32,
 }
 
 /// All devices of the host with this number, from 0, that `program` is attached to.
-pub(super) fn find(cloud: &Cloud<'_>, host: usize, program: &str) -> Result<Vec<Attached>> {
+pub(crate) fn find(cloud: &Cloud<'_>, host: usize, program: &str) -> Result<Vec<Attached>> {
     let folder = cloud.daemon(host).settings().pin_folder.join("links");
     let mut found = Vec::new();
     for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
@@ -30,7 +30,7 @@ pub(super) fn find(cloud: &Cloud<'_>, host: usize, program: &str) -> Result<Vec<
 }
 
 /// The loaded program with this identifier, and its counts so far.
-pub(super) fn loaded(id: u32) -> Result<ProgramInfo> {
+pub(crate) fn loaded(id: u32) -> Result<ProgramInfo> {
     let mut programs = loaded_programs().filter_map(std::result::Result::ok);
     programs.find(|program| program.id() == id).with_context(|| format!("program {id} is gone"))
 }

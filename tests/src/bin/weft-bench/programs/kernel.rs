@@ -11,7 +11,7 @@ const PROG_TEST_RUN: libc::c_int = 10;
 
 /// Where a program meets packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hook {
+pub(crate) enum Hook {
     Tc,
     Xdp,
 }
@@ -26,7 +26,7 @@ impl Hook {
     }
 
     /// The verdict by which a packet goes on as if there were no program: `TC_ACT_UNSPEC`, `XDP_PASS`.
-    pub(super) fn pass(self) -> u32 {
+    pub(crate) fn pass(self) -> u32 {
         match self {
             Self::Tc => u32::MAX,
             Self::Xdp => 2,
@@ -34,7 +34,7 @@ impl Hook {
     }
 
     /// The verdict by which it goes to another device: `TC_ACT_REDIRECT`, `XDP_REDIRECT`.
-    pub(super) fn redirect(self) -> u32 {
+    pub(crate) fn redirect(self) -> u32 {
         match self {
             Self::Tc => 7,
             Self::Xdp => 4,
@@ -69,32 +69,47 @@ struct TestRun {
 }
 
 /// How a test run ended.
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// What the program answered.
-    pub(super) verdict: u32,
+    pub(crate) verdict: u32,
     /// How long it took.
-    pub(super) nanoseconds: u32,
+    pub(crate) nanoseconds: u32,
 }
 
 /// Loads a program that does nothing.
-pub(super) fn load_empty(hook: Hook) -> Result<OwnedFd> {
+pub(crate) fn load_empty(hook: Hook) -> Result<OwnedFd> {
     // `r0 = VERDICT; exit`
-    let empty = [u64::from(hook.pass()) << 32 | 0xb7, 0x95_u64];
+    load(hook, &[u64::from(hook.pass()) << 32 | 0xb7, 0x95_u64])
+}
+
+/// Loads a program of these instructions.
+pub(crate) fn load(hook: Hook, instructions: &[u64]) -> Result<OwnedFd> {
     let license = c"Dual MIT/GPL";
-    let mut load = Load {
+    let mut attributes = Load {
         program_type: hook.program_type(),
-        instruction_count: u32::try_from(empty.len())?,
-        instructions: empty.as_ptr() as u64,
+        instruction_count: u32::try_from(instructions.len())?,
+        instructions: instructions.as_ptr() as u64,
         license: license.as_ptr() as u64,
     };
-    let fd = bpf(PROG_LOAD, &mut load)?;
+    let fd = bpf(PROG_LOAD, &mut attributes)?;
     // SAFETY: the kernel has just made it, for us alone.
     Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(fd)?) })
 }
 
 /// Runs a program once on a frame, as if it had arrived on the device with this index in the calling thread's namespace.
 /// Only once, because the program changes the frame.
-pub(super) fn test_run(hook: Hook, program: BorrowedFd<'_>, frame: &[u8], ifindex: u32) -> Result<Outcome> {
+pub(crate) fn test_run(hook: Hook, program: BorrowedFd<'_>, frame: &[u8], ifindex: u32) -> Result<Outcome> {
+    test_runs(hook, program, frame, ifindex, 1)
+}
+
+/// The same so many times in a row, for a program that leaves the frame as it is: the time is that of one, on average.
+pub(crate) fn test_runs(
+    hook: Hook,
+    program: BorrowedFd<'_>,
+    frame: &[u8],
+    ifindex: u32,
+    repeat: u32,
+) -> Result<Outcome> {
     // The kernel wants all that it does not take to be zero.
     let mut context = [0_u32; 48];
     let context = match hook {
@@ -114,7 +129,7 @@ pub(super) fn test_run(hook: Hook, program: BorrowedFd<'_>, frame: &[u8], ifinde
         program: program.as_raw_fd().try_into()?,
         data_size_in: frame.len().try_into()?,
         data_in: frame.as_ptr() as u64,
-        repeat: 1,
+        repeat,
         context_size_in: size_of_val(context).try_into()?,
         context_in: context.as_ptr() as u64,
         ..TestRun::default()

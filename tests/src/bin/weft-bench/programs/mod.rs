@@ -4,9 +4,9 @@
 //! the packet has all the room in front that it could want. And under traffic by the kernel's own account of run times,
 //! which itself costs a look or two at the clock.
 
-mod attached;
-mod kernel;
-mod packets;
+pub(crate) mod attached;
+pub(crate) mod kernel;
+pub(crate) mod packets;
 mod test_runs;
 mod under_load;
 

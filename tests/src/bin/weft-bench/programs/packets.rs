@@ -34,15 +34,20 @@ pub(super) fn routed(from: &Pod, to: Ipv4Addr) -> Result<Vec<u8>> {
 
 /// From the client to the far pod, as the far pod's host receives it.
 pub(super) fn tunnelled(cloud: &Cloud<'_>) -> Result<Vec<u8>> {
+    outside(cloud, 1, &between(cloud.pod("client"), cloud.pod("far"))?)
+}
+
+/// A frame of the subnet as the host with this number receives it from the other one.
+pub(crate) fn outside(cloud: &Cloud<'_>, host: usize, inner: &[u8]) -> Result<Vec<u8>> {
     let mut payload = Header { vni: Vni::new(SUBNET_VNI)? }.encode().to_vec();
-    payload.extend(between(cloud.pod("client"), cloud.pod("far"))?);
-    let [from, to] = [0, 1].map(|host| match cloud.machine(host).vtep.address() {
+    payload.extend(inner);
+    let [from, to] = [1 - host, host].map(|host| match cloud.machine(host).vtep.address() {
         std::net::IpAddr::V4(address) => Some(address.octets()),
         std::net::IpAddr::V6(_) => None,
     });
     let (from, to) = from.zip(to).context("the underlay is IPv4")?;
     let mut frame = Vec::new();
-    let device = cloud.machine(1).namespace.mac(&cloud.daemon(1).settings().device)?;
+    let device = cloud.machine(host).namespace.mac(&cloud.daemon(host).settings().device)?;
     PacketBuilder::ethernet2([2; 6], device.bytes())
         .ipv4(from, to, 64)
         .udp(45_000, UDP_PORT)

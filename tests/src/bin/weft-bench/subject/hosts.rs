@@ -14,14 +14,14 @@ use super::{Subject, UNDERLAY_MTU};
 pub(super) const UNDERLAY: [[u8; 4]; 2] = [[192, 0, 2, 1], [192, 0, 2, 2]];
 
 /// The pods of a rival of weft. Its hosts need nobody: the lab keeps them up.
-pub(super) struct Rival {
+pub(crate) struct Rival {
     pub(super) client: Namespace,
     pub(super) near: (Namespace, IpAddr),
     pub(super) far: (Namespace, IpAddr),
 }
 
 impl Rival {
-    pub(super) fn subject(&self, name: &'static str, what: &'static str) -> Subject<'_> {
+    pub(crate) fn subject(&self, name: &'static str, what: &'static str) -> Subject<'_> {
         let [far, near] = [&self.far, &self.near].map(|(namespace, address)| (namespace, *address));
         Subject { name, what, client: &self.client, far, near }
     }

@@ -9,6 +9,8 @@
 mod firewall;
 mod hosts;
 mod plain;
+pub(crate) mod secured;
+pub(crate) mod strangers;
 mod vxlan;
 mod weft;
 
@@ -22,6 +24,9 @@ use weft_tests::{Lab, Namespace};
 
 use crate::load::Path;
 
+pub(crate) use firewall::{Rules, start as start_firewall};
+pub(crate) use hosts::Rival;
+pub(crate) use vxlan::{NAME as VXLAN, WHAT as VXLAN_WHAT, start as start_vxlan};
 pub(crate) use weft::start as start_weft;
 
 /// MTU of every wire between hosts.
@@ -70,7 +75,7 @@ impl Subject<'_> {
     }
 
     /// Makes sure that it works, with packets of full size too, and that all neighbours are resolved.
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         for place in Place::ALL {
             let path = self.path(place);
             for bytes in [56, 1400] {
@@ -86,7 +91,7 @@ impl Subject<'_> {
 pub(crate) fn with_all(lab: &Lab, work: impl FnOnce(&[Subject<'_>], &Cloud<'_>) -> Result<()>) -> Result<()> {
     let cloud = start_weft(lab, Xdp::default()).context("weft")?;
     let vxlan = vxlan::start(lab).context(vxlan::NAME)?;
-    let firewall = firewall::start(lab).context(firewall::NAME)?;
+    let firewall = firewall::start(lab, "nft", firewall::RULES).context(firewall::NAME)?;
     let plain = plain::start(lab).context(plain::NAME)?;
     let subjects = [
         weft::subject(&cloud),

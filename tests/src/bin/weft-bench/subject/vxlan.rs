@@ -6,8 +6,8 @@ use weft_tests::{Lab, Namespace};
 use super::hosts::{Rival, UNDERLAY, pod, two};
 use super::{SUBNET_VNI, UNDERLAY_MTU};
 
-pub(super) const NAME: &str = "vxlan-bridge";
-pub(super) const WHAT: &str = "kernel vxlan and bridge, no rules";
+pub(crate) const NAME: &str = "vxlan-bridge";
+pub(crate) const WHAT: &str = "kernel vxlan and bridge, no rules";
 
 const BRIDGE: &str = "br0";
 const TUNNEL: &str = "vxlan0";
@@ -15,7 +15,7 @@ const TUNNEL: &str = "vxlan0";
 const MTU: u32 = UNDERLAY_MTU - 50;
 
 /// Sets it up.
-pub(super) fn start(lab: &Lab) -> Result<Rival> {
+pub(crate) fn start(lab: &Lab) -> Result<Rival> {
     with_hosts(lab, "vxlan", |_| Ok(()))
 }
 

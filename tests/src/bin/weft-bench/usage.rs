@@ -8,7 +8,7 @@ use nix::time::clock_getcpuclockid;
 use nix::unistd::Pid;
 
 /// CPU time of all threads of these processes since they started, in user and kernel mode.
-pub(super) fn cpu(processes: &[u32]) -> Result<Duration> {
+pub(crate) fn cpu(processes: &[u32]) -> Result<Duration> {
     let mut sum = Duration::ZERO;
     for process in processes {
         let clock = clock_getcpuclockid(Pid::from_raw(i32::try_from(*process)?))
@@ -19,7 +19,7 @@ pub(super) fn cpu(processes: &[u32]) -> Result<Duration> {
 }
 
 /// Bytes of these processes that are in memory.
-pub(super) fn resident(processes: &[u32]) -> Result<u64> {
+pub(crate) fn resident(processes: &[u32]) -> Result<u64> {
     let mut sum = 0;
     for process in processes {
         let status = read(*process, "status")?;
