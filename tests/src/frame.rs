@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use anyhow::{Result, bail};
 use etherparse::{
     ArpHardwareId, ArpOperation, ArpPacket, EtherType, Ethernet2Header, IpFragOffset, IpNumber, Ipv4Header,
-    Ipv4Options, Ipv6Header, PacketBuilder, TcpHeader,
+    Ipv4Options, Ipv6Header, PacketBuilder,
 };
 use weft_vxlan::{Header, MacAddr, UDP_PORT, Vni};
 
@@ -35,82 +35,6 @@ pub fn udp(between: Between, ports: (u16, u16), payload: &[u8]) -> Result<Vec<u8
     };
     let mut frame = Vec::new();
     builder.udp(ports.0, ports.1).write(&mut frame, payload)?;
-    Ok(frame)
-}
-
-/// Flags of a TCP segment that say what it is to its connection.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TcpFlags {
-    /// It asks for a connection, or agrees to one.
-    pub syn: bool,
-    /// It has heard from the other side.
-    pub ack: bool,
-    /// Nothing more comes.
-    pub fin: bool,
-    /// It aborts.
-    pub rst: bool,
-}
-
-/// A TCP segment without data in a frame, checksums right.
-///
-/// # Errors
-/// The addresses are not of one family.
-pub fn tcp(between: Between, ports: (u16, u16), flags: TcpFlags, sequence: u32) -> Result<Vec<u8>> {
-    let ethernet = PacketBuilder::ethernet2(between.source_mac.bytes(), between.destination_mac.bytes());
-    let builder = match (between.source, between.destination) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => ethernet.ipv4(from.octets(), to.octets(), 64),
-        (IpAddr::V6(from), IpAddr::V6(to)) => ethernet.ipv6(from.octets(), to.octets(), 64),
-        (from, to) => bail!("{from} and {to} are not of one family"),
-    };
-    let mut header = TcpHeader::new(ports.0, ports.1, sequence, 65_535);
-    (header.syn, header.ack, header.fin, header.rst) = (flags.syn, flags.ack, flags.fin, flags.rst);
-    header.acknowledgment_number = if flags.ack { 1 } else { 0 };
-    let mut frame = Vec::new();
-    builder.tcp_header(header).write(&mut frame, &[])?;
-    Ok(frame)
-}
-
-/// An ICMP or `ICMPv6` error "port unreachable" in a frame, which quotes the first bytes of the packet in the frame `about`.
-///
-/// # Errors
-/// The addresses are not of one family, or `about` has no IP packet.
-pub fn port_unreachable(between: Between, about: &[u8]) -> Result<Vec<u8>> {
-    let Some(quoted) = about.get(Ethernet2Header::LEN..) else { bail!("nothing to quote") };
-    // As much as IPv4 asks for, and IPv6's header in addition.
-    let quoted = &quoted[..quoted.len().min(48)];
-    let ethernet = PacketBuilder::ethernet2(between.source_mac.bytes(), between.destination_mac.bytes());
-    let mut frame = Vec::new();
-    match (between.source, between.destination) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => {
-            ethernet
-                .ipv4(from.octets(), to.octets(), 64)
-                .icmpv4_raw(3, 3, [0; 4])
-                .write(&mut frame, quoted)?;
-        }
-        (IpAddr::V6(from), IpAddr::V6(to)) => {
-            ethernet
-                .ipv6(from.octets(), to.octets(), 64)
-                .icmpv6_raw(1, 4, [0; 4])
-                .write(&mut frame, quoted)?;
-        }
-        (from, to) => bail!("{from} and {to} are not of one family"),
-    }
-    Ok(frame)
-}
-
-/// A packet of any IP protocol in a frame, with what is behind its IP header.
-///
-/// # Errors
-/// The addresses are not of one family.
-pub fn ip(between: Between, protocol: u8, payload: &[u8]) -> Result<Vec<u8>> {
-    let ethernet = PacketBuilder::ethernet2(between.source_mac.bytes(), between.destination_mac.bytes());
-    let mut frame = Vec::new();
-    let builder = match (between.source, between.destination) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => ethernet.ipv4(from.octets(), to.octets(), 64),
-        (IpAddr::V6(from), IpAddr::V6(to)) => ethernet.ipv6(from.octets(), to.octets(), 64),
-        (from, to) => bail!("{from} and {to} are not of one family"),
-    };
-    builder.write(&mut frame, IpNumber(protocol), payload)?;
     Ok(frame)
 }
 

@@ -141,22 +141,17 @@ impl Namespace {
     /// # Errors
     /// No connection, or no answer, in time.
     pub fn tcp_echo(&self, to: IpAddr, text: &str) -> Result<String> {
-        self.run(|| say_over_tcp(to, text))?.with_context(|| format!("TCP from {} to {to}", self.name()))
+        self.run(|| -> Result<String> {
+            let mut stream = TcpStream::connect_timeout(&SocketAddr::new(to, ECHO_PORT), ANSWER)?;
+            stream.set_read_timeout(Some(ANSWER))?;
+            stream.write_all(text.as_bytes())?;
+            stream.shutdown(std::net::Shutdown::Write)?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        })?
+        .with_context(|| format!("TCP from {} to {to}", self.name()))
     }
-}
-
-/// The same from the namespace of this thread.
-///
-/// # Errors
-/// No connection, or no answer, in time.
-pub fn say_over_tcp(to: IpAddr, text: &str) -> Result<String> {
-    let mut stream = TcpStream::connect_timeout(&SocketAddr::new(to, ECHO_PORT), ANSWER)?;
-    stream.set_read_timeout(Some(ANSWER))?;
-    stream.write_all(text.as_bytes())?;
-    stream.shutdown(std::net::Shutdown::Write)?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
 }
 
 pub(super) fn unspecified(like: IpAddr) -> IpAddr {

@@ -11,7 +11,7 @@ mod sizes;
 mod steady;
 mod transfer;
 
-pub use echo::{ECHO_PORT, EchoServer, say_over_tcp};
+pub use echo::{ECHO_PORT, EchoServer};
 pub use ip_options::IpOptions;
 pub use mesh::{Flow, Mesh, Report, Stream};
 pub use ping::PingError;
