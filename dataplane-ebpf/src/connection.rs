@@ -81,7 +81,7 @@ fn belongs_to_open(facts: &mut Facts, host: &HostConfig, now: u32) -> Result<boo
     }
     let generation = maps::generation();
     if flow.generation() != generation {
-        let rule = again(facts, flow.starter())?;
+        let Some(rule) = again(facts, flow.starter())? else { return Ok(false) };
         flow.judge(Judged { generation, rule });
     }
     if !advances(facts) {
@@ -121,7 +121,7 @@ fn belongs_to_half_open(facts: &mut Facts, host: &HostConfig, now: u32) -> Resul
     }
     let generation = maps::generation();
     if facts.flow.generation() != generation {
-        let rule = again(facts, facts.flow.starter())?;
+        let Some(rule) = again(facts, facts.flow.starter())? else { return Ok(false) };
         facts.flow.judge(Judged { generation, rule });
     }
     if !advances(facts) {
@@ -147,9 +147,9 @@ fn belongs_to_half_open(facts: &mut Facts, host: &HostConfig, now: u32) -> Resul
 }
 
 /// Judges the connection that a packet belongs to by the rules of now: those about the packet that started it, from
-/// `starter`. Returns the rule that lets it through.
+/// `starter`. Returns the rule that lets it through; `None` if that keeps no connections, so that this is none any more.
 #[inline(always)]
-fn again(facts: &mut Facts, starter: Side) -> Result<u32, DropReason> {
+fn again(facts: &mut Facts, starter: Side) -> Result<Option<u32>, DropReason> {
     let (side, detail) = (facts.side, facts.detail);
     let turned = facts.side() != starter;
     facts.detail = match (facts.family, facts.protocol, starter) {
@@ -168,7 +168,7 @@ fn again(facts: &mut Facts, starter: Side) -> Result<u32, DropReason> {
         core::mem::swap(&mut facts.source, &mut facts.destination);
     }
     (facts.side, facts.detail) = (side, detail);
-    decided.map(|()| facts.rule)
+    decided.map(|()| (!facts.stateless).then_some(facts.rule))
 }
 
 /// A packet of no connection: a rule must let it through, and it must start one unless the rule wants none.
