@@ -1,6 +1,7 @@
 //! Topologies in real network namespaces, with real weftds on them; each file opens with its drawing.
 
 mod around;
+mod attacks;
 mod bad_input;
 mod drops;
 mod ecmp;
@@ -31,6 +32,7 @@ mod power_cut;
 mod promptness;
 mod replacements;
 mod restart;
+mod rules;
 mod same_host;
 mod security_groups;
 mod self_test;
