@@ -97,12 +97,15 @@ pub enum Ended {
     Released,
     /// Everything in the kernel was removed, as asked for.
     TornDown,
+    /// The data plane died. The kernel goes on as it was.
+    Died,
 }
 
 enum Input {
     Command(Option<Command>),
     KernelChanged,
     Due(Work),
+    Died,
 }
 
 impl Engine {
@@ -209,6 +212,7 @@ impl Engine {
             };
             match input {
                 Input::Command(None) => return Ended::Released,
+                Input::Died => return Ended::Died,
                 Input::Command(Some(Command::Teardown { reply })) => {
                     let _ = reply.send(teardown(self.dataplane, &self.options).await);
                     return Ended::TornDown;
@@ -223,7 +227,9 @@ impl Engine {
 
     async fn next_input(&mut self) -> Input {
         let due = self.schedule.next_deadline();
+        let died = self.dataplane.died();
         tokio::select! {
+            () = died => Input::Died,
             command = self.commands.recv() => Input::Command(command),
             () = self.dataplane.kernel_changed() => Input::KernelChanged,
             work = wait_until(due) => Input::Due(work),

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use weft_api::view::security::DecidedBy;
-use weft_api::view::{Route, RouteSource, Via};
+use weft_api::view::{Route, Via};
 use weft_policy::{Action, Direction, GroupId, GroupSet, Packet, Protocol, Reason};
 use weft_vxlan::Vtep;
 
@@ -88,6 +88,12 @@ pub enum QuestionError {
         "neither {0} nor {1} is a port of this host in network/{2}; ask where one of them is: each port's own host judges"
     )]
     NotHere(IpAddr, IpAddr, String),
+    /// Two ports that cannot reach each other.
+    #[error("port/{0} and port/{1} are in networks that are not peered: no packet goes between them")]
+    Apart(String, String),
+    /// A port of another network than the one that is named.
+    #[error("port/{0} is in network/{1}, not in the one that is named; leave that out")]
+    OtherNetwork(String, String),
     /// Addresses of two families.
     #[error("{0} and {1} are of different families: no packet goes between them")]
     Mixed(IpAddr, IpAddr),
@@ -105,6 +111,7 @@ enum Named<'a> {
 /// [`QuestionError`]
 pub fn ends(question: &Question, model: &Model) -> Result<Vec<End>, QuestionError> {
     let (source, destination) = (named(&question.source, model)?, named(&question.destination, model)?);
+    check_networks(&source, &destination, question.network.as_deref(), model)?;
     let network = network(&[&source, &destination], question.network.as_deref(), model)?;
     let is_ipv6 = family(&source, &destination, question.protocol);
     let (from, to) = (address(&source, is_ipv6)?, address(&destination, is_ipv6)?);
@@ -138,6 +145,34 @@ fn named<'a>(name: &'a str, model: &'a Model) -> Result<Named<'a>, QuestionError
         };
     }
     name.parse().map(Named::Address).map_err(|_| QuestionError::NoPort(name.to_owned()))
+}
+
+/// That ports are in networks that reach each other, and in the one that is named.
+fn check_networks(
+    source: &Named<'_>,
+    destination: &Named<'_>,
+    given: Option<&str>,
+    model: &Model,
+) -> Result<(), QuestionError> {
+    let network_of = |end: &Named<'_>| match end {
+        Named::Port(name, port) => {
+            Some(((*name).to_owned(), model.subnets.get(&port.subnet)?.network.clone()))
+        }
+        Named::Address(_) => None,
+    };
+    let ends = [network_of(source), network_of(destination)];
+    for (port, network) in ends.iter().flatten() {
+        if given.is_some_and(|given| given != network) {
+            return Err(QuestionError::OtherNetwork(port.clone(), network.clone()));
+        }
+    }
+    if let [Some((one, own)), Some((other, others))] = ends {
+        let seen = model.seen().remove(own.as_str()).unwrap_or_default();
+        if own != others && !seen.contains(&others.as_str()) {
+            return Err(QuestionError::Apart(one, other));
+        }
+    }
+    Ok(())
 }
 
 /// The network whose addresses are meant: that of the first end that is a port, unless one is named.
@@ -217,8 +252,7 @@ impl End {
         // Membership is of who has the address, not of who has a way to it.
         let is_host = route.destination.prefix_len() == route.destination.max_prefix_len();
         let groups = route.groups.iter().filter(|_| is_host).map(|id| GroupId(*id)).collect();
-        let is_routed = !matches!(route.source, RouteSource::Gateway(_));
-        Peer { groups, vtep, is_routed }
+        Peer { groups, vtep, is_routed: true }
     }
 
     /// What the rules that are stored for the port say.
@@ -304,6 +338,8 @@ mod tests {
             (question("a", "web"), "port/web does not exist"),
             (question("a", "off"), "port/off is not attached"),
             (question("c", "fd00::9"), "port/c has no address"),
+            (question("a", "c"), "port/a and port/c are in networks that are not peered"),
+            (Question { network: Some("blue".to_owned()), ..question("a", "b") }, "port/a is in network/red"),
             (
                 Question { network: Some("green".to_owned()), ..question("a", "b") },
                 "network/green does not exist",

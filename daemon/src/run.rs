@@ -74,6 +74,9 @@ pub async fn run(config: &Config, take_over: bool) -> anyhow::Result<()> {
         _ = interrupt.recv() => Ok("SIGINT"),
         ended = &mut engine => match ended {
             Ok(Ended::TornDown) => Ok("teardown"),
+            Ok(Ended::Died) => {
+                Err(anyhow::anyhow!("the data plane's thread died; please report what the log says before"))
+            }
             Ok(Ended::Released) => Err(anyhow::anyhow!("the engine ended; the log says why")),
             Err(error) => Err(anyhow::anyhow!("the engine died: {error}")),
         },

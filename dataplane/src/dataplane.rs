@@ -12,7 +12,7 @@ use std::thread::{Builder, JoinHandle};
 use std::{fmt, io};
 
 use tokio::io::unix::AsyncFd;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle as Task;
 use weft_dataplane_abi::PortCounters;
 
@@ -42,6 +42,8 @@ pub struct Dataplane {
     log: Task<()>,
     flows: FlowReader,
     ended: EndedLog,
+    /// Closed when the thread ends, whatever the reason.
+    alive: watch::Receiver<()>,
 }
 
 type Planned = Result<Vec<Change>, ObserveError>;
@@ -69,22 +71,26 @@ impl Dataplane {
     /// # Errors
     /// [`OpenError`]; the kernel is then as it was.
     pub async fn open(options: Options, owner: Owner) -> Result<Self, OpenError> {
-        let watch = Watch::open().map_err(socket)?;
+        let kernel_watch = Watch::open().map_err(socket)?;
         let (commands, inbox) = mpsc::channel();
         let (opened, answer) = oneshot::channel();
         let folder = options.pin_folder.clone();
         let ended = EndedLog::default();
         let told = ended.clone();
+        let (lives, alive) = watch::channel(());
         let thread = Builder::new()
             .name("weft-dataplane".to_owned())
-            .spawn(move || match Kernel::open(&options, &owner, told) {
-                Ok((kernel, log)) => {
-                    // Whoever opened may have gone; then the inbox is closed too.
-                    let _ = opened.send(Ok((kernel.hook(), kernel.adopted(), log)));
-                    serve(kernel, inbox);
-                }
-                Err(error) => {
-                    let _ = opened.send(Err(error));
+            .spawn(move || {
+                let _lives = lives;
+                match Kernel::open(&options, &owner, told) {
+                    Ok((kernel, log)) => {
+                        // Whoever opened may have gone; then the inbox is closed too.
+                        let _ = opened.send(Ok((kernel.hook(), kernel.adopted(), log)));
+                        serve(kernel, inbox);
+                    }
+                    Err(error) => {
+                        let _ = opened.send(Err(error));
+                    }
                 }
             })
             .map_err(socket)?;
@@ -99,13 +105,14 @@ impl Dataplane {
             thread,
             pin_folder: folder,
             counters,
-            watch,
+            watch: kernel_watch,
             path_mtu,
             hook,
             adopted,
             log,
             flows,
             ended,
+            alive,
         })
     }
 
@@ -245,6 +252,13 @@ impl Dataplane {
             () = self.watch.changed() => {}
             () = self.path_mtu.changed() => {}
         }
+    }
+
+    /// Waits until the data plane's thread has ended, which it does by a defect only. Nothing can be changed any more then, and
+    /// what is in the kernel goes on.
+    pub fn died(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut alive = self.alive.clone();
+        async move { while alive.changed().await.is_ok() {} }
     }
 
     /// Removes everything that weft made in this network namespace and its pins, and nothing else. Returns what

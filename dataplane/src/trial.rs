@@ -1,12 +1,9 @@
 //! What the loaded programs say of a packet that nobody sent: it is put together here, and judged by a test run of the program
 //! `judge`, with the tables that packets are judged by. Nothing is counted, and no connection starts.
 
-use std::io;
 use std::net::IpAddr;
 
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
-use etherparse::err::packet::BuildWriteError;
-use etherparse::{IpHeaders, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, PacketBuilder};
 use weft_dataplane_abi::{DropReason, Ruling, VtepAddr, trial};
 use weft_policy::Direction;
 use weft_vxlan::Vtep;
@@ -20,6 +17,8 @@ const CONTEXT: usize = 192;
 const WORDS: usize = 48;
 /// Bytes behind the IP header: as many as TCP's has.
 const TRANSPORT: usize = 20;
+/// Bytes of an IPv4 header without options.
+const IPV4: u16 = 20;
 
 /// A packet, and whose rules are asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,37 +140,38 @@ impl Answer {
     }
 }
 
-/// The packet, with as much behind the IP header as rules look at.
+/// The packet, with as much behind the IP header as rules look at. Put together by hand: a builder that knows extension headers
+/// wants to see them where the protocol is the number of one.
 fn frame(of: &Trial) -> Result<Vec<u8>, String> {
     let mut transport = [0_u8; TRANSPORT];
     // Source port and destination port; type and code.
     let at = if matches!(of.protocol, 6 | 17 | 132) { 2 } else { 0 };
     transport[at..at + 2].copy_from_slice(&of.detail.to_be_bytes());
-    let number = IpNumber(of.protocol);
-    let ip = match (of.source, of.destination) {
+    let length = u16::try_from(TRANSPORT).map_err(|error| error.to_string())?;
+    let mut frame = vec![0; 12];
+    match (of.source, of.destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            let header = Ipv4Header::new(0, 64, number, source.octets(), destination.octets());
-            IpHeaders::Ipv4(header.map_err(|error| error.to_string())?, Default::default())
+            frame.extend(0x0800_u16.to_be_bytes());
+            // Version and header length; no fragment; TTL 64. Its checksum is not looked at.
+            frame.extend([0x45, 0]);
+            frame.extend((IPV4 + length).to_be_bytes());
+            frame.extend([0, 0, 0, 0, 64, of.protocol, 0, 0]);
+            frame.extend(source.octets());
+            frame.extend(destination.octets());
         }
-        (IpAddr::V6(source), IpAddr::V6(destination)) => IpHeaders::Ipv6(
-            Ipv6Header {
-                traffic_class: 0,
-                flow_label: Ipv6FlowLabel::ZERO,
-                payload_length: 0,
-                next_header: number,
-                hop_limit: 64,
-                source: source.octets(),
-                destination: destination.octets(),
-            },
-            Default::default(),
-        ),
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            frame.extend(0x86dd_u16.to_be_bytes());
+            frame.extend([0x60, 0, 0, 0]);
+            frame.extend(length.to_be_bytes());
+            frame.extend([of.protocol, 64]);
+            frame.extend(source.octets());
+            frame.extend(destination.octets());
+        }
         (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {
             return Err("one is of IPv4, the other of IPv6".to_owned());
         }
-    };
-    let mut frame = Vec::new();
-    let built = PacketBuilder::ethernet2([0; 6], [0; 6]).ip(ip).write(&mut frame, number, &transport);
-    built.map_err(|error: BuildWriteError| io::Error::other(error).to_string())?;
+    }
+    frame.extend(transport);
     Ok(frame)
 }
 
@@ -201,6 +201,11 @@ mod tests {
         let six = frame(&Trial { protocol: 58, detail: 0x8000, ..trial("fd00::1", "fd00::2") }).unwrap();
         assert_eq!((six.len(), six[20], &six[54..56]), (74, 58, &[0x80, 0][..]));
         assert!(frame(&trial("10.0.0.1", "fd00::2")).unwrap_err().contains("IPv6"));
+        for protocol in 0..=u8::MAX {
+            for (source, destination) in [("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")] {
+                assert!(frame(&Trial { protocol, ..trial(source, destination) }).is_ok(), "{protocol}");
+            }
+        }
     }
 
     #[test]

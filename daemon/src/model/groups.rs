@@ -16,6 +16,9 @@ use crate::intent::{Intent, reference};
 /// Rules that a group can have.
 const MOST_RULES: usize = 100_000;
 
+/// Bytes of a rule's description, which is told with every packet that the rule denies.
+const LONGEST_DESCRIPTION: usize = 255;
+
 /// A security group with its rules checked. Clones share all of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecurityGroup {
@@ -106,6 +109,15 @@ fn compile(
                 }
             }
         }
+        if let Some(message) = rule.description.as_deref().and_then(description_fault) {
+            faults.add_at(
+                Kind::SecurityGroup,
+                &group.name,
+                format!("rules[{index}].description"),
+                format!("rule {index}: {message}"),
+            );
+            continue;
+        }
         match spec(rule, &named).and_then(|spec| Rule::new(spec).map_err(|error| error.to_string())) {
             Ok(rule) => rules.push(rule),
             Err(message) => {
@@ -158,6 +170,17 @@ fn named_group(
         );
         Misnamed::There { id: id_of(other), message }
     })
+}
+
+fn description_fault(description: &str) -> Option<String> {
+    if description.len() > LONGEST_DESCRIPTION {
+        let length = description.len();
+        return Some(format!("its description has {length} bytes; it may have {LONGEST_DESCRIPTION}"));
+    }
+    let control = description.chars().find(|letter| letter.is_control())?;
+    Some(format!(
+        "its description has the control character {control:?}; write it on one line, of letters that can be seen"
+    ))
 }
 
 /// How a rule is called in messages.

@@ -15,7 +15,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
-use weft_api::resource::security::Protocol;
+use weft_api::resource::security::{Direction, Protocol};
 use weft_api::view::security::{FlowEvent, FlowLine, FlowTop};
 use weft_dataplane::FlowReader;
 
@@ -147,7 +147,11 @@ async fn started(context: &Context, filter: &Filter, seconds: (u32, u32)) -> Opt
 
 fn is_wanted(filter: &Filter, event: &FlowEvent) -> bool {
     let flow = &event.flow;
-    let is_peer = |peer: IpNet| peer.contains(&flow.source) || peer.contains(&flow.destination);
+    let other = match flow.direction {
+        Direction::Egress => flow.destination,
+        Direction::Ingress => flow.source,
+    };
+    let is_peer = |peer: IpNet| peer.contains(&other);
     filter.port.as_ref().is_none_or(|port| *port == flow.port)
         && filter.peer.is_none_or(is_peer)
         && filter.protocol.is_none_or(|protocol| flow.protocol == Protocol::Number(protocol))

@@ -94,6 +94,10 @@ pub(super) async fn test(
         }
         let peer = end.peer_by(&routes);
         if !peer.is_routed {
+            // What is sent there ends here, whatever rules say.
+            if end.direction == weft_policy::Direction::Egress {
+                told.verdict = RuleVerdict::Deny;
+            }
             told.notes.push(format!("no route of network/{} leads to {}", end.network, end.peer()));
         } else if let Some(vtep) = peer.vtep {
             told.notes.push(format!("{} is behind VTEP {vtep}: its own rules are judged there", end.peer()));
@@ -190,9 +194,18 @@ fn question(given: TestQuery) -> Result<Question, Refusal> {
         (6 | 17 | 132, None, None) => {
             return refuse("port", "it is missing: tcp, udp and sctp have a destination port");
         }
+        (1, None, Some(3..=5 | 11 | 12)) | (58, None, Some(0..128)) => {
+            return refuse(
+                "icmp_type",
+                "an ICMP error is judged by the connection that it quotes, not by rules",
+            );
+        }
         (1, None, kind) => Packet::icmp(kind.unwrap_or(8), icmp_code.unwrap_or(0)),
         (58, None, kind) => Packet::icmp(kind.unwrap_or(128), icmp_code.unwrap_or(0)),
         (_, Some(_), _) => return refuse("port", "only tcp, udp and sctp have ports"),
+        (0 | 43 | 44 | 51 | 60, None, None) => {
+            return refuse("protocol", "it is an extension header of IPv6; name what it leads to");
+        }
         (_, None, Some(_)) => return refuse("icmp_type", "only icmp and icmpv6 have types"),
         (_, None, None) => 0,
     };
@@ -204,9 +217,11 @@ impl From<QuestionError> for Refusal {
         let status = match error {
             QuestionError::NoPort(_) | QuestionError::UnknownNetwork(_) => StatusCode::NOT_FOUND,
             QuestionError::Detached(_) | QuestionError::NotHere(..) => StatusCode::CONFLICT,
-            QuestionError::NoAddress(_) | QuestionError::NoNetwork | QuestionError::Mixed(..) => {
-                StatusCode::BAD_REQUEST
-            }
+            QuestionError::NoAddress(_)
+            | QuestionError::NoNetwork
+            | QuestionError::Apart(..)
+            | QuestionError::OtherNetwork(..)
+            | QuestionError::Mixed(..) => StatusCode::BAD_REQUEST,
         };
         Self::one(status, "packet", error)
     }

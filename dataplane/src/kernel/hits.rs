@@ -1,5 +1,5 @@
-//! How often each rule decided, what a rule's number stands for, and what rules say of a packet that nobody sent. What was counted under numbers that went is kept, so
-//! that a rule's count goes on when its policy gets another number.
+//! How often each rule decided, what a rule's number stands for, and what rules say of a packet that nobody sent. What was
+//! counted under numbers that went is kept, so that a rule's count goes on when its policy gets another number.
 
 use hashbrown::HashMap;
 use weft_dataplane_abi::{RuleKey, Ruling, maps};
@@ -51,7 +51,12 @@ impl Kernel {
         let link = observed.host_end(&trial.port).ok_or_else(|| TrialError::NoPort(trial.port.clone()))?;
         let program = self.programs.judge().map_err(|error| TrialError::Run(error.0))?;
         let answer = trial::run(program, link.index, trial)?;
-        answer.verdict(trial.direction, |rule| Names::new(&self.policies).of(rule))
+        answer.verdict(trial.direction, |RuleId { policy, rule }| {
+            // One rule: a directory of all would cost more than the search.
+            let tables = self.policies.tables(policy)?;
+            let (_, rule) = tables.numbered().find(|(number, _)| Some(number.0) == rule)?;
+            Some(DecidedBy { direction: tables.policy().direction(), rule: Some(*rule) })
+        })
     }
 }
 
