@@ -82,6 +82,12 @@ impl Capture {
         self.shared.count.load(Ordering::Relaxed)
     }
 
+    /// Whether one of those picked so far, as far as they are kept, is what was meant.
+    #[must_use]
+    pub fn has(&self, is: impl Fn(&Packet) -> bool) -> bool {
+        self.shared.packets.lock().unwrap_or_else(PoisonError::into_inner).iter().any(is)
+    }
+
     /// Ends the capture, after all that had arrived by now is looked at.
     ///
     /// # Errors
@@ -243,9 +249,29 @@ impl Namespace {
     /// # Errors
     /// The device is missing or down, or a frame is larger than its MTU; those before it are sent.
     pub fn inject_all<Frame: AsRef<[u8]> + Sync>(&self, device: &str, frames: &[Frame]) -> Result<()> {
+        self.inject_by(device, frames, false)
+    }
+
+    /// Sends a frame out of a device past whatever the kernel there has in the way of what it sends.
+    ///
+    /// # Errors
+    /// As [`Namespace::inject`].
+    pub fn inject_directly(&self, device: &str, frame: &[u8]) -> Result<()> {
+        self.inject_by(device, &[frame], true)
+    }
+
+    fn inject_by<Frame: AsRef<[u8]> + Sync>(
+        &self,
+        device: &str,
+        frames: &[Frame],
+        directly: bool,
+    ) -> Result<()> {
         let address = link_address(self.link(device)?.index, 0)?;
         self.run(|| -> Result<()> {
             let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))?;
+            if directly {
+                socket_option::set(&socket, libc::SOL_PACKET, libc::PACKET_QDISC_BYPASS, 1)?;
+            }
             for frame in frames.iter().map(AsRef::as_ref) {
                 let sent = socket.send_to(frame, &address)?;
                 ensure!(sent == frame.len(), "only {sent} of {} bytes were sent", frame.len());

@@ -16,6 +16,10 @@ const OBJ_PIN: libc::c_int = 6;
 const PROG_QUERY: libc::c_int = 16;
 const LINK_CREATE: libc::c_int = 28;
 
+/// `TCX_NEXT` and `TCX_DROP`, which are `TC_ACT_UNSPEC` and `TC_ACT_SHOT`.
+const NEXT: i32 = -1;
+const DROP: i32 = 2;
+
 const SCHED_CLS: u32 = 3;
 const ARRAY: u32 = 2;
 
@@ -50,7 +54,20 @@ impl Filter {
     /// # Errors
     /// The device is missing.
     pub fn attach(namespace: &Namespace, device: &str, hook: Hook) -> Result<Self> {
-        let program = load().context("loading a filter")?;
+        Self::attach_answering(NEXT, namespace, device, hook)
+    }
+
+    /// Has the kernel of a namespace send nothing out of a device any more, until this is dropped or, without tcx, the device
+    /// is. What is [injected directly](Namespace::inject_directly) is sent.
+    ///
+    /// # Errors
+    /// The device is missing.
+    pub fn silence(namespace: &Namespace, device: &str) -> Result<Self> {
+        Self::attach_answering(DROP, namespace, device, Hook::Egress)
+    }
+
+    fn attach_answering(answer: i32, namespace: &Namespace, device: &str, hook: Hook) -> Result<Self> {
+        let program = load(answer).context("loading a filter")?;
         let index = namespace.link(device)?.index;
         let attributes = [program.as_raw_fd().cast_unsigned(), index, hook.attach_type(), 0];
         let link = namespace.run(|| bpf(LINK_CREATE, Attributes::of(&attributes)))?;
@@ -113,12 +130,11 @@ pub fn pin_map(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// `r0 = TCX_NEXT; exit`
-fn load() -> Result<OwnedFd> {
-    let instructions: [u64; 2] = [
-        u64::from_ne_bytes([0xb7, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]),
-        u64::from_ne_bytes([0x95, 0, 0, 0, 0, 0, 0, 0]),
-    ];
+/// `r0 = answer; exit`
+fn load(answer: i32) -> Result<OwnedFd> {
+    let [a, b, c, d] = answer.to_ne_bytes();
+    let instructions: [u64; 2] =
+        [u64::from_ne_bytes([0xb7, 0, 0, 0, a, b, c, d]), u64::from_ne_bytes([0x95, 0, 0, 0, 0, 0, 0, 0])];
     let mut attributes = Attributes::of(&[SCHED_CLS, 2]);
     attributes.pointer(2, instructions.as_ptr().cast());
     attributes.pointer(4, c"Apache-2.0".as_ptr().cast());

@@ -1,5 +1,7 @@
 //! Frames to inject: what a stranger, or a tenant that lies, could send.
 
+mod transport;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Result, bail};
@@ -8,6 +10,8 @@ use etherparse::{
     Ipv4Options, Ipv6Header, PacketBuilder,
 };
 use weft_vxlan::{Header, MacAddr, UDP_PORT, Vni};
+
+pub use transport::{icmp, icmp_error, ip, patch, tcp};
 
 /// Sender and receiver of a frame at layers 2 and 3.
 #[derive(Debug, Clone, Copy)]

@@ -46,7 +46,9 @@ pub struct Ip {
     pub protocol: u8,
     /// Source and destination port of TCP and UDP.
     pub ports: Option<(u16, u16)>,
-    /// Payload of UDP or ICMP, as far as captured.
+    /// Flags of TCP.
+    pub flags: Option<u8>,
+    /// Payload of UDP, ICMP, or of a protocol that is not taken apart here, as far as captured; none of fragments.
     pub payload: Vec<u8>,
     /// What it carries, if it goes to VXLAN's UDP port.
     pub vxlan: Option<Box<Vxlan>>,
@@ -90,10 +92,16 @@ impl Packet {
                 hops,
                 protocol: sliced.ip_payload().map_or(0, |payload| payload.ip_number.0),
                 ports: None,
+                flags: None,
                 payload: Vec::new(),
                 vxlan: None,
             };
             ip.add_transport(direction, sliced.transport.as_ref());
+            if let (None, Some(payload)) = (&sliced.transport, sliced.ip_payload())
+                && !payload.fragmented
+            {
+                ip.payload = payload.payload.to_vec();
+            }
             ip
         });
         Some(Self {
@@ -138,7 +146,10 @@ impl Ip {
                     self.vxlan = vxlan(direction, udp.payload()).map(Box::new);
                 }
             }
-            Some(TransportSlice::Tcp(tcp)) => self.ports = Some((tcp.source_port(), tcp.destination_port())),
+            Some(TransportSlice::Tcp(tcp)) => {
+                self.ports = Some((tcp.source_port(), tcp.destination_port()));
+                self.flags = tcp.slice().get(13).copied();
+            }
             Some(TransportSlice::Icmpv4(icmp)) => self.payload = icmp.payload().to_vec(),
             Some(TransportSlice::Icmpv6(icmp)) => self.payload = icmp.payload().to_vec(),
             Some(TransportSlice::Igmp(_)) | None => {}

@@ -31,6 +31,10 @@ pub struct Settings {
     pub self_test: bool,
     /// `sizes.addresses`.
     pub addresses: u32,
+    /// Further lines of `[sizes]`.
+    pub sizes: String,
+    /// Lines of `[flows]`.
+    pub flows: String,
     /// `bgp.asn`; without it weftd speaks no BGP.
     pub asn: Option<u32>,
     /// Further lines of `[bgp]`.
@@ -53,6 +57,8 @@ impl Settings {
             xdp: Xdp::default(),
             self_test: true,
             addresses: 4096,
+            sizes: String::new(),
+            flows: String::new(),
             asn: None,
             bgp: String::new(),
             folder: lab.folder().join(name),
@@ -76,7 +82,7 @@ impl Settings {
              [state]\nfolder = \"{}\"\n\n\
              [api]\nsocket = \"{}\"\n\n\
              [bpf]\npin_folder = \"{}\"\n{}\n\
-             [sizes]\nports = 64\nvnis = 256\nvteps = 64\naddresses = {}\nprefixes = 1024\n{}",
+             [sizes]\nports = 64\nvnis = 256\nvteps = 64\naddresses = {}\nprefixes = 1024\n{}\n[flows]\n{}{}",
             self.name,
             self.device,
             self.vtep,
@@ -88,6 +94,8 @@ impl Settings {
             self.pin_folder.display(),
             hook,
             self.addresses,
+            self.sizes,
+            self.flows,
             bgp,
         )
     }

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use anyhow::{Context as _, Result};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use weft_api::resource::{
-    ImportTargets, Network, Port, Remote, RemoteAddress, RemotePrefix, Resource, RouteTargets, RuleVerdict,
-    SecurityGroup, Subnet,
+    AllowedPair, ImportTargets, Network, Port, Remote, RemoteAddress, RemotePrefix, Resource, RouteTargets,
+    RuleVerdict, SecurityGroup, Subnet,
 };
 use weft_vxlan::{MacAddr, Vni, Vtep};
 
@@ -44,6 +44,8 @@ pub struct Planned {
     pub gateway6: Ipv6Addr,
     /// Its security groups.
     pub security_groups: Vec<String>,
+    /// Addresses that it may send from besides its own.
+    pub allowed_pairs: Vec<AllowedPair>,
 }
 
 impl Intent {
@@ -137,6 +139,7 @@ impl Intent {
             gateway4: nth_v4(v4, 1),
             gateway6: nth_v6(v6, 1),
             security_groups: Vec::new(),
+            allowed_pairs: Vec::new(),
         });
         Ok(self)
     }
@@ -193,6 +196,17 @@ impl Intent {
         let pods = self.pods.iter_mut().filter(|candidate| candidate.name == pod);
         pods.for_each(|pod| pod.security_groups.extend(groups.iter().map(|group| (*group).to_owned())));
         self
+    }
+
+    /// Lets a pod send from `prefix` besides its own addresses, with `mac`, or with its own.
+    ///
+    /// # Errors
+    /// The prefix is not legal.
+    pub fn pair(mut self, pod: &str, prefix: &str, mac: Option<MacAddr>) -> Result<Self> {
+        let pair = AllowedPair { prefix: prefix.parse().context(prefix.to_owned())?, mac };
+        let pods = self.pods.iter_mut().filter(|candidate| candidate.name == pod);
+        pods.for_each(|pod| pod.allowed_pairs.push(pair.clone()));
+        Ok(self)
     }
 
     /// The pods, in the order that they were added in.
@@ -264,7 +278,7 @@ impl Planned {
             mac: Some(self.mac),
             addresses: vec![self.v4.into(), self.v6.into()],
             security_groups: self.security_groups.clone(),
-            allowed_pairs: Vec::new(),
+            allowed_pairs: self.allowed_pairs.clone(),
             any_source: false,
             attachment: None,
         }

@@ -1,5 +1,6 @@
 //! A whole cloud on an [`Underlay`]: a weftd on every host, networks, and pods that are attached to them.
 
+mod connections;
 mod fabric;
 mod holdings;
 mod intent;
@@ -20,6 +21,7 @@ use weft_vxlan::Vtep;
 use crate::underlay::{Machine, Underlay};
 use crate::{Lab, PATIENCE, Settings, Weftd, wait_for};
 
+pub use connections::Connections;
 pub use fabric::{ASN, Fabric};
 pub use holdings::Holdings;
 pub use intent::Intent;

@@ -123,17 +123,7 @@ impl Namespace {
     /// # Errors
     /// No answer in time.
     pub fn udp_echo_within(&self, to: IpAddr, text: &str, patience: Duration) -> Result<String> {
-        self.run(|| -> Result<String> {
-            let socket = UdpSocket::bind(SocketAddr::new(unspecified(to), 0))?;
-            socket.connect((to, ECHO_PORT))?;
-            socket.set_read_timeout(Some(patience))?;
-            socket.send(text.as_bytes())?;
-            let mut answer = vec![0; 65_536];
-            let length = socket.recv(&mut answer)?;
-            answer.truncate(length);
-            Ok(String::from_utf8(answer)?)
-        })?
-        .with_context(|| format!("UDP from {} to {to}", self.name()))
+        self.run(|| udp(to, text, patience))?.with_context(|| format!("UDP from {} to {to}", self.name()))
     }
 
     /// Says `text` to the echo server at `to` over a new TCP connection; its answer.
@@ -152,6 +142,18 @@ impl Namespace {
         })?
         .with_context(|| format!("TCP from {} to {to}", self.name()))
     }
+}
+
+/// Says `text` to the echo server at `to` in the namespace of the calling thread.
+pub(super) fn udp(to: IpAddr, text: &str, patience: Duration) -> Result<String> {
+    let socket = UdpSocket::bind(SocketAddr::new(unspecified(to), 0))?;
+    socket.connect((to, ECHO_PORT))?;
+    socket.set_read_timeout(Some(patience))?;
+    socket.send(text.as_bytes())?;
+    let mut answer = vec![0; 65_536];
+    let length = socket.recv(&mut answer)?;
+    answer.truncate(length);
+    Ok(String::from_utf8(answer)?)
 }
 
 pub(super) fn unspecified(like: IpAddr) -> IpAddr {

@@ -1,5 +1,6 @@
 //! What tenants' workloads would do: ping, talk UDP and TCP, move data, and keep at it while something happens.
 
+mod customers;
 mod echo;
 mod ip_options;
 mod mesh;
@@ -11,6 +12,7 @@ mod sizes;
 mod steady;
 mod transfer;
 
+pub use customers::{Customers, Served, Way};
 pub use echo::{ECHO_PORT, EchoServer};
 pub use ip_options::IpOptions;
 pub use mesh::{Flow, Mesh, Report, Stream};
