@@ -30,6 +30,7 @@ mod power_cut;
 mod promptness;
 mod replacements;
 mod restart;
+mod rules;
 mod same_host;
 mod security_groups;
 mod self_test;
