@@ -1,6 +1,7 @@
 //! Topologies in real network namespaces, with real weftds on them; each file opens with its drawing.
 
 mod around;
+mod attacks;
 mod bad_input;
 mod drops;
 mod ecmp;
