@@ -147,8 +147,8 @@ fn belongs_to_half_open(facts: &mut Facts, host: &HostConfig, now: u32) -> Resul
 }
 
 /// Judges the connection that a packet belongs to by the rules of now: those about the packet that started it, from
-/// `starter`. Returns the rule that lets it through; `None` if none does or that one keeps no connections. Then this is none as
-/// long as the rules are so, and the packet may start another one.
+/// `starter`. Returns the rule that lets it through; `None` if that keeps no connections, so that this is none any more. One that
+/// is denied stays one, for both sides: what the other side of it sends would start it anew.
 #[inline(always)]
 fn again(facts: &mut Facts, starter: Side) -> Result<Option<u32>, DropReason> {
     let (side, detail) = (facts.side, facts.detail);
@@ -169,11 +169,7 @@ fn again(facts: &mut Facts, starter: Side) -> Result<Option<u32>, DropReason> {
         core::mem::swap(&mut facts.source, &mut facts.destination);
     }
     (facts.side, facts.detail) = (side, detail);
-    match decided {
-        Ok(()) => Ok((!facts.stateless).then_some(facts.rule)),
-        Err(DropReason::PolicyDenied) => Ok(None),
-        Err(reason) => Err(reason),
-    }
+    decided.map(|()| (!facts.stateless).then_some(facts.rule))
 }
 
 /// A packet of no connection: a rule must let it through, and it must start one unless the rule wants none.

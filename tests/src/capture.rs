@@ -82,6 +82,12 @@ impl Capture {
         self.shared.count.load(Ordering::Relaxed)
     }
 
+    /// Whether one of those picked so far, as far as they are kept, is what was meant.
+    #[must_use]
+    pub fn has(&self, is: impl Fn(&Packet) -> bool) -> bool {
+        self.shared.packets.lock().unwrap_or_else(PoisonError::into_inner).iter().any(is)
+    }
+
     /// Ends the capture, after all that had arrived by now is looked at.
     ///
     /// # Errors

@@ -8,6 +8,8 @@
 //! What comes to a port is denied; red-1 lets in TCP, UDP and pings. The attackers' kernels are silent: nobody takes back what
 //! they ask for.
 
+#![expect(clippy::print_stdout, reason = "the figures are of interest")]
+
 mod floods;
 mod forged;
 mod lies;

@@ -29,7 +29,7 @@ fn attacks(from: &Pod, victim: &Pod, closed: &Pod) -> Result<Vec<Attack>> {
     Ok(vec![
         // RFC 1858 sections 3 and 4: the flags are in the second, or are written over by it.
         ("a first one without the flags", "red-1", segment.clone(), &[0..8, 8..20], &[(HEADER, 2)]),
-        ("one that begins in the header", "red-1", segment, &[8..20], &[(HEADER, 1)]),
+        ("one that begins in the header", "red-1", segment, std::slice::from_ref(&(8..20)), &[(HEADER, 1)]),
         ("no first one", "red-1", datagram, &[48..96, 96..104], &[(ORPHAN, 2)]),
         (
             "a first one that is denied",

@@ -35,8 +35,11 @@ fn back(way: Between) -> Between {
     }
 }
 
-/// Questions and their answers: what it is, the question, the answer. Each of another connection.
-fn exchanges(way: Between) -> Result<Vec<(&'static str, Vec<u8>, Vec<u8>)>> {
+/// What it is, the question, and its answer.
+type Exchange = (&'static str, Vec<u8>, Vec<u8>);
+
+/// Questions and their answers, each of another connection.
+fn exchanges(way: Between) -> Result<Vec<Exchange>> {
     let (ports, answer) = ((number(), 700), back(way));
     let turned = (ports.1, ports.0);
     let identifier = [number().to_be_bytes(), [0, 1]].concat();

@@ -8,6 +8,8 @@
 //! What comes to a port is denied unless a rule allows it. Hosts learn of each other's ports, and of their groups, by
 //! BGP-EVPN.
 
+#![expect(clippy::print_stdout, reason = "the figures are of interest")]
+
 mod answers;
 mod egress;
 mod errors;
@@ -26,7 +28,7 @@ use weft_dataplane_abi::{DropReason, flags};
 use weft_tests::cloud::{Cloud, Fabric, Intent, POD_DEVICE, Pod};
 use weft_tests::foreign::Filter;
 use weft_tests::frame::{self, Between};
-use weft_tests::{Capture, Direction, Ip, Lab, PATIENCE, Packet, Wire, underlay, wait_for};
+use weft_tests::{Capture, Direction, Ip, Lab, PATIENCE, Packet, Wire, underlay, wait_closely, wait_for};
 
 /// The pods besides red-1, by host.
 const OTHERS: [(&str, usize); 4] = [("red-2", 0), ("red-4", 0), ("red-3", 1), ("red-5", 1)];
@@ -191,12 +193,18 @@ impl<'a> Round<'a> {
         Ok(Self { cloud, captures, before, sent: Vec::new() })
     }
 
-    /// Sends a frame from a pod.
+    /// Sends a frame from a pod, and waits until it arrives if it shall: what comes after it may depend on it.
     fn send(&mut self, what: &str, from: &Pod, frame: &[u8], fate: Fate) -> Result<()> {
         let ip = Packet::parse(Direction::In, frame.len(), frame).and_then(|packet| packet.ip);
         let ip = ip.context("a frame of IP")?;
         let what = format!("{what} from {} to {}", from.name, ip.destination);
         from.namespace.inject_directly(POD_DEVICE, frame).with_context(|| what.clone())?;
+        if matches!(fate, Fate::Arrives) {
+            wait_closely(PATIENCE, &what, || {
+                let mut captures = self.captures.values();
+                Ok(captures.any(|capture| capture.has(|packet| packet.ip.as_ref() == Some(&ip))))
+            })?;
+        }
         self.sent.push(Sent { what, ip, fate });
         Ok(())
     }
