@@ -341,7 +341,7 @@ mod tests {
             (question("a", "c"), "port/a and port/c are in networks that are not peered"),
             (Question { network: Some("blue".to_owned()), ..question("a", "b") }, "port/a is in network/red"),
             (
-                Question { network: Some("green".to_owned()), ..question("a", "b") },
+                Question { network: Some("green".to_owned()), ..question("10.0.0.10", "10.0.0.11") },
                 "network/green does not exist",
             ),
             (
