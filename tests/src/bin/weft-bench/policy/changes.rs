@@ -12,9 +12,9 @@ use weft_api::kind::{Kind, Reference};
 use weft_api::resource::{Resource, RuleVerdict};
 use weft_tests::let_pass;
 
-use super::nanoseconds;
 use super::stream::{Datagram, Stream};
 use super::subjects::{Secured, TEN};
+use super::{constant, nanoseconds};
 use crate::plan::Plan;
 use crate::report::Row;
 use crate::subject::Place;
@@ -76,6 +76,8 @@ pub(super) fn measure(clouds: &[Secured<'_>], plan: &Plan) -> Result<(Vec<Row>, 
         rows.extend(milliseconds(&format!("policy/change/{name}/answer"), answers));
         rows.extend(milliseconds(&format!("policy/change/{name}/first-packet"), judged));
     }
+    let changes = "policy/change/packets-by-an-old-rule";
+    rows.push(constant(changes, "packets", "weft", f64::from(u32::try_from(late)?)));
     Ok((rows, late))
 }
 
