@@ -14,7 +14,7 @@ use weft_tests::let_pass;
 
 use super::stream::{Datagram, Stream};
 use super::subjects::{Secured, TEN};
-use super::{constant, nanoseconds};
+use super::{BySubject, constant, nanoseconds};
 use crate::plan::Plan;
 use crate::report::Row;
 use crate::subject::Place;
@@ -43,7 +43,7 @@ struct Change {
 }
 
 /// By kind of change: answers and datagrams, each by subject and round.
-type Figures = [Vec<(&'static str, Vec<f64>)>; 2];
+type Figures = [BySubject; 2];
 
 /// The largest group beside the smallest; and how many datagrams, of all changes, met an old rule after an answer.
 pub(super) fn measure(clouds: &[Secured<'_>], plan: &Plan) -> Result<(Vec<Row>, usize)> {
