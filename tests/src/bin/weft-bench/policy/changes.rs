@@ -108,7 +108,7 @@ impl Group {
         self.client.replace(to)?;
         let answered = Instant::now();
         let_pass(AFTER);
-        let datagrams = stream.since(start);
+        let datagrams = stream.between(start, answered + AFTER)?;
         let (judged, late) = judged(&datagrams, verdict, answered)?;
         let seconds = |end: Instant| end.saturating_duration_since(start).as_secs_f64();
         Ok(Change { answer: seconds(answered), judged: seconds(judged), late })
@@ -118,8 +118,6 @@ impl Group {
 /// When the first datagram was judged by a rule that says `verdict`: when it was sent, if it did not arrive, or arrived. And
 /// how many, sent after the answer, were judged by the old one.
 fn judged(datagrams: &[Datagram], verdict: RuleVerdict, answered: Instant) -> Result<(Instant, usize)> {
-    // The last may be on their way still.
-    let datagrams = &datagrams[..datagrams.len().saturating_sub(5)];
     let new = |arrived: Option<Instant>| arrived.is_some() == (verdict == RuleVerdict::Allow);
     // Behind the last one that met the old rule.
     let old = datagrams.iter().rposition(|(_, arrived)| !new(*arrived));
