@@ -12,9 +12,9 @@ use weft_api::kind::{Kind, Reference};
 use weft_api::resource::{Resource, RuleVerdict};
 use weft_tests::let_pass;
 
-use super::nanoseconds;
 use super::stream::{Datagram, Stream};
 use super::subjects::{Secured, TEN};
+use super::{BySubject, constant, nanoseconds};
 use crate::plan::Plan;
 use crate::report::Row;
 use crate::subject::Place;
@@ -43,7 +43,7 @@ struct Change {
 }
 
 /// By kind of change: answers and datagrams, each by subject and round.
-type Figures = [Vec<(&'static str, Vec<f64>)>; 2];
+type Figures = [BySubject; 2];
 
 /// The largest group beside the smallest; and how many datagrams, of all changes, met an old rule after an answer.
 pub(super) fn measure(clouds: &[Secured<'_>], plan: &Plan) -> Result<(Vec<Row>, usize)> {
@@ -76,6 +76,8 @@ pub(super) fn measure(clouds: &[Secured<'_>], plan: &Plan) -> Result<(Vec<Row>, 
         rows.extend(milliseconds(&format!("policy/change/{name}/answer"), answers));
         rows.extend(milliseconds(&format!("policy/change/{name}/first-packet"), judged));
     }
+    let changes = "policy/change/packets-by-an-old-rule";
+    rows.push(constant(changes, "packets", "weft", f64::from(u32::try_from(late)?)));
     Ok((rows, late))
 }
 
@@ -106,7 +108,7 @@ impl Group {
         self.client.replace(to)?;
         let answered = Instant::now();
         let_pass(AFTER);
-        let datagrams = stream.since(start);
+        let datagrams = stream.between(start, answered + AFTER)?;
         let (judged, late) = judged(&datagrams, verdict, answered)?;
         let seconds = |end: Instant| end.saturating_duration_since(start).as_secs_f64();
         Ok(Change { answer: seconds(answered), judged: seconds(judged), late })
@@ -116,8 +118,6 @@ impl Group {
 /// When the first datagram was judged by a rule that says `verdict`: when it was sent, if it did not arrive, or arrived. And
 /// how many, sent after the answer, were judged by the old one.
 fn judged(datagrams: &[Datagram], verdict: RuleVerdict, answered: Instant) -> Result<(Instant, usize)> {
-    // The last may be on their way still.
-    let datagrams = &datagrams[..datagrams.len().saturating_sub(5)];
     let new = |arrived: Option<Instant>| arrived.is_some() == (verdict == RuleVerdict::Allow);
     // Behind the last one that met the old rule.
     let old = datagrams.iter().rposition(|(_, arrived)| !new(*arrived));

@@ -18,7 +18,6 @@ use crate::plan::{Plan, Results, Test};
 use crate::report::Row;
 use crate::subject::Place;
 use crate::subject::secured::{self, Shape};
-use crate::table;
 
 /// How many connections are live.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +71,6 @@ pub(super) fn measure(plan: &Plan, counts: &[Count]) -> Result<Vec<Row>> {
     for (cloud, count) in clouds.iter().zip(counts) {
         ensure!(live(cloud)? >= count.connections, "of {} connections some are gone", count.connections);
     }
-    table::beside(&rows);
     Ok(rows)
 }
 

@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result};
 
 use super::frames::{Kind, Pair, pair};
 use super::hosts::{self, Host};
-use super::nanoseconds;
 use super::subjects::Secured;
+use super::{BySubject, nanoseconds};
 use crate::plan::Plan;
 use crate::report::Row;
 
@@ -33,8 +33,7 @@ const STEPS: [(&str, Kind, usize, bool); 5] = [
 pub(super) fn measure(clouds: &[Secured<'_>], plan: &Plan) -> Result<Vec<Row>> {
     // By step, then the sender's and the receiver's host, then subject, then round.
     let of_subjects = || clouds.iter().map(|one| (one.group.name, Vec::new())).collect::<Vec<_>>();
-    let mut figures: Vec<[Vec<(&'static str, Vec<f64>)>; 2]> =
-        STEPS.iter().map(|_| [of_subjects(), of_subjects()]).collect();
+    let mut figures: Vec<[BySubject; 2]> = STEPS.iter().map(|_| [of_subjects(), of_subjects()]).collect();
     let mut nothing = Vec::new();
     for round in 0..plan.rounds {
         for turn in 0..clouds.len() {

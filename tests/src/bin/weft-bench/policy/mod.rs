@@ -105,6 +105,9 @@ fn first_beside_all(rows: Vec<Row>) -> Vec<Row> {
     kept
 }
 
+/// Figures by subject, then by round.
+type BySubject = Vec<(&'static str, Vec<f64>)>;
+
 /// Rows of nanoseconds, by subject and round: the first subject beside each of the others.
 fn nanoseconds(test: &str, figures: &[(&'static str, Vec<f64>)]) -> Vec<Row> {
     let figures: Vec<_> = figures.iter().map(|(subject, figures)| (*subject, figures.as_slice())).collect();

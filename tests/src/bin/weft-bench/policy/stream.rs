@@ -7,19 +7,24 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
-use weft_tests::let_pass;
 use weft_tests::probe::ANSWER;
+use weft_tests::{PATIENCE, let_pass, wait_until};
 
 use crate::load::{ANY, Path};
 
 /// Between two datagrams; the kernel's timers make it somewhat more.
 const PAUSE: Duration = Duration::from_micros(50);
 
+/// Without a datagram for so long, the receiver has all that will arrive.
+const WHILE: Duration = Duration::from_millis(50);
+
 /// When datagrams were sent, and when they arrived, by their number.
 #[derive(Default)]
 struct Log {
     sent: Vec<Instant>,
     arrived: Vec<Option<Instant>>,
+    /// When the receiver last found that nothing had come for a while.
+    idle: Option<Instant>,
 }
 
 /// A stream that goes on until it is dropped.
@@ -46,7 +51,7 @@ impl Stream {
         let (_, from) = inbox.recv_from(&mut buffer).context("the first datagram")?;
         inbox.send_to(&buffer, from)?;
         outbox.recv(&mut buffer).context("its answer")?;
-        inbox.set_read_timeout(Some(Duration::from_millis(50)))?;
+        inbox.set_read_timeout(Some(WHILE))?;
         let (log, over) = (Arc::<Mutex<Log>>::default(), Arc::<AtomicBool>::default());
         let ends = vec![
             path.client.spawn({
@@ -61,11 +66,18 @@ impl Stream {
         Ok(Self { log, over, ends })
     }
 
-    /// All that was sent since `start`.
-    pub(super) fn since(&self, start: Instant) -> Vec<Datagram> {
-        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+    /// All that was sent from `start` to `end`, which is over: waits until what arrives of it has, however busy the receiver.
+    pub(super) fn between(&self, start: Instant, end: Instant) -> Result<Vec<Datagram>> {
+        let lock = || self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        wait_until(PATIENCE, "the end of a stream", || {
+            let log = lock();
+            let later = log.sent.iter().zip(&log.arrived).rev().take_while(|(sent, _)| **sent > end);
+            // They arrive in order.
+            log.idle.is_some_and(|idle| idle > end + WHILE) || later.into_iter().any(|(_, at)| at.is_some())
+        })?;
+        let log = lock();
         let all = log.sent.iter().copied().zip(log.arrived.iter().copied());
-        all.filter(|(sent, _)| *sent >= start).collect()
+        Ok(all.filter(|(sent, _)| (start..=end).contains(sent)).collect())
     }
 
     /// Ends it.
@@ -99,12 +111,14 @@ fn send(outbox: &UdpSocket, log: &Mutex<Log>, over: &AtomicBool) -> Result<()> {
 fn receive(inbox: &UdpSocket, log: &Mutex<Log>, over: &AtomicBool) -> Result<()> {
     let mut number = [0; 8];
     while !over.load(Ordering::Relaxed) {
-        if inbox.recv(&mut number).is_err() {
+        let received = inbox.recv(&mut number);
+        let now = Instant::now();
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        if received.is_err() {
+            log.idle = Some(now);
             continue;
         }
-        let now = Instant::now();
         let number = usize::try_from(u64::from_be_bytes(number))?;
-        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(arrived) = log.arrived.get_mut(number) {
             *arrived = Some(now);
         }
