@@ -5,8 +5,9 @@ pub(crate) mod yaml;
 
 use std::io::{self, Write};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::Serialize;
+use weft_api::client::ClientError;
 
 /// The form of an answer: aligned columns, the API's own JSON, or the same as YAML.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -50,6 +51,25 @@ impl Output {
             Format::Yaml => format!("---\n{}", yaml::render(&serde_json::to_value(item)?)),
         };
         self.text(&text)
+    }
+
+    /// Prints a stream item by item, until it is interrupted or weftd ends it, which is an error.
+    pub(crate) fn follow<T: Serialize>(
+        &mut self,
+        header: &str,
+        lines: impl Iterator<Item = Result<T, ClientError>>,
+        table: impl Fn(&T) -> String,
+    ) -> Result<()> {
+        if self.format == Format::Table {
+            self.text(header)?;
+        }
+        for next in lines {
+            match next {
+                Err(ClientError::Interrupted { cause, .. }) => bail!("no more from weftd ({cause})"),
+                next => self.print_next(&next?, &table)?,
+            }
+        }
+        bail!("weftd ended the stream: it is stopping; follow again when it is back")
     }
 
     /// Prints text as it is. An error of the output itself stays bare, so that a closed pipe is recognised.

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Result, bail};
 use etherparse::{
-    ArpHardwareId, ArpOperation, ArpPacket, EtherType, Ethernet2Header, IpFragOffset, IpNumber, Ipv4Header,
-    Ipv4Options, Ipv6Header, PacketBuilder,
+    ArpHardwareId, ArpOperation, ArpPacket, EtherType, Ethernet2Header, IpFragOffset, IpHeaders, IpNumber,
+    Ipv4Header, Ipv4Options, Ipv6Header, PacketBuilder, PacketBuilderStep,
 };
 use weft_vxlan::{Header, MacAddr, UDP_PORT, Vni};
 
@@ -31,15 +31,19 @@ pub struct Between {
 /// # Errors
 /// The addresses are not of one family.
 pub fn udp(between: Between, ports: (u16, u16), payload: &[u8]) -> Result<Vec<u8>> {
+    let mut frame = Vec::new();
+    addressed(between)?.udp(ports.0, ports.1).write(&mut frame, payload)?;
+    Ok(frame)
+}
+
+/// MACs and addresses of a packet that may pass 64 routers.
+fn addressed(between: Between) -> Result<PacketBuilderStep<IpHeaders>> {
     let ethernet = PacketBuilder::ethernet2(between.source_mac.bytes(), between.destination_mac.bytes());
-    let builder = match (between.source, between.destination) {
+    Ok(match (between.source, between.destination) {
         (IpAddr::V4(from), IpAddr::V4(to)) => ethernet.ipv4(from.octets(), to.octets(), 64),
         (IpAddr::V6(from), IpAddr::V6(to)) => ethernet.ipv6(from.octets(), to.octets(), 64),
         (from, to) => bail!("{from} and {to} are not of one family"),
-    };
-    let mut frame = Vec::new();
-    builder.udp(ports.0, ports.1).write(&mut frame, payload)?;
-    Ok(frame)
+    })
 }
 
 /// An echo request (ping) in a frame, checksums right, that may pass `hops` routers.

@@ -163,7 +163,7 @@ pub struct FlowCount {
     /// How many of these there may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub half_open_limit: Option<u64>,
-    /// Packets that were dropped because there was no room for their connection, since the port is there.
+    /// Packets that the port sent and that were dropped because there was no room for their connection, since it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<u64>,
 }

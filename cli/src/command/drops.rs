@@ -1,13 +1,13 @@
 //! `weft drops`: what was dropped, one by one, with the packet's addresses and the reason.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
-use weft_api::client::{Client, ClientError, Wanted};
+use weft_api::client::{Client, Wanted};
 use weft_api::resource::security::Direction;
 use weft_api::view::security::Judgement;
 use weft_api::view::{Drop, DropLine, Frame};
 
-use crate::output::{Format, Output};
+use crate::output::Output;
 
 const AFTER_HELP: &str = "\
 Every drop is counted (`weft counters`); only so many of a port are told one by one (drop_events in
@@ -49,17 +49,7 @@ impl Drops {
                 lines.iter().fold(header(), |text, next| text + &line(next))
             });
         }
-        let lines = client.follow_drops(&wanted)?;
-        if output.format == Format::Table {
-            output.text(&header())?;
-        }
-        for next in lines {
-            match next {
-                Err(ClientError::Interrupted { cause, .. }) => bail!("no more from weftd ({cause})"),
-                next => output.print_next(&next?, line)?,
-            }
-        }
-        bail!("weftd ended the stream: it is stopping; follow again when it is back")
+        output.follow(&header(), client.follow_drops(&wanted)?, line)
     }
 }
 

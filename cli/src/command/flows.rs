@@ -1,19 +1,20 @@
 //! `weft flows`: the connections of this host's ports, who has the most, and those that begin and end.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
-use weft_api::client::{Client, ClientError, WantedFlows};
+use weft_api::client::{Client, WantedFlows};
 use weft_api::resource::security::{Direction, Protocol};
 use weft_api::view::security::{DecidedBy, Flow, FlowCount, FlowEvent, FlowLine, FlowTop, Flows};
 
+use crate::output::Output;
 use crate::output::table::{Table, or_dash};
-use crate::output::{Format, Output};
 
 const AFTER_HELP: &str = "\
 Only ports that have a firewall have connections. The source is who began it. A connection between two
 ports of this host is shown for each of them. States are those of TCP; others are `single` until the other
 side answers, then `open`. A half-open connection is one whose other side has yet to answer: those have room
-of their own, so that a flood of requests takes none of the open ones'.
+of their own, so that a flood of requests takes none of the open ones'. REFUSED are packets that a port of this
+host sent; those that came from other hosts are under `underlay` in `weft counters`.
 
 Examples:
   weft flows --port web-1
@@ -61,17 +62,7 @@ impl Show {
         if !self.follow {
             return output.print(&client.flows(&wanted)?, all);
         }
-        let lines = client.follow_flows(&wanted)?;
-        if output.format == Format::Table {
-            output.text(&header())?;
-        }
-        for next in lines {
-            match next {
-                Err(ClientError::Interrupted { cause, .. }) => bail!("no more from weftd ({cause})"),
-                next => output.print_next(&next?, line)?,
-            }
-        }
-        bail!("weftd ended the stream: it is stopping; follow again when it is back")
+        output.follow(&header(), client.follow_flows(&wanted)?, line)
     }
 }
 

@@ -112,14 +112,19 @@ fn append(settings: &Settings, open: &mut Option<File>, lines: &[u8]) -> io::Res
         Some(_) | None => create(&settings.file)?,
     };
     let length = u64::try_from(lines.len()).unwrap_or(u64::MAX);
-    let held = file.metadata()?.len();
+    let mut held = file.metadata()?.len();
     if held > 0 && held.saturating_add(length) > settings.max_bytes {
         let mut before = settings.file.clone().into_os_string();
         before.push(".1");
         std::fs::rename(&settings.file, before)?;
         file = create(&settings.file)?;
+        held = file.metadata()?.len();
     }
-    file.write_all(lines)?;
+    if let Err(error) = file.write_all(lines) {
+        // No half line, which the next one would be glued to. If that fails too, the first error is what counts.
+        let _ = file.set_len(held);
+        return Err(error);
+    }
     *open = Some(file);
     Ok(())
 }

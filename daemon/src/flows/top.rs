@@ -47,7 +47,7 @@ struct Tally {
     half_open: u64,
 }
 
-/// Counts the connections that are wanted, and tells at most `limit` of each kind of who has them.
+/// Counts all connections of this host, and of those that are wanted who has them: tells at most `limit` of each kind of who has them.
 ///
 /// # Errors
 /// [`FlowsError`]
@@ -62,6 +62,7 @@ pub async fn top(
     let work = tokio::task::spawn_blocking(move || {
         let mut counted = Counted::default();
         reader.for_each(|flow| {
+            counted.all.add(&flow);
             if filter.wants(&flow) {
                 counted.add(&flow);
             }
@@ -73,8 +74,8 @@ pub async fn top(
 }
 
 impl Counted {
+    /// One of those that are wanted.
     fn add(&mut self, flow: &Flow) {
-        self.all.add(flow);
         // Most connections are of a port that is known.
         match self.ports.get_mut(&flow.port) {
             Some(port) => port.add(flow),
@@ -167,6 +168,7 @@ mod tests {
             ("web", "10.0.0.8:1", false),
             ("web", "10.0.0.8:2", false),
         ] {
+            counted.all.add(&flow(port, peer, half_open));
             counted.add(&flow(port, peer, half_open));
         }
         let none = Traffic { packets: 0, bytes: 0 };

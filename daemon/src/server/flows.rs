@@ -15,6 +15,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
+use weft_api::kind::Kind;
 use weft_api::resource::security::{Direction, Protocol};
 use weft_api::view::security::{FlowEvent, FlowLine, FlowTop};
 use weft_dataplane::FlowReader;
@@ -23,7 +24,9 @@ use super::Context;
 use super::error::Refusal;
 use super::handlers::query;
 use super::stream::Follow;
+use crate::engine::EngineError;
 use crate::flows::{self, Filter, FlowsError};
+use crate::intent::reference;
 use crate::time::rfc3339;
 
 /// Connections in an answer, unless another number is asked for.
@@ -64,6 +67,7 @@ pub(super) async fn flows(
         peer: peer.as_deref().map(prefix).transpose()?,
         protocol: protocol.and_then(Protocol::number),
     };
+    require_port(&context, filter.port.as_deref())?;
     if Follow::is_wanted(follow) {
         let stop = context.stop.clone();
         let (sender, receiver) = mpsc::channel(WAITING);
@@ -83,6 +87,7 @@ pub(super) async fn top(
     parameters: Result<Query<TopQuery>, QueryRejection>,
 ) -> Result<Json<FlowTop>, Refusal> {
     let TopQuery { port, limit } = query(parameters)?;
+    require_port(&context, port.as_deref())?;
     let filter = Filter { port, ..Filter::default() };
     let names = context.names.borrow().clone();
     let counters = context.engine.counters().await?;
@@ -155,6 +160,14 @@ fn is_wanted(filter: &Filter, event: &FlowEvent) -> bool {
     filter.port.as_ref().is_none_or(|port| *port == flow.port)
         && filter.peer.is_none_or(is_peer)
         && filter.protocol.is_none_or(|protocol| flow.protocol == Protocol::Number(protocol))
+}
+
+/// That there is a port of the name, if one is given: a typing error is no port without connections.
+fn require_port(context: &Context, port: Option<&str>) -> Result<(), Refusal> {
+    match port.filter(|port| !context.names.borrow().model.ports.contains_key(*port)) {
+        Some(port) => Err(EngineError::Missing(reference(Kind::Port, port)).into()),
+        None => Ok(()),
+    }
 }
 
 fn prefix(text: &str) -> Result<IpNet, Refusal> {

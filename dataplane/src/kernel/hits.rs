@@ -1,9 +1,11 @@
 //! How often each rule decided, what a rule's number stands for, and what rules say of a packet that nobody sent. What was
 //! counted under numbers that went is kept, so that a rule's count goes on when its policy gets another number.
 
+use std::collections::BTreeMap;
+
 use hashbrown::HashMap;
 use weft_dataplane_abi::{RuleKey, Ruling, maps};
-use weft_policy::{Direction, Rule};
+use weft_policy::{Direction, Rule, Tables};
 
 use super::Kernel;
 use crate::bpf::{EntryTable, Table};
@@ -39,10 +41,28 @@ impl Kernel {
         Ok(hits)
     }
 
-    /// As [`Dataplane::rules`](crate::Dataplane::rules).
+    /// As [`Dataplane::rules`](crate::Dataplane::rules). One pass over the rules of each policy: a directory of all of them would
+    /// cost more than the search, and changes wait meanwhile.
     pub(crate) fn rules(&self, ids: &[RuleId]) -> Vec<Option<DecidedBy>> {
-        let mut names = Names::new(&self.policies);
-        ids.iter().map(|id| names.of(*id)).collect()
+        let mut wanted: BTreeMap<u32, BTreeMap<u32, Option<Rule>>> = BTreeMap::new();
+        for RuleId { policy, rule } in ids {
+            wanted.entry(*policy).or_default().extend(rule.map(|rule| (rule, None)));
+        }
+        for (policy, rules) in &mut wanted {
+            let numbered = self.policies.tables(*policy).into_iter().flat_map(Tables::numbered);
+            for (number, rule) in numbered {
+                if let Some(found) = rules.get_mut(&number.0) {
+                    *found = Some(*rule);
+                }
+            }
+        }
+        let meaning = |id: &RuleId| {
+            let direction = self.policies.tables(id.policy)?.policy().direction();
+            let Some(number) = id.rule else { return Some(DecidedBy { direction, rule: None }) };
+            let rule = wanted.get(&id.policy)?.get(&number).copied()??;
+            Some(DecidedBy { direction, rule: Some(rule) })
+        };
+        ids.iter().map(meaning).collect()
     }
 
     /// As [`Dataplane::trial`](crate::Dataplane::trial).
@@ -51,12 +71,7 @@ impl Kernel {
         let link = observed.host_end(&trial.port).ok_or_else(|| TrialError::NoPort(trial.port.clone()))?;
         let program = self.programs.judge().map_err(|error| TrialError::Run(error.0))?;
         let answer = trial::run(program, link.index, trial)?;
-        answer.verdict(trial.direction, |RuleId { policy, rule }| {
-            // One rule: a directory of all would cost more than the search.
-            let tables = self.policies.tables(policy)?;
-            let (_, rule) = tables.numbered().find(|(number, _)| Some(number.0) == rule)?;
-            Some(DecidedBy { direction: tables.policy().direction(), rule: Some(*rule) })
-        })
+        answer.verdict(trial.direction, |id| self.rules(&[id]).pop().flatten())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use anyhow::{Result, bail};
-use etherparse::{IpNumber, PacketBuilder};
+use etherparse::IpNumber;
 
 use super::Between;
 use crate::probe::sum;
@@ -22,14 +22,8 @@ const IPV6: usize = 40;
 /// # Errors
 /// The addresses are not of one family.
 pub fn ip(between: Between, protocol: u8, payload: &[u8]) -> Result<Vec<u8>> {
-    let ethernet = PacketBuilder::ethernet2(between.source_mac.bytes(), between.destination_mac.bytes());
-    let builder = match (between.source, between.destination) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => ethernet.ipv4(from.octets(), to.octets(), 64),
-        (IpAddr::V6(from), IpAddr::V6(to)) => ethernet.ipv6(from.octets(), to.octets(), 64),
-        (from, to) => bail!("{from} and {to} are not of one family"),
-    };
     let mut frame = Vec::new();
-    builder.write(&mut frame, IpNumber(protocol), payload)?;
+    super::addressed(between)?.write(&mut frame, IpNumber(protocol), payload)?;
     Ok(frame)
 }
 

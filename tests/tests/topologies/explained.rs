@@ -20,29 +20,17 @@ use weft_api::view::DropLine;
 use weft_api::view::security::{
     DecidedBy, FlowEvent, FlowLine, FlowState, FlowTop, Flows, Hits, Judgement, PolicyTest, RuleReference,
 };
-use weft_tests::cloud::{Cloud, Fabric, Intent};
+use weft_tests::cloud::{Cloud, Fabric};
 use weft_tests::probe::Steady;
 use weft_tests::{Lab, PATIENCE, Weft, Wire, underlay, wait_for};
+
+use crate::security_groups::intent;
 
 const RULES: &str = r#"[{"direction":"ingress","group":"mesh","description":"members"},
     {"direction":"ingress","protocol":"icmp","icmp":{"type":8}},
     {"direction":"ingress","protocol":"icmpv6","icmp":{"type":128}},
     {"direction":"ingress","protocol":"udp","prefix":"10.0.0.15/32","action":"deny","priority":5,
      "description":"red-5 is loud"}]"#;
-
-fn intent() -> Result<Intent> {
-    Ok(Intent::default()
-        .tenant("red", 100)?
-        .closed("red")
-        .security_group("mesh", "red", 7, RULES)?
-        .pod("red-1", "red-a", 0, 11)?
-        .pod("red-3", "red-b", 0, 13)?
-        .pod("red-2", "red-a", 1, 12)?
-        .pod("red-5", "red-a", 2, 15)?
-        .member("red-1", &["mesh"])
-        .member("red-2", &["mesh"])
-        .member("red-3", &["mesh"]))
-}
 
 fn cloud(lab: &Lab) -> Result<Cloud<'_>> {
     let below = underlay::three_hosts(lab, Wire::default())?;
@@ -56,7 +44,7 @@ fn cloud(lab: &Lab) -> Result<Cloud<'_>> {
             settings.more = format!("[flow_log]\nfile = \"{}\"\n", file.display());
         },
     )?;
-    cloud.deploy(&intent()?)?;
+    cloud.deploy(&intent(RULES)?)?;
     for (from, to) in [("red-1", "red-2"), ("red-1", "red-3"), ("red-5", "red-1"), ("red-5", "red-2")] {
         for address in cloud.pod(to).addresses() {
             cloud.pod(from).namespace.ping_until(address, PATIENCE)?;
@@ -191,6 +179,9 @@ fn connections_are_listed_followed_and_logged() -> Result<()> {
         {
             ensure!(counts.iter().any(|count| count.name == name && count.open > 0), "{name}: {top:?}");
         }
+
+        let output = weft.run(&["flows", "--port", "red-22"])?;
+        ensure!(!output.success && output.stderr.contains("port/red-22"), "{output:?}");
 
         // Pings of all pods to this one end, a second after their last packet.
         let begins = |line: &FlowLine, wanted: Protocol| matches!(line, FlowLine::Started(event) if event.flow.protocol == wanted);

@@ -18,7 +18,8 @@ use weft_tests::{Lab, PATIENCE, Packet, Wire, underlay, wait_closely};
 
 const AMONG_MEMBERS: &str = r#"[{"direction":"ingress","group":"mesh"}]"#;
 
-fn intent(rules: &str) -> Result<Intent> {
+/// red-1, red-2 and red-3 are members of mesh, which has these rules; red-5 is of no group.
+pub(crate) fn intent(rules: &str) -> Result<Intent> {
     Ok(Intent::default()
         .tenant("red", 100)?
         .closed("red")

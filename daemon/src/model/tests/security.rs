@@ -141,7 +141,15 @@ fn a_rule_follows_the_id_of_the_group_that_it_names() {
 fn groups_and_their_rules() {
     let group = |rest: &str| format!(r#"{{"kind":"security-group","name":"x","tenant":"red",{rest}}}"#);
     let object = "security-group/web";
+    let described = |text: &str| web(&format!(r#"{{"direction":"ingress","description":"{text}"}}"#));
     check(&[
+        (
+            described(&"x".repeat(256)),
+            object,
+            "rules[0].description",
+            "rule 0: its description has 256 bytes; it may have 255",
+        ),
+        (described(r"two\nlines"), object, "rules[0].description", "control character '\\n'"),
         (group(r#""id":0"#), "security-group/x", "id", "id 0 is no group's; give it a number from 1"),
         (
             group(r#""id":2"#),

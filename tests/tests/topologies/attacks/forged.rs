@@ -13,7 +13,7 @@ use weft_tests::probe::ECHO_PORT;
 use weft_tests::{Direction, Flood, underlay};
 use weft_vxlan::Vni;
 
-use super::{Honest, between};
+use super::{Honest, as_host, between};
 
 /// Length of the outer headers: what is inside begins behind them.
 const OUTER: usize = 14 + 20 + 8 + 8;
@@ -55,13 +55,7 @@ pub fn segments_and_answers(cloud: &Cloud<'_>) -> Result<()> {
 
 /// Sends `inner` in VXLAN as h2 would, with other numbers where two of its bytes are.
 fn flood(cloud: &Cloud<'_>, from: &Pod, inner: &[u8], varied: usize) -> Result<Flood> {
-    let [near, far] = [&cloud.underlay.machines[1 - from.host], &cloud.underlay.machines[from.host]];
-    let outer = Between {
-        source_mac: far.namespace.mac(underlay::UPLINK)?,
-        destination_mac: near.namespace.mac(underlay::UPLINK)?,
-        source: far.vtep.address(),
-        destination: near.vtep.address(),
-    };
+    let (far, outer) = as_host(cloud, from)?;
     let mut frame = frame::vxlan(outer, Vni::new(101)?, inner)?;
     ensure!(frame.get(OUTER..).context("an inner frame")? == inner);
     // RFC 768: no checksum was computed.

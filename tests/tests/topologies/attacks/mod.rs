@@ -174,3 +174,15 @@ impl Outcome {
         Ok(())
     }
 }
+
+/// The host of a pod, and what it sends to the other one is between.
+fn as_host<'a>(cloud: &'a Cloud<'_>, from: &Pod) -> Result<(&'a underlay::Machine, Between)> {
+    let [near, far] = [&cloud.underlay.machines[1 - from.host], &cloud.underlay.machines[from.host]];
+    let outer = Between {
+        source_mac: far.namespace.mac(underlay::UPLINK)?,
+        destination_mac: near.namespace.mac(underlay::UPLINK)?,
+        source: far.vtep.address(),
+        destination: near.vtep.address(),
+    };
+    Ok((far, outer))
+}

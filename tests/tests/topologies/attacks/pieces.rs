@@ -9,11 +9,11 @@ use std::ops::Range;
 use anyhow::{Context as _, Result};
 use weft_dataplane_abi::{DropReason, flags};
 use weft_tests::cloud::{Cloud, Pod};
-use weft_tests::frame::{self, Between};
+use weft_tests::frame;
 use weft_tests::{Direction, underlay};
 use weft_vxlan::Vni;
 
-use super::{Honest, between};
+use super::{Honest, as_host, between};
 
 const TIMES: u16 = 50;
 
@@ -87,13 +87,7 @@ pub fn that_hide_what_they_are(cloud: &Cloud<'_>) -> Result<()> {
 
 /// Sends frames in VXLAN as h2 would.
 fn send(cloud: &Cloud<'_>, from: &Pod, inner: &[Vec<u8>]) -> Result<()> {
-    let [near, far] = [&cloud.underlay.machines[1 - from.host], &cloud.underlay.machines[from.host]];
-    let outer = Between {
-        source_mac: far.namespace.mac(underlay::UPLINK)?,
-        destination_mac: near.namespace.mac(underlay::UPLINK)?,
-        source: far.vtep.address(),
-        destination: near.vtep.address(),
-    };
+    let (far, outer) = as_host(cloud, from)?;
     let vni = Vni::new(101)?;
     let frames = inner.iter().map(|frame| frame::vxlan(outer, vni, frame)).collect::<Result<Vec<_>>>()?;
     far.namespace.inject_all(underlay::UPLINK, &frames)
