@@ -145,6 +145,7 @@ const fn state(phase: Phase) -> FlowState {
         Phase::HalfClosed => FlowState::HalfClosed,
         Phase::Closed => FlowState::Closed,
         Phase::Reset => FlowState::Reset,
+        Phase::Revoked => FlowState::Revoked,
     }
 }
 

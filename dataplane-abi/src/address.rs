@@ -81,6 +81,14 @@ impl IpKey {
         }
     }
 
+    /// Whether it is of no single receiver: multicast, broadcast, or reserved for such (RFC 5771, RFC 4291 section 2.7).
+    #[must_use]
+    #[inline(always)]
+    pub fn is_for_many(&self) -> bool {
+        let [a, ..] = self.address;
+        if self.family == family::IPV4 { a >= 224 } else { a == 0xff }
+    }
+
     /// What an entry is for.
     #[must_use]
     #[inline(always)]

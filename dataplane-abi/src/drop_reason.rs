@@ -83,6 +83,8 @@ pub enum DropReason {
     FragmentedHeader = 36,
     /// An ICMP error about a packet of no connection (RFC 5927 section 4).
     UnrelatedError = 37,
+    /// A frame to one station with a packet for many, or to a port that has rules with one for an address that is not its own.
+    WrongDestination = 38,
 }
 
 impl DropReason {
@@ -90,7 +92,7 @@ impl DropReason {
     pub const CAPACITY: usize = 64;
 
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::UnknownEndpoint,
         Self::Malformed,
         Self::SpoofedMac,
@@ -129,6 +131,7 @@ impl DropReason {
         Self::FragmentWithoutFirst,
         Self::FragmentedHeader,
         Self::UnrelatedError,
+        Self::WrongDestination,
     ];
 
     /// The name in counters and messages.
@@ -173,6 +176,7 @@ impl DropReason {
             Self::FragmentWithoutFirst => "fragment_without_first",
             Self::FragmentedHeader => "fragmented_header",
             Self::UnrelatedError => "unrelated_error",
+            Self::WrongDestination => "wrong_destination",
         }
     }
 

@@ -126,6 +126,18 @@ pub enum Signal {
     Answer,
 }
 
+impl Signal {
+    /// Whether it can only be the first of a connection.
+    #[must_use]
+    #[inline(always)]
+    pub const fn asks(self) -> bool {
+        match self {
+            Self::Tcp(flags) => tcp::asks(flags),
+            Self::Request | Self::Answer => false,
+        }
+    }
+}
+
 /// What a packet does to its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -156,7 +168,7 @@ pub struct Flow {
     starter: u8,
     /// Who closed first, or aborted. While it is asked for: who has asked last.
     closer: u8,
-    padding: u8,
+    revoked: u8,
     seen: u32,
     generation: u32,
     rule: u32,
@@ -187,7 +199,7 @@ impl Flow {
             phase: phase as u8,
             starter,
             closer,
-            padding: 0,
+            revoked: 0,
             seen: now,
             generation,
             rule,
@@ -227,7 +239,7 @@ impl Flow {
     #[must_use]
     #[inline(always)]
     pub const fn phase(&self) -> Phase {
-        Phase::of(self.phase)
+        if self.revoked == 0 { Phase::of(self.phase) } else { Phase::Revoked }
     }
 
     /// Who started it.
@@ -251,11 +263,22 @@ impl Flow {
         self.rule
     }
 
-    /// It was judged again, and this lets it through.
+    /// It was judged again, and this lets it through: also if it did not for a moment.
     #[inline(always)]
     pub fn judge(&mut self, judged: Judged) {
         self.generation = judged.generation;
         self.rule = judged.rule;
+        self.revoked = 0;
+    }
+
+    /// It was judged again, and nothing lets it through. It stays [`FlowTimeouts::REVOKED`] seconds from the first time on,
+    /// and is judged at each packet.
+    #[inline(always)]
+    pub fn revoke(&mut self, now: u32) {
+        if self.revoked == 0 {
+            self.revoked = 1;
+            self.seen = now;
+        }
     }
 
     /// Host end of the port's veth.

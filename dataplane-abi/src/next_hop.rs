@@ -115,6 +115,22 @@ impl NextHop {
         self.vni == FIREWALLED
     }
 
+    /// The same for a MAC of a member of the groups whose set has this number; 0: of none. A frame has its destination MAC already,
+    /// so the number is in the place of that of a packet that is routed.
+    #[must_use]
+    pub const fn of_member(self, scope: Scope, identity: u32) -> Self {
+        let [a, b, c, d] = identity.to_ne_bytes();
+        Self { mac: [a, b, c, d, 0, 0], seal: 0, ..self }.sealed(scope)
+    }
+
+    /// Of a MAC: number of the set of groups that whoever has it is a member of; 0: of none.
+    #[must_use]
+    #[inline(always)]
+    pub const fn identity(&self) -> u32 {
+        let [a, b, c, d, ..] = self.mac;
+        u32::from_ne_bytes([a, b, c, d])
+    }
+
     /// The same for addresses of another network, which sees those that this one is for.
     #[must_use]
     pub const fn within(self, scope: Scope) -> Self {

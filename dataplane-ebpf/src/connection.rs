@@ -81,8 +81,12 @@ fn belongs_to_open(facts: &mut Facts, host: &HostConfig, now: u32) -> Result<boo
     }
     let generation = maps::generation();
     if flow.generation() != generation {
-        let Some(rule) = again(facts, flow.starter())? else { return Ok(false) };
-        flow.judge(Judged { generation, rule });
+        match again(facts, flow.starter()) {
+            Ok(Some(rule)) => flow.judge(Judged { generation, rule }),
+            Ok(None) => return Ok(false),
+            Err(DropReason::PolicyDenied) => return revoked(facts, flow, now),
+            Err(reason) => return Err(reason),
+        }
     }
     if !advances(facts) {
         return Ok(true);
@@ -95,8 +99,20 @@ fn belongs_to_open(facts: &mut Facts, host: &HostConfig, now: u32) -> Result<boo
     Ok(true)
 }
 
-/// Transport ports are used again for another connection. It takes the place of the old one among those that are open: they
-/// are no more by that.
+/// What becomes of a packet whose connection the rules do not allow any more, as [`again`] has found: it is dropped for what they
+/// say of that, unless it asks for another one between the same ports, as only TCP tells.
+#[inline(always)]
+fn revoked(facts: &mut Facts, flow: &mut Flow, now: u32) -> Result<bool, DropReason> {
+    flow.revoke(now);
+    if advances(facts) && signal(facts).asks() {
+        return restart(facts, flow, now).map(|()| true);
+    }
+    // What was judged is the packet that started it.
+    facts.side = flow.starter() as u32;
+    Err(DropReason::PolicyDenied)
+}
+
+/// Transport ports are used again for another connection. It takes the place of the old one among those that are open.
 #[inline(always)]
 fn restart(facts: &mut Facts, flow: &mut Flow, now: u32) -> Result<(), DropReason> {
     if let Some(judged) = first(facts)?
@@ -104,6 +120,9 @@ fn restart(facts: &mut Facts, flow: &mut Flow, now: u32) -> Result<(), DropReaso
     {
         new.count(facts.len);
         *flow = new;
+        // The old one is over, as whoever looks for those that are will find.
+        maps::count_opened(facts.slot);
+        maps::count_opened(facts.tenant);
     }
     Ok(())
 }
@@ -176,7 +195,7 @@ fn again(facts: &mut Facts, starter: Side) -> Result<Option<u32>, DropReason> {
 #[inline(always)]
 fn start(facts: &mut Facts, host: &HostConfig, now: u32) -> Result<(), DropReason> {
     if facts.kind == kind::ERROR {
-        return Err(DropReason::UnrelatedError);
+        return unrelated(facts);
     }
     let Some(judged) = first(facts)? else { return Ok(()) };
     if facts.kind == kind::LATER_FRAGMENT {
@@ -194,6 +213,15 @@ fn start(facts: &mut Facts, host: &HostConfig, now: u32) -> Result<(), DropReaso
     facts.flow.count(facts.len);
     queue(facts, limits.half_open);
     maps::set_half_open(&facts.key, &facts.flow)
+}
+
+/// An error about a packet of no connection. Where rules keep none, one of them may let it through by itself.
+#[inline(always)]
+fn unrelated(facts: &mut Facts) -> Result<(), DropReason> {
+    facts.protocol = if facts.family == 4 { protocol::ICMP } else { protocol::ICMPV6 };
+    facts.source = facts.teller;
+    policy::decide()?;
+    if facts.allowed && facts.stateless { Ok(()) } else { Err(DropReason::UnrelatedError) }
 }
 
 /// What lets the first packet of a connection through, unless it is let through for itself.

@@ -6,6 +6,7 @@
 
 use core::ptr::addr_of_mut;
 
+use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use weft_dataplane_abi::{DropEvent, DropReason, HostConfig, Limits, Place, Rate, VtepAddr};
 
@@ -23,8 +24,9 @@ const UNCONFIGURED: Limits = Limits {
 
 /// What is known of a dropped packet besides its bytes.
 pub struct Dropped {
-    pub reason: DropReason,
-    pub place: Place,
+    /// [`DropReason`] and [`Place`] as their numbers.
+    pub reason: u32,
+    pub place: u32,
     pub ifindex: u32,
     pub slot: u32,
     pub len: u32,
@@ -34,38 +36,52 @@ pub struct Dropped {
 
 /// Tells a drop at TC.
 #[inline(always)]
-pub fn tell_skb(skb: &Skb, place: Place, slot: u32, reason: DropReason) {
+pub fn tell_skb(skb: &mut Skb, place: Place, slot: u32, reason: DropReason) {
     match place {
-        Place::Vxlan => decapsulated(skb, slot, reason),
+        Place::Vxlan => tell_decapsulated(skb.context(), slot, reason as u32),
         Place::Pod | Place::Underlay | Place::Guard | Place::XdpGuard | Place::XdpForward => {
-            whole(skb, place, slot, reason)
+            tell_whole(skb.context(), place as u32, slot, reason as u32)
         }
-    }
+    };
 }
 
 /// Tells a drop at XDP, of what belongs to no port.
-#[inline(never)]
-pub fn tell_xdp(xdp: &Xdp, place: Place, reason: DropReason) {
-    let dropped = Dropped { reason, place, ifindex: xdp.ifindex(), slot: 0, len: xdp.len(), tunnel: None };
-    tell(&dropped, |head| xdp.copy_head(head));
+#[inline(always)]
+pub fn tell_xdp(xdp: &mut Xdp, place: Place, reason: DropReason) {
+    tell_at_xdp(xdp.context(), place as u32, reason as u32);
 }
 
-/// A packet with all of its headers. A function of its own, so that the stack and the registers of the packet's way are
-/// not its business. Not `#[cold]`: that would put it into a section of its own, and aya takes functions of two sections
-/// for the same if they have the same place there.
+/// A [subprogram] of its own, as the next. Not `#[cold]`: that would put it into a section of its own, and aya takes functions of
+/// two sections for the same if they have the same place there.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn whole(skb: &Skb, place: Place, slot: u32, reason: DropReason) {
+extern "C" fn tell_at_xdp(xdp: *mut xdp_md, place: u32, reason: u32) -> u32 {
+    let xdp = Xdp::of(xdp);
+    let dropped = Dropped { reason, place, ifindex: xdp.ifindex(), slot: 0, len: xdp.len(), tunnel: None };
+    tell(&dropped, |head| xdp.copy_head(head));
+    0
+}
+
+/// A packet with all of its headers.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn tell_whole(skb: *mut __sk_buff, place: u32, slot: u32, reason: u32) -> u32 {
+    let skb = Skb::of(skb);
     let dropped = Dropped { reason, place, ifindex: skb.ifindex(), slot, len: skb.len(), tunnel: None };
     tell(&dropped, |head| skb.copy_head(head));
+    0
 }
 
 /// A packet whose outer headers the kernel took off.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn decapsulated(skb: &Skb, slot: u32, reason: DropReason) {
+extern "C" fn tell_decapsulated(skb: *mut __sk_buff, slot: u32, reason: u32) -> u32 {
+    let skb = Skb::of(skb);
     let outer = maps::host().map_or(Version::V4, |host| Version::of_vtep(host.vtep()));
     let tunnel = skb.tunnel_key(outer).ok().map(|(_, remote, vni)| (remote, vni));
-    let (place, ifindex, len) = (Place::Vxlan, skb.ifindex(), skb.len());
+    let (place, ifindex, len) = (Place::Vxlan as u32, skb.ifindex(), skb.len());
     tell(&Dropped { reason, place, ifindex, slot, len, tunnel }, |head| skb.copy_head(head));
+    0
 }
 
 /// Tells a drop, unless the port's limit or the buffer is exhausted. `copy` fills in the packet's first bytes and
@@ -86,8 +102,8 @@ pub fn tell(dropped: &Dropped, copy: impl FnOnce(&mut [u8; DropEvent::HEAD]) -> 
     };
     // SAFETY: takes no pointers.
     event.time = unsafe { bpf_ktime_get_boot_ns() };
-    event.reason = dropped.reason as u32;
-    event.place = dropped.place as u32;
+    event.reason = dropped.reason;
+    event.place = dropped.place;
     event.ifindex = dropped.ifindex;
     event.slot = dropped.slot;
     event.len = dropped.len;
@@ -97,7 +113,7 @@ pub fn tell(dropped: &Dropped, copy: impl FnOnce(&mut [u8; DropEvent::HEAD]) -> 
         event.network = endpoint.network();
         event.subnet = endpoint.subnet();
     }
-    if dropped.reason == DropReason::PolicyDenied
+    if dropped.reason == DropReason::PolicyDenied as u32
         && let Ok(facts) = maps::facts()
     {
         event.judged = facts.ifindex;

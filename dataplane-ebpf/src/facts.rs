@@ -40,6 +40,8 @@ pub struct Facts {
     pub flags: u8,
     pub source: FlowAddress,
     pub destination: FlowAddress,
+    /// Of an ICMP error: who sent it; the source is that of the answer in whose place it is.
+    pub teller: FlowAddress,
     pub source_port: [u8; 2],
     pub destination_port: [u8; 2],
     /// What policies see of the transport header: destination port, or ICMP type and code.
@@ -48,6 +50,8 @@ pub struct Facts {
     pub is_first_fragment: bool,
     /// Of what is for many: whether the rest is what it says.
     pub is_readable: bool,
+    /// Broadcast or multicast.
+    pub is_for_many: bool,
     pub identification: u32,
     /// Bytes of the frame.
     pub len: u32,
@@ -67,7 +71,6 @@ pub struct Facts {
     pub stateless: bool,
     /// Nobody counts it.
     pub is_trial: bool,
-    padding: u8,
     pub key: FlowKey,
     pub fragment: FragmentKey,
     /// A connection that is asked for, before it is written.
@@ -177,6 +180,7 @@ fn read<B: Buffer>(buffer: &mut B, frame: u32, version: u32, len: u32) -> Result
     facts.len = len;
     facts.is_first_fragment = false;
     facts.is_readable = true;
+    facts.is_for_many = false;
     facts.flags = 0;
     facts.identification = 0;
     facts.source_port = [0; 2];
@@ -297,6 +301,7 @@ fn read_icmp<B: Buffer>(facts: &mut Facts, buffer: &mut B, at: usize) -> Result<
 fn read_quoted<B: Buffer>(facts: &mut Facts, buffer: &mut B, at: usize) -> Result<(), DropReason> {
     const UNRELATED: DropReason = DropReason::UnrelatedError;
     facts.kind = kind::ERROR;
+    facts.teller = facts.source;
     buffer.pull((at + QUOTED) as u32)?;
     let packet = buffer.packet();
     let transport = if facts.family == 4 {

@@ -46,6 +46,7 @@ pub fn read_for_many(skb: &mut Skb, version: Version, remote: VtepAddr) -> Resul
     let read = facts::read_skb(skb, 0, version, len);
     let facts = maps::facts()?;
     facts.remote = remote;
+    facts.is_for_many = true;
     // Without a firewall nobody asks.
     facts.is_readable = read.is_ok() && facts.kind != kind::LATER_FRAGMENT;
     Ok(())

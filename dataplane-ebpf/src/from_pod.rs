@@ -119,7 +119,7 @@ fn packet(skb: &mut Skb, endpoint: &Endpoint) -> Result<Checked, DropReason> {
     }
     let version = Version::of(ethernet.ethertype)?;
     let (len, ifindex) = (skb.len(), skb.ifindex());
-    ip::destination(&skb.packet(), 0, len, version, endpoint.network())?;
+    let destination = ip::destination(&skb.packet(), 0, len, version, endpoint.network())?;
     if version == Version::V6 && neighbour_discovery::is_message(skb, 0)? {
         let neighbours = neighbour_discovery::answer(skb, endpoint, mac)?;
         return bridge::send(skb, host, endpoint, mac, neighbours).map(Checked::Here);
@@ -133,6 +133,10 @@ fn packet(skb: &mut Skb, endpoint: &Endpoint) -> Result<Checked, DropReason> {
     endpoint::check_ip(&packet, version, endpoint, ifindex)?;
     if multicast {
         return Ok(Checked::Here(Action::Flood { reach: Reach::All, reason: DropReason::Multicast }));
+    }
+    // One station would get what rules about its address do not see.
+    if destination.is_for_many() && mac != host.gateway_mac() {
+        return Err(DropReason::WrongDestination);
     }
     Ok(Checked::Packet(version))
 }

@@ -1,6 +1,7 @@
 //! What other hosts send, from the underlay's devices: VXLAN for our VTEP is judged, decapsulated and delivered;
 //! super-packets of it, and what is for more than one port, go to the kernel's vxlan device; all else is not ours.
 
+use aya_ebpf::bindings::__sk_buff;
 use weft_dataplane_abi::{DropReason, Place};
 
 use crate::decapsulate::{self, Tunnelled};
@@ -54,8 +55,8 @@ fn packet(skb: &mut Skb) -> Outcome {
 #[inline(always)]
 fn receive_over(skb: &mut Skb, outer: Version) -> Outcome {
     let answer = match outer {
-        Version::V4 => arrive_over_ipv4(skb.again()),
-        Version::V6 => arrive_over_ipv6(skb.again()),
+        Version::V4 => arrive_over_ipv4(skb.context()),
+        Version::V6 => arrive_over_ipv6(skb.context()),
     };
     // Rare, and of any EtherType: the kernel takes the outer headers off, and it comes back in from_vxlan.
     if answer == BRIDGED {
@@ -65,32 +66,37 @@ fn receive_over(skb: &mut Skb, outer: Version) -> Outcome {
     if let Err(reason) = judged {
         return Outcome::drop(reason);
     }
-    Outcome::answered(match outer {
-        Version::V4 => deliver_over_ipv4(skb.again()),
-        Version::V6 => deliver_over_ipv6(skb.again()),
-    })
+    let outcome = Outcome::answered(match outer {
+        Version::V4 => deliver_over_ipv4(skb.context()),
+        Version::V6 => deliver_over_ipv6(skb.context()),
+    });
+    receive::delivered(skb, outcome)
 }
 
-/// Answers what [`receive::answer`] does, as the next.
+/// Answers what [`receive::answer`] does, as the next. A [subprogram] of its own.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn arrive_over_ipv4(mut skb: Skb) -> u32 {
-    arrive(&mut skb, Version::V4)
+extern "C" fn arrive_over_ipv4(skb: *mut __sk_buff) -> u32 {
+    arrive(&mut Skb::of(skb), Version::V4)
 }
 
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn arrive_over_ipv6(mut skb: Skb) -> u32 {
-    arrive(&mut skb, Version::V6)
+extern "C" fn arrive_over_ipv6(skb: *mut __sk_buff) -> u32 {
+    arrive(&mut Skb::of(skb), Version::V6)
 }
 
-/// Answers an [`Outcome`], as the next.
+/// Answers an [`Outcome`], as the next. A [subprogram] of its own.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn deliver_over_ipv4(mut skb: Skb) -> u64 {
-    Outcome::of(deliver(&mut skb, Version::V4)).number_of()
+extern "C" fn deliver_over_ipv4(skb: *mut __sk_buff) -> u64 {
+    Outcome::of(deliver(&mut Skb::of(skb), Version::V4)).number_of()
 }
 
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn deliver_over_ipv6(mut skb: Skb) -> u64 {
-    Outcome::of(deliver(&mut skb, Version::V6)).number_of()
+extern "C" fn deliver_over_ipv6(skb: *mut __sk_buff) -> u64 {
+    Outcome::of(deliver(&mut Skb::of(skb), Version::V6)).number_of()
 }
 
 #[inline(always)]
@@ -123,5 +129,5 @@ fn deliver(skb: &mut Skb, outer: Version) -> Verdict {
         // from_vxlan judges again.
         return Ok(Action::Pass);
     }
-    receive::deliver(skb, maps::host()?, received)
+    receive::deliver(skb, received)
 }

@@ -1,6 +1,7 @@
 //! What the kernel's vxlan device decapsulated for us: super-packets, reassembled fragments, and what is for more than
 //! one port. They pass the same checks as the rest, and nothing goes on from here to the host's stack.
 
+use aya_ebpf::bindings::__sk_buff;
 use weft_dataplane_abi::{DropReason, Place};
 
 use crate::bridge::Subnet;
@@ -26,44 +27,51 @@ pub fn run(skb: &mut Skb) -> i32 {
 /// The packet's walk: with functions of their own, as in `from_underlay`.
 #[inline(always)]
 fn packet(skb: &mut Skb) -> Outcome {
-    let answer = arrive(skb.again());
+    let answer = arrive_by_vxlan(skb.context());
     if answer == BRIDGED {
-        let outcome = Outcome::answered(bridged(skb.again()));
+        let outcome = Outcome::answered(bridged_by_vxlan(skb.context()));
         return match outcome.verdict() {
-            Ok(Action::Flood { reason, .. }) => Outcome::answered(to_ports(skb.again(), reason as u32)),
+            Ok(Action::Flood { reason, .. }) => {
+                Outcome::answered(copy_by_vxlan(skb.context(), reason as u32))
+            }
             Ok(_) | Err(_) => outcome,
         };
     }
     if let Err(reason) = subprogram::result(answer).and_then(|()| receive::firewall(skb, 0)) {
         return Outcome::drop(reason);
     }
-    Outcome::answered(deliver(skb.again()))
+    let outcome = Outcome::answered(deliver_by_vxlan(skb.context()));
+    receive::delivered(skb, outcome)
 }
 
-/// Answers what [`receive::answer`] does.
+/// Answers what [`receive::answer`] does. A [subprogram] of its own.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn arrive(mut skb: Skb) -> u32 {
-    receive::answer(judge(&mut skb))
+extern "C" fn arrive_by_vxlan(skb: *mut __sk_buff) -> u32 {
+    receive::answer(judge(&mut Skb::of(skb)))
 }
 
-/// Answers an [`Outcome`].
+/// Answers an [`Outcome`]. A [subprogram] of its own.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn deliver(mut skb: Skb) -> u64 {
-    let delivered = maps::arrived().and_then(|arrived| {
-        maps::host().and_then(|host| receive::deliver(&mut skb, host, &arrived.received))
-    });
+extern "C" fn deliver_by_vxlan(skb: *mut __sk_buff) -> u64 {
+    let mut skb = Skb::of(skb);
+    let delivered = maps::arrived().and_then(|arrived| receive::deliver(&mut skb, &arrived.received));
     Outcome::of(delivered).number_of()
 }
 
-/// Answers an [`Outcome`].
+/// Answers an [`Outcome`]. A [subprogram] of its own.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn bridged(mut skb: Skb) -> u64 {
-    Outcome::of(to_subnet(&mut skb)).number_of()
+extern "C" fn bridged_by_vxlan(skb: *mut __sk_buff) -> u64 {
+    Outcome::of(to_subnet(&mut Skb::of(skb))).number_of()
 }
 
-/// Answers an [`Outcome`].
+/// Answers an [`Outcome`]. A [subprogram] of its own.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn to_ports(mut skb: Skb, reason: u32) -> u64 {
+extern "C" fn copy_by_vxlan(skb: *mut __sk_buff, reason: u32) -> u64 {
+    let mut skb = Skb::of(skb);
     let reason = subprogram::reason(reason);
     // Neighbours are no matter of the ports' rules.
     let judged = reason == DropReason::Multicast;

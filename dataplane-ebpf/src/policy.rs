@@ -2,8 +2,8 @@
 
 use aya_ebpf::maps::lpm_trie::Key;
 use weft_dataplane_abi::{
-    DropReason, IdentityKey, IpKey, PolicyRule, RuleKey, Ruling, ServiceKey, Side, VtepAddr, flow_bytes,
-    kind, port_flags,
+    DropReason, Endpoint, IdentityKey, IpKey, MacKey, NextHop, PolicyRule, RuleKey, Ruling, ServiceKey, Side,
+    VtepAddr, flow_bytes, kind, port_flags,
 };
 
 use crate::facts::Facts;
@@ -38,12 +38,15 @@ fn ask(facts: &mut Facts) -> Result<(), DropReason> {
     if !facts.is_readable {
         return Err(DropReason::Malformed);
     }
+    if facts.side() == Side::Peer && !facts.is_for_many && !is_of(facts, endpoint)? {
+        return Err(DropReason::WrongDestination);
+    }
     let security = endpoint.security();
     let (policy, default) = match facts.side() {
         Side::Own => (security.egress, endpoint.has(port_flags::EGRESS_ALLOWED)),
         Side::Peer => (security.ingress, endpoint.has(port_flags::INGRESS_ALLOWED)),
     };
-    let best = if policy == 0 { PolicyRule::NONE } else { best(facts, policy, endpoint.network())? };
+    let best = if policy == 0 { PolicyRule::NONE } else { best(facts, policy, endpoint)? };
     let ruling = Ruling::of(best, default);
     facts.policy = policy;
     facts.tenant = security.tenant;
@@ -59,7 +62,7 @@ fn ask(facts: &mut Facts) -> Result<(), DropReason> {
 
 /// The best of the rules that match.
 #[inline(always)]
-fn best(facts: &mut Facts, policy: u32, network: u32) -> Result<u64, DropReason> {
+fn best(facts: &mut Facts, policy: u32, endpoint: &Endpoint) -> Result<u64, DropReason> {
     let any = if facts.family == 4 { ANY_IPV4 } else { ANY_IPV6 };
     let mut best = in_class(facts, policy, any)?;
     let peer = peer(facts, policy);
@@ -67,8 +70,7 @@ fn best(facts: &mut Facts, policy: u32, network: u32) -> Result<u64, DropReason>
     if let Some(class) = maps::peer_class(&facts.peer_key)? {
         best = lower(best, in_class(facts, policy, class)?);
     }
-    facts.address = self::peer(facts, network);
-    let identity = identity(facts)?;
+    let identity = identity(facts, endpoint)?;
     facts.identity_key = IdentityKey { policy, identity };
     if identity != 0
         && let Some(class) = maps::identity_class(&facts.identity_key)?
@@ -91,12 +93,49 @@ fn peer(facts: &Facts, scope: u32) -> IpKey {
     if facts.family == 4 { key.in_ipv4() } else { key }
 }
 
-/// The groups of the peer. Those of an address that a packet claims to come from are believed if it comes from where the
-/// address is: no other host lends its packets the groups of a workload that it does not have.
+/// Whether what comes to a port is for it: for an address that it may send from. Otherwise rules that name addresses would be
+/// passed by a packet with another one in a frame to the port's MAC.
 #[inline(always)]
-fn identity(facts: &Facts) -> Result<u32, DropReason> {
-    let Some(route) = maps::host_route(&facts.address)? else { return Ok(0) };
-    let next_hop = route.next_hop();
+fn is_of(facts: &mut Facts, endpoint: &Endpoint) -> Result<bool, DropReason> {
+    let address = flow_bytes(facts.destination);
+    let [a, b, c, d, ..] = address;
+    let own = if facts.family == 4 { endpoint.owns_ipv4([a, b, c, d]) } else { endpoint.owns_ipv6(address) };
+    if own || endpoint.has(port_flags::ANY_SOURCE) {
+        return Ok(true);
+    }
+    if !endpoint.has(port_flags::PAIRS) {
+        return Ok(false);
+    }
+    let key = IpKey::ipv6(facts.ifindex, address);
+    facts.address = if facts.family == 4 { key.in_ipv4() } else { key };
+    Ok(maps::pair(&facts.address)?.is_some())
+}
+
+/// The groups of the peer.
+#[inline(always)]
+fn identity(facts: &mut Facts, endpoint: &Endpoint) -> Result<u32, DropReason> {
+    if facts.family == 6
+        && let Some(mac) = link_local_mac(flow_bytes(*facts.peer()))
+    {
+        let hop = maps::switch(&MacKey::raw(endpoint.subnet(), mac))?;
+        return Ok(hop.map_or(0, |hop| believed(facts, hop, hop.identity())));
+    }
+    facts.address = peer(facts, endpoint.network());
+    let route = maps::host_route(&facts.address)?;
+    Ok(route.map_or(0, |route| believed(facts, route.next_hop(), route.identity())))
+}
+
+/// The MAC that a link-local address is made of (RFC 4291 appendix A): no port has another one.
+#[inline(always)]
+fn link_local_mac(address: [u8; 16]) -> Option<[u8; 6]> {
+    let [0xfe, 0x80, 0, 0, 0, 0, 0, 0, a, b, c, 0xff, 0xfe, d, e, f] = address else { return None };
+    Some([a ^ 2, b, c, d, e, f])
+}
+
+/// The groups of an address that a packet claims to come from are believed if it comes from where the address is: no other host
+/// lends its packets the groups of a workload that it does not have.
+#[inline(always)]
+fn believed(facts: &Facts, next_hop: &NextHop, identity: u32) -> u32 {
     let believed = match facts.side() {
         Side::Own => true,
         Side::Peer => match next_hop.kind() {
@@ -107,7 +146,7 @@ fn identity(facts: &Facts) -> Result<u32, DropReason> {
             _ => false,
         },
     };
-    Ok(if believed { route.identity() } else { 0 })
+    if believed { identity } else { 0 }
 }
 
 /// The best rule of a class for the packet's service. ICMP in a packet of the other family is no service: only rules about any

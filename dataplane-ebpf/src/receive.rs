@@ -1,6 +1,7 @@
 //! What may come out of a tunnel, and into which port it goes: the same for packets that weft and that the kernel
 //! decapsulates.
 
+use aya_ebpf::bindings::__sk_buff;
 use weft_dataplane_abi::{
     DropReason, HostConfig, MacKey, Place, VniEntry, VtepAddr, VtepVniKey, kind, vni_kind,
 };
@@ -10,6 +11,7 @@ use crate::encapsulate::encapsulate;
 use crate::headers::{Ethernet, ethertype};
 use crate::icmp_error::{self, Macs, Refusal};
 use crate::ip::{self, Version};
+use crate::outcome::Outcome;
 use crate::skb::Skb;
 use crate::verdict::{Action, Verdict};
 use crate::{events, firewall, maps, neighbour_discovery, route, subprogram, ttl};
@@ -151,13 +153,32 @@ pub fn firewall<B: Buffer>(buffer: &mut B, frame: usize) -> Result<(), DropReaso
     firewall::ingress((received.ifindex, received.slot), received.remote)
 }
 
-/// Delivers the packet, or tells its sender that its hops end here.
+/// Delivers the packet, or refuses it if its hops end here.
 #[inline(always)]
-pub fn deliver(skb: &mut Skb, host: &HostConfig, received: &Received) -> Verdict {
+pub fn deliver(skb: &mut Skb, received: &Received) -> Verdict {
     if received.spent {
-        return expired(skb, host, received);
+        return Ok(Action::Refuse(Refusal::TimeExceeded));
     }
     hand_over(skb, received)
+}
+
+/// What becomes of a packet that [`deliver`] has come to a decision about: the sender of a refused one is told.
+#[inline(always)]
+pub fn delivered(skb: &mut Skb, outcome: Outcome) -> Outcome {
+    match outcome.verdict() {
+        Ok(Action::Refuse(_)) => Outcome::answered(tell_of_expiry(skb.context())),
+        Ok(_) | Err(_) => outcome,
+    }
+}
+
+/// Answers an [`Outcome`]. A [subprogram] of its own, called with little stack in use.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn tell_of_expiry(skb: *mut __sk_buff) -> u64 {
+    let told = maps::arrived().and_then(|arrived| {
+        maps::host().and_then(|host| expired(&mut Skb::of(skb), host, &arrived.received))
+    });
+    Outcome::of(told).number_of()
 }
 
 /// Delivers a packet that is not spent. Its Ethernet header is written again in full: where weft took the outer headers

@@ -4,6 +4,7 @@
 //! Where a helper fails, only a note is made ([`crate::skb`]), in the packet's own scratch words; it is logged when the
 //! packet's walk has ended, with the stack free again.
 
+use aya_ebpf::bindings::__sk_buff;
 use aya_log_ebpf::warn;
 
 use crate::skb::Skb;
@@ -38,11 +39,19 @@ const LONGEST: usize = 22;
 
 /// Logs what was noted of a packet of the port of `slot`, within the limit of the port's drops. A function of its own:
 /// see [`crate::events`].
+#[inline(always)]
+pub fn log(skb: &mut Skb, slot: u32) {
+    log_refused(skb.context(), slot);
+}
+
+/// A [subprogram](crate::subprogram) of its own.
+#[unsafe(no_mangle)]
 #[inline(never)]
-pub fn log(skb: &Skb, slot: u32) {
-    let Ok(host) = maps::host() else { return };
+extern "C" fn log_refused(skb: *mut __sk_buff, slot: u32) -> u32 {
+    let skb = &Skb::of(skb);
+    let Ok(host) = maps::host() else { return 0 };
     if !limit::drop_event(host.limits(), slot) {
-        return;
+        return 0;
     }
     let (helper, error) = skb.refusal();
     // SAFETY: the names are ASCII.
@@ -55,4 +64,5 @@ pub fn log(skb: &Skb, slot: u32) {
         error,
         name
     );
+    0
 }

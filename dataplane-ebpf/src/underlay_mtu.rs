@@ -1,6 +1,7 @@
 //! ICMP errors of the underlay that say that an outer packet was too big (RFC 1191, RFC 8201). The host's stack takes
 //! them, and its routes learn; but no event tells the daemon, so it is told here that there is something to look at.
 
+use aya_ebpf::bindings::__sk_buff;
 use weft_dataplane_abi::{HostConfig, VtepAddr};
 
 use crate::headers::{
@@ -33,7 +34,25 @@ unsafe impl Wire for TooBig {}
 /// it then believes are the kernel's routes.
 #[inline(always)]
 pub fn notice(skb: &mut Skb, host: &HostConfig) {
-    if !is_icmp(&skb.packet(), host) || skb.pull(HEADERS).is_err() {
+    if is_icmp(&skb.packet(), host) {
+        notice_icmp(skb.context());
+    }
+}
+
+/// A [subprogram](crate::subprogram) of its own.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn notice_icmp(skb: *mut __sk_buff) -> u32 {
+    let mut skb = Skb::of(skb);
+    if let Ok(host) = maps::host() {
+        notice_quoted(&mut skb, host);
+    }
+    0
+}
+
+#[inline(always)]
+fn notice_quoted(skb: &mut Skb, host: &HostConfig) {
+    if skb.pull(HEADERS).is_err() {
         return;
     }
     let packet = skb.packet();

@@ -39,7 +39,7 @@ pub type Verdict = Result<Action, DropReason>;
 /// Counts and executes the verdict of the program `place` on a packet that came from the port of `slot` (0: no port)
 /// with `len` bytes.
 #[inline(always)]
-pub fn execute(skb: &Skb, place: Place, slot: u32, len: u32, outcome: Outcome) -> i32 {
+pub fn execute(skb: &mut Skb, place: Place, slot: u32, len: u32, outcome: Outcome) -> i32 {
     match outcome.verdict() {
         Ok(Action::Pass) => TC_ACT_UNSPEC,
         Ok(Action::Reply) => {
@@ -90,7 +90,7 @@ pub fn execute(skb: &Skb, place: Place, slot: u32, len: u32, outcome: Outcome) -
 
 /// The same before there is an skb, for a frame of `len` bytes from the underlay.
 #[inline(always)]
-pub fn execute_xdp(xdp: &Xdp, place: Place, len: u32, verdict: Verdict) -> u32 {
+pub fn execute_xdp(xdp: &mut Xdp, place: Place, len: u32, verdict: Verdict) -> u32 {
     match verdict {
         Ok(Action::Deliver { ifindex, slot, .. }) => {
             counters::from_port(0, len);
@@ -109,13 +109,13 @@ pub fn execute_xdp(xdp: &Xdp, place: Place, len: u32, verdict: Verdict) -> u32 {
 
 /// Counts a drop, and tells it. The packet is still as it was judged.
 #[inline(always)]
-pub fn dropped(skb: &Skb, place: Place, slot: u32, reason: DropReason) {
+pub fn dropped(skb: &mut Skb, place: Place, slot: u32, reason: DropReason) {
     count(skb, slot, reason);
     events::tell_skb(skb, place, slot, reason);
 }
 
 #[inline(always)]
-fn count(skb: &Skb, slot: u32, reason: DropReason) {
+fn count(skb: &mut Skb, slot: u32, reason: DropReason) {
     counters::drop(slot, reason);
     if reason == DropReason::KernelRefused {
         refused::log(skb, slot);

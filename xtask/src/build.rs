@@ -25,7 +25,22 @@ pub(crate) fn executables() -> Result<PathBuf> {
         let packages = ["-p", "weft-daemon", "-p", "weft-cli", "-p", "weft-tests"];
         run(cargo("build").arg("--locked").args(packages).arg("--bins"))
     })?;
-    // Beside this one, wherever cargo was told to put what it builds.
+    folder()
+}
+
+/// Builds all tests, and the executables that they run; returns the folder of these.
+///
+/// The whole workspace at once, and as tests: with other packages, or without what only tests depend on, cargo would build most
+/// dependencies again, with other features.
+pub(crate) fn tests() -> Result<PathBuf> {
+    step("build of the tests", || {
+        run(cargo("test").args(["--workspace", "--locked", "--no-run", "--quiet"]))
+    })?;
+    folder()
+}
+
+/// Where the executables are: beside this one, wherever cargo was told to put what it builds.
+fn folder() -> Result<PathBuf> {
     let xtask = env::current_exe().context("this program's own place")?;
     Ok(xtask.parent().context("this program's folder")?.to_owned())
 }

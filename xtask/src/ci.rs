@@ -33,7 +33,6 @@ pub(crate) fn ci() -> Result<ExitCode> {
     step("lints", || {
         run(cargo("clippy").args(["--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
     })?;
-    step("build", || run(cargo("build").args(["--workspace", "--locked"])))?;
     let mut counts = run_tests(&[], Machine::HasAll)?;
     counts += vm::run(&vm::Options::core())?;
     Ok(counts.conclude())

@@ -34,8 +34,12 @@ const LONGER: [(&str, &str, &str, &str, usize); 3] = [
     ("counters.rs", "PortCounters", "u64", "0", 8),
 ];
 
-/// Makes the copy, builds it, and puts its weftd into `executables`, as `other-build/weftd`.
-pub(crate) fn other_build(executables: &Path) -> Result<()> {
+/// The smallest of all test programs.
+const SOME_TEST: &str = "pipe";
+
+/// Makes the copy, builds it, and puts its weftd into `executables`, as `other-build/weftd`. `as_tests`: the executables were
+/// built as those of the tests of the whole workspace.
+pub(crate) fn other_build(executables: &Path, as_tests: bool) -> Result<()> {
     step("build of another weftd, to replace the first with", || {
         let target = crate::workspace().join("target");
         let copy = target.join(COPY);
@@ -44,10 +48,15 @@ pub(crate) fn other_build(executables: &Path) -> Result<()> {
         if fs::symlink_metadata(copy.join("target")).is_err() {
             symlink(&target, copy.join("target"))?;
         }
-        // The packages are those of the workspace's executables: dependencies then have the same features.
-        let packages = ["-p", "weft-daemon", "-p", "weft-cli", "-p", "weft-tests", "--bin", NAME];
+        // With the packages of the executables, and a test where they were built as tests, dependencies have the same features.
+        let like_them: &[&str] = match as_tests {
+            true => &["--workspace", "--test", SOME_TEST],
+            false => &["-p", "weft-daemon", "-p", "weft-cli", "-p", "weft-tests"],
+        };
         let folder = executables.parent().context("the folder of the executables")?;
-        run(cargo("build").current_dir(&copy).args(["--locked", "--target-dir"]).arg(folder).args(packages))?;
+        let mut cargo = cargo("build");
+        cargo.current_dir(&copy).args(["--locked", "--bin", NAME, "--target-dir"]).arg(folder);
+        run(cargo.args(like_them))?;
         let there = executables.join(COPY);
         fs::create_dir_all(&there)?;
         let weftd = there.join("weftd");

@@ -5,7 +5,7 @@ use std::process::{ExitCode, Stdio};
 
 use anyhow::{Context as _, Result};
 
-use crate::build::executables;
+use crate::build::{self, executables};
 use crate::counts::Counts;
 use crate::demo::FOLDER;
 use crate::other_build::other_build;
@@ -43,8 +43,8 @@ pub(crate) fn run_tests(arguments: &[String], machine: Machine) -> Result<Counts
     }
     // The topologies run weftd and weft, which cargo does not build for the tests of another crate.
     if whole || ours.iter().any(|argument| argument.ends_with(TOPOLOGIES)) {
-        let executables = executables()?;
-        other_build(&executables)?;
+        let executables = if whole { build::tests()? } else { executables()? };
+        other_build(&executables, whole)?;
         cargo.env(FOLDER, executables);
     }
     // What passing tests print is shown too: it says which were skipped, and why.

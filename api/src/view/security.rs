@@ -102,6 +102,8 @@ pub enum FlowState {
     Closed,
     /// TCP: one side has aborted it (RST).
     Reset,
+    /// The rules do not allow it any more.
+    Revoked,
 }
 
 /// Answer of `GET /v1/flows`.
@@ -259,6 +261,7 @@ impl fmt::Display for FlowState {
             Self::HalfClosed => "half-closed",
             Self::Closed => "closed",
             Self::Reset => "reset",
+            Self::Revoked => "revoked",
         })
     }
 }

@@ -18,6 +18,8 @@ pub enum Phase {
     Closed = 5,
     /// TCP: one side has aborted it (RST).
     Reset = 6,
+    /// The rules do not allow it any more.
+    Revoked = 7,
 }
 
 impl Phase {
@@ -47,6 +49,7 @@ impl Phase {
             Self::HalfClosed => "half-closed",
             Self::Closed => "closed",
             Self::Reset => "reset",
+            Self::Revoked => "revoked",
         }
     }
 }

@@ -45,16 +45,16 @@ const fn is_nonsense(flags: u8) -> bool {
 impl Flow {
     #[inline(always)]
     pub(super) fn advance_tcp(&mut self, flags: u8, side: Side, now: u32) -> Step {
-        if is_nonsense(flags) {
+        let phase = self.phase();
+        if is_nonsense(flags) || phase == Phase::Revoked {
             return Step::Invalid;
         }
         let from_starter = side as u8 == self.starter;
-        let phase = self.phase();
         if flags & flags::RST != 0 {
             // What was only asked for has no other state to come back to.
             self.closer = match phase {
                 Phase::Single | Phase::Opening => NOBODY,
-                Phase::Reset => self.closer,
+                Phase::Reset | Phase::Revoked => self.closer,
                 Phase::Agreed | Phase::Open | Phase::HalfClosed | Phase::Closed => side as u8,
             };
             self.phase = Phase::Reset as u8;
@@ -90,6 +90,7 @@ impl Flow {
             // Who has aborted sends nothing more: then it was somebody else.
             Phase::Reset if side as u8 == self.closer => Phase::Open,
             Phase::Reset => return Step::Belongs,
+            Phase::Revoked => return Step::Invalid,
         };
         self.phase = next as u8;
         self.seen = now;

@@ -136,6 +136,21 @@ fn datagrams_are_open_once_both_sides_sent() {
     assert_eq!((flow.phase(), flow.generation(), flow.rule()), (Phase::Open, 8, 3));
 }
 
+#[test]
+fn a_revoked_connection_is_remembered_for_a_while_from_the_first_time_on() {
+    let timeouts = FlowTimeouts::default();
+    let mut flow = after(&[(PEER, SYN_ACK), (OWN, ACK)]);
+    flow.revoke(100);
+    flow.revoke(120);
+    assert_eq!(flow.phase(), Phase::Revoked);
+    assert_eq!(flow.advance(Signal::Tcp(ACK), OWN, 121), Step::Invalid);
+    assert!(!flow.is_over(&timeouts, protocol::TCP, 129));
+    assert!(flow.is_over(&timeouts, protocol::TCP, 130));
+    // Allowed again meanwhile, it is what it was.
+    flow.judge(judged(2, 1));
+    assert_eq!(flow.phase(), Phase::Open);
+}
+
 /// What one side of a TCP connection sends next, if the network may lose, repeat and reorder what it sent before.
 fn honest() -> impl Strategy<Value = Vec<(Side, u8)>> {
     let flights = [

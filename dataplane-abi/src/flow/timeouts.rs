@@ -39,13 +39,17 @@ impl Default for FlowTimeouts {
 }
 
 impl FlowTimeouts {
+    /// How long a connection is remembered that the rules do not allow any more, so that what is still under way of it does
+    /// not start it anew: a datagram that answers looks like one that asks.
+    pub const REVOKED: u32 = 30;
+
     /// TCP: RFC 5382 section 5 (at least two hours and four minutes open, four minutes else), but for what costs an
     /// attacker nothing. UDP: RFC 4787 section 4.3 (at least two minutes). ICMP: RFC 5508 section 3.2 (a minute).
     pub const DEFAULT: Self = Self {
         tcp_opening: 30,
         tcp_open: 7440,
         tcp_half_closed: 240,
-        tcp_closed: 60,
+        tcp_closed: 10,
         tcp_reset: 10,
         udp_single: 30,
         udp_open: 180,
@@ -71,6 +75,7 @@ impl FlowTimeouts {
     #[inline(always)]
     pub const fn of(&self, number: u8, phase: Phase) -> u32 {
         match (number, phase) {
+            (_, Phase::Revoked) => Self::REVOKED,
             (protocol::TCP, Phase::Single | Phase::Opening | Phase::Agreed) => self.tcp_opening,
             (protocol::TCP, Phase::Open) => self.tcp_open,
             (protocol::TCP, Phase::HalfClosed) => self.tcp_half_closed,

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aya::maps::MapError;
-use weft_dataplane_abi::{Flow as Entry, FlowKey, FlowTimeouts, HalfOpenKey, PortSecurity, maps};
+use weft_dataplane_abi::{Flow as Entry, FlowKey, FlowTimeouts, HalfOpenKey, Phase, PortSecurity, maps};
 
 use super::{Flow, at, failed, now, path};
 use crate::bpf::{EntryTable, FlowTallies, Generation, Table, Walk};
@@ -229,9 +229,9 @@ fn fate<'a>(guarded: &'a Guarded, key: &FlowKey, entry: &Entry, now: u32) -> Fat
     if u32::try_from(idle).is_ok_and(|idle| idle >= life) { Fate::Over } else { Fate::Lives(port) }
 }
 
-/// Counts a connection that was open when the pass began.
+/// Counts a connection that was open when the pass began. One that is revoked has no part of a quota any more.
 fn found(opened: &mut BTreeMap<u32, (u64, u64)>, port: &Counted, entry: &Entry, begun: u32) {
-    if entry.since().wrapping_sub(begun).cast_signed() > 0 {
+    if entry.since().wrapping_sub(begun).cast_signed() > 0 || entry.phase() == Phase::Revoked {
         return;
     }
     for index in port.indices() {
@@ -308,6 +308,10 @@ mod tests {
             found(&mut opened, &guarded.ports[&30], &started(since), 100);
         }
         assert_eq!(opened, BTreeMap::from([(1, (5, 2)), (17, (9, 2))]));
+        let mut revoked = started(99);
+        revoked.revoke(100);
+        found(&mut opened, &guarded.ports[&30], &revoked, 100);
+        assert_eq!(opened[&1], (5, 2), "revoked");
     }
 
     /// In: a port goes, and another one of the same tenant has its slot, while a port of a second tenant comes. Out: neither

@@ -366,7 +366,8 @@ impl RouteTables {
 fn switched(host: &RoutedHost) -> Option<(Vni, MacAddr, NextHop)> {
     let Neighbour { subnet, vni, mac } = *host.neighbour.as_ref()?;
     let to = Path::switched(host.paths.first.vtep, vni);
-    Some((subnet, mac, Paths::from(to).next_hop(MacKey::new(subnet, mac).scope())))
+    let scope = MacKey::new(subnet, mac).scope();
+    Some((subnet, mac, Paths::from(to).next_hop(scope).of_member(scope, host.identity)))
 }
 
 fn prefix_key(network: Vni, prefix: IpNet) -> PrefixKey {

@@ -141,7 +141,8 @@ impl Tables {
             let way = NextHop::local(scope, ifindex, slot, *mac);
             if endpoint.has(port_flags::FIREWALL) { way.firewalled(scope) } else { way }
         };
-        self.fdb.insert(MacKey::new(*subnet, *mac), way(Scope::of(*subnet)));
+        let switched = Scope::of(*subnet);
+        self.fdb.insert(MacKey::new(*subnet, *mac), way(switched).of_member(switched, guard.identity));
         let scope = Scope::of(network);
         let route = HostRoute::new(scope, way(scope), *subnet, *mac).with_identity(scope, guard.identity);
         for address in ipv4.map(IpAddr::from).into_iter().chain(ipv6.map(IpAddr::from)) {

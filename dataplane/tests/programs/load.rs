@@ -16,7 +16,7 @@ fn the_kernel_takes_every_program() {
     }
     let mut ebpf = aya::Ebpf::load(OBJECT).unwrap();
     let mut refused = Vec::new();
-    for name in programs::ALL.into_iter().chain([programs::GUARD]) {
+    for name in programs::ALL.into_iter().chain([programs::GUARD, programs::JUDGE]) {
         let program: &mut SchedClassifier = ebpf.program_mut(name).unwrap().try_into().unwrap();
         refused.extend(program.load().err().map(|error| told(name, &error)));
     }

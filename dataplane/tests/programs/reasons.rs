@@ -112,6 +112,7 @@ fn provoke(world: &mut World, reason: DropReason) -> Option<Provocation> {
             world.firewall(ALICE_SLOT, LETS_OUT);
             pod(unreachable(ALICE, BOB, &ours[14..]))
         }
+        DropReason::WrongDestination => pod(udp(ALICE, elsewhere([224, 0, 0, 251]), BOB.mac, 64)),
     })
 }
 

@@ -143,13 +143,6 @@ impl World {
             Ok(ebpf) => {
                 let mut world = Self { ebpf, vtep };
                 fill(&mut world);
-                for name in abi::programs::ALL.into_iter().chain([abi::programs::GUARD, abi::programs::JUDGE])
-                {
-                    world.program(name).load().unwrap_or_else(|error| panic!("{name}: {error:?}"));
-                }
-                for name in abi::programs::XDP {
-                    world.xdp(name).load().unwrap_or_else(|error| panic!("{name}: {error:?}"));
-                }
                 Some(world)
             }
             Err(error) if std::env::var_os("CI").is_none() => {
@@ -303,8 +296,13 @@ impl World {
         self.hash::<u32, abi::Underlay>(abi::maps::UNDERLAYS).remove(&Raw(LOOPBACK)).unwrap();
     }
 
+    /// Loaded when it is first asked for: the kernel looks at a program for longer than a test at what it does.
     fn xdp(&mut self, name: &str) -> &mut Xdp {
-        self.ebpf.program_mut(name).unwrap().try_into().unwrap()
+        let program: &mut Xdp = self.ebpf.program_mut(name).unwrap().try_into().unwrap();
+        if program.fd().is_err() {
+            program.load().unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        }
+        program
     }
 
     /// The events that were told since the last call.
@@ -367,8 +365,13 @@ impl World {
         self.hash::<abi::VtepAddr, abi::VtepEntry>(abi::maps::VTEPS).remove(&key).unwrap();
     }
 
+    /// Likewise.
     fn program(&mut self, name: &str) -> &mut SchedClassifier {
-        self.ebpf.program_mut(name).unwrap().try_into().unwrap()
+        let program: &mut SchedClassifier = self.ebpf.program_mut(name).unwrap().try_into().unwrap();
+        if program.fd().is_err() {
+            program.load().unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        }
+        program
     }
 
     fn hash<K, V>(&mut self, name: &str) -> HashMap<&mut MapData, Raw<K>, Raw<V>>
@@ -505,6 +508,16 @@ impl World {
         let mut trie: LpmTrie<_, Raw<IpKey>, Raw<NextHop>> =
             LpmTrie::try_from(self.ebpf.map_mut(abi::maps::PREFIXES).unwrap()).unwrap();
         trie.insert(&Key::new(IpKey::SCOPE_BITS + bits, Raw(prefix)), Raw(next_hop), 0).unwrap();
+    }
+
+    /// Loads all programs that packets meet.
+    pub fn load_programs(&mut self) {
+        for name in abi::programs::ALL.into_iter().chain([abi::programs::GUARD]) {
+            self.program(name);
+        }
+        for name in abi::programs::XDP {
+            self.xdp(name);
+        }
     }
 
     /// A loaded program, to be run without this harness.

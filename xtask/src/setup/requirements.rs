@@ -57,7 +57,7 @@ pub(crate) const REQUIREMENTS: &[Requirement] = &[
             // The default is an LLVM that Debian does not have yet.
             options: &["--no-default-features", "--features", "llvm-22"],
         },
-        by_hand: "remove target/tools and try again",
+        by_hand: "remove target/tools and ~/.cache/weft, and try again",
     },
     Requirement {
         name: "bpffs at /sys/fs/bpf",
@@ -126,7 +126,7 @@ pub(crate) const REQUIREMENTS: &[Requirement] = &[
         present: || says(&tools(crate::workspace()).join("bin/cargo-deny"), DENY_VERSION),
         // It runs for two seconds either way, and is built in half the time without optimisation.
         install: Install::Crate { name: "cargo-deny", version: DENY_VERSION, options: &["--debug"] },
-        by_hand: "remove target/tools and try again",
+        by_hand: "remove target/tools and ~/.cache/weft, and try again",
     },
 ];
 
@@ -242,8 +242,36 @@ impl Requirement {
     }
 }
 
+/// Installs a crate's binary into the project's own folder. It takes minutes to build, so it is kept for the user's other
+/// checkouts, and what one of them has kept is taken.
 fn install_crate(name: &str, version: &str, options: &[&str]) -> Result<()> {
     let tools = tools(crate::workspace());
+    let (binary, kept) = (tools.join("bin").join(name), kept(name, version));
+    if let Some(kept) = kept.as_ref().filter(|kept| says(kept, version)) {
+        return copy(kept, &binary);
+    }
+    build_crate(name, version, options, &tools)?;
+    // Without a cache it is built again by the next.
+    kept.map_or(Ok(()), |kept| copy(&binary, &kept).or(Ok(())))
+}
+
+/// Where a built binary is kept: in the user's cache.
+fn kept(name: &str, version: &str) -> Option<PathBuf> {
+    let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".cache"));
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home)?;
+    Some(cache.join("weft/tools").join(format!("{name}-{version}")))
+}
+
+/// Copies a file into a folder that need not be there. Who looks meanwhile finds nothing or all of it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let folder = to.parent().context("the folder of a file")?;
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let part = to.with_extension(format!("{}.part", std::process::id()));
+    fs::copy(from, &part).with_context(|| part.display().to_string())?;
+    fs::rename(&part, to).with_context(|| to.display().to_string())
+}
+
+fn build_crate(name: &str, version: &str, options: &[&str], tools: &Path) -> Result<()> {
     let mut path = vec![tools.join("bin"), llvm().join("bin")];
     path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
     run(cargo("install")

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use crate::build::executables;
+use crate::build;
 use crate::step::{cargo, line, step};
 
 /// weft's own executables, which the topologies start.
@@ -19,7 +19,6 @@ const EXECUTABLES: [&str; 3] = ["weftd", "weft", "weft-demo"];
 pub(crate) struct Program {
     /// Its name, as `cargo test --test` has it.
     pub(crate) name: &'static str,
-    package: &'static str,
     /// Tests that do not run in a machine, and why.
     left_out: &'static [(&'static str, &'static str)],
     /// What CI runs of it, parts of tests' names; all if empty.
@@ -30,20 +29,17 @@ pub(crate) struct Program {
 pub(crate) const PROGRAMS: &[Program] = &[
     Program {
         name: "programs",
-        package: "weft-dataplane",
         left_out: &[],
         // Each takes seconds to load the programs; the mutated packets go through all of them.
         core: &["load::", "mutated::", "icmp_errors::too_big", "seals::an_address"],
     },
     Program {
         name: "kernel",
-        package: "weft-dataplane",
         left_out: &[],
         core: &["clsact::", "foreign::teardown", "pins::the_next_adopts", "traffic::"],
     },
     Program {
         name: "topologies",
-        package: "weft-tests",
         left_out: &[(
             "getting_started::",
             "it follows the documentation, which is not in the machine and the same for all kernels",
@@ -79,15 +75,13 @@ impl Program {
 
 /// Builds the programs, and weft's executables; their paths by name.
 pub(crate) fn build(programs: &[&Program]) -> Result<BTreeMap<String, PathBuf>> {
-    let folder = executables()?;
+    let folder = build::tests()?;
     let mut built: BTreeMap<_, _> =
         EXECUTABLES.iter().map(|name| ((*name).to_owned(), folder.join(name))).collect();
-    step("build of the test programs", || {
+    step("search for the test programs", || {
         let mut cargo = cargo("test");
-        cargo.args(["--no-run", "--locked", "--message-format=json-render-diagnostics"]);
-        for program in programs {
-            cargo.args(["-p", program.package, "--test", program.name]);
-        }
+        // The same as before, so that it is not built again: which file is whose.
+        cargo.args(["--workspace", "--no-run", "--locked", "--message-format=json-render-diagnostics"]);
         let output = cargo.stderr(Stdio::inherit()).output();
         let output = output.with_context(|| format!("cannot run {}", line(&cargo)))?;
         ensure!(output.status.success(), "`{}` failed ({})", line(&cargo), output.status);

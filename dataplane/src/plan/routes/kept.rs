@@ -135,8 +135,10 @@ fn prefix(key: &PrefixKey, hop: &NextHop, pinned: &Pinned) -> Option<((Vni, ipne
 }
 
 fn mac(key: &MacKey, hop: &NextHop, pinned: &Pinned) -> Option<((Vni, MacAddr), Option<Paths>)> {
-    let paths = Paths::read(hop, key.subnet(), &pinned.paths)?;
-    (paths.next_hop(key.scope()) == *hop).then_some(((Vni::new(key.subnet()).ok()?, key.mac()), Some(paths)))
+    // Whose groups it has, the routes of its addresses say.
+    let hop = hop.of_member(key.scope(), 0);
+    let paths = Paths::read(&hop, key.subnet(), &pinned.paths)?;
+    (paths.next_hop(key.scope()) == hop).then_some(((Vni::new(key.subnet()).ok()?, key.mac()), Some(paths)))
 }
 
 fn flood(key: &FloodKey, member: &FloodMember) -> Option<((Vni, Vtep), Option<Vni>)> {

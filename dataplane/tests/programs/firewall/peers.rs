@@ -14,6 +14,7 @@ use super::universe::NO_LIMIT;
 use crate::world::*;
 
 const POLICY: u32 = 5;
+const ALICE_IFINDEX: u32 = 1;
 const GROUP: GroupId = GroupId(7);
 /// Of those that are members of it alone.
 const MEMBER: Identity = Identity(3);
@@ -116,6 +117,100 @@ fn that_become_stateless_end_their_connections() {
     world.set_generation(1);
     assert_eq!(run(&mut world, Side::Peer, &segment(flags::ACK)), Ok(()));
     assert_eq!(run(&mut world, Side::Own, &answer(flags::ACK)), Err(DropReason::NoConnection.name()));
+}
+
+/// In: a connection that a rule let in, which is then gone, and other ones on its ports. Out: neither side of it passes, and what
+/// the rules allow by itself does: SYN of her own, which answers pass by; when it is forgotten, her datagrams.
+#[test]
+fn that_go_end_their_connections_and_no_others() {
+    let Some(mut world) = world_with(rule(Peer::Any, false)) else { return };
+    let denied = Err(DropReason::PolicyDenied.name());
+    let theirs = |flags| tcp(CAROL, ALICE, (1000, 80), flags);
+    let ours = |flags| tcp(ALICE, CAROL, (80, 1000), flags);
+    run(&mut world, Side::Peer, &theirs(flags::SYN)).unwrap();
+    run(&mut world, Side::Own, &ours(flags::SYN | flags::ACK)).unwrap();
+    run(&mut world, Side::Peer, &theirs(flags::ACK)).unwrap();
+    world.firewall(ALICE_SLOT, LETS_OUT);
+    world.set_generation(1);
+    assert_eq!(run(&mut world, Side::Own, &ours(flags::ACK)), denied);
+    let [(_, flow)] = world.entries::<abi::FlowKey, abi::Flow>(maps::FLOWS)[..] else { panic!("one") };
+    assert_eq!(flow.phase(), abi::Phase::Revoked);
+    assert_eq!(run(&mut world, Side::Peer, &theirs(flags::ACK)), denied);
+    assert_eq!(run(&mut world, Side::Peer, &theirs(flags::SYN)), denied);
+    assert_eq!(run(&mut world, Side::Own, &ours(flags::SYN)), Ok(()));
+    assert_eq!(run(&mut world, Side::Peer, &theirs(flags::SYN | flags::ACK)), Ok(()));
+    let counts: abi::FlowCounts = world.array(maps::FLOW_COUNTS, ALICE_SLOT);
+    assert_eq!(counts.opened, 2, "one took the place of the other");
+}
+
+/// In: an ICMP error about a packet of nobody's connection, where a rule without connections allows ICMP, and where one with
+/// connections does. Out: the first lets it in.
+#[test]
+fn without_connections_let_errors_in() {
+    let icmp = |stateless| {
+        let spec = RuleSpec {
+            direction: Direction::Ingress,
+            action: Action::Allow,
+            priority: 1000,
+            protocol: Protocol::Icmp,
+            ports: None,
+            icmp: None,
+            peer: Peer::Prefix(format!("{}/32", CAROL.ipv4).parse().unwrap()),
+            stateless,
+        };
+        Rule::new(spec).unwrap()
+    };
+    let about = udp(ALICE, BOB, (4000, 53));
+    for (stateless, expected) in [(true, Ok(())), (false, Err(DropReason::UnrelatedError.name()))] {
+        let Some(mut world) = world_with(icmp(stateless)) else { return };
+        assert_eq!(run(&mut world, Side::Peer, &unreachable(CAROL, ALICE, &about[14..])), expected);
+    }
+}
+
+/// In: packets for another address than ALICE's in frames to her MAC: a stranger's, a group's; then with a pair, and as a router.
+/// Out: only what is for her, or for the pair, comes in, whatever the rules say.
+#[test]
+fn are_not_passed_by_an_address_that_is_not_the_port_s() {
+    let Some(mut world) = world_with(rule(Peer::Any, false)) else { return };
+    let wrong = Err(DropReason::WrongDestination.name());
+    let asks = |address: [u8; 4]| {
+        let to = Station { ipv4: address.into(), ..ALICE };
+        tcp(CAROL, to, (1000, 80), flags::SYN)
+    };
+    let pair = [10, 0, 0, 200];
+    for address in [[10, 0, 0, 77], [224, 0, 0, 251], [255; 4], pair] {
+        assert_eq!(run(&mut world, Side::Peer, &asks(address)), wrong, "{address:?}");
+    }
+    let flags = port_flags::FIREWALL | port_flags::EGRESS_ALLOWED | port_flags::PAIRS;
+    let security = abi::PortSecurity { ingress: POLICY, egress: 0, tenant: TENANT, flags };
+    world.secure(ALICE_SLOT, security);
+    let key = IpKey::ipv4(ALICE_IFINDEX, pair);
+    let pair_of_alice = abi::AllowedPair::new(ALICE_IFINDEX, ALICE.mac);
+    world.put_lpm(maps::PAIRS, IpKey::SCOPE_BITS + 32, key, pair_of_alice);
+    assert_eq!(run(&mut world, Side::Peer, &asks(pair)), Ok(()));
+    assert_eq!(run(&mut world, Side::Peer, &asks([10, 0, 0, 77])), wrong);
+    let flags = flags | port_flags::ANY_SOURCE;
+    world.secure(ALICE_SLOT, abi::PortSecurity { flags, ..security });
+    assert_eq!(run(&mut world, Side::Peer, &asks([10, 0, 0, 77])), Ok(()));
+}
+
+/// In: SYN from CAROL's link-local address, while her MAC is of a member, of none, and of a member on another host. Out: it comes
+/// in from the member's own host alone, as from her other addresses.
+#[test]
+fn have_their_groups_by_link_local_addresses_too() {
+    let Some(mut world) = world_with(rule(Peer::Group(GROUP), false)) else { return };
+    let denied = Err(DropReason::PolicyDenied.name());
+    let scope = Scope::of(vni(101));
+    let mut port = 1000;
+    let mut asks = |world: &mut World, at, identity| {
+        let hop = NextHop::remote(scope, vtep(at), vni(101), weft_vxlan::MacAddr::new([0; 6]));
+        world.put(maps::FDB, abi::MacKey::new(vni(101), CAROL.mac), hop.of_member(scope, identity));
+        port += 1;
+        run(world, Side::Peer, &link_local_syn(CAROL, ALICE, port))
+    };
+    assert_eq!(asks(&mut world, 2, MEMBER.0), Ok(()));
+    assert_eq!(asks(&mut world, 2, 0), denied);
+    assert_eq!(asks(&mut world, 3, MEMBER.0), denied);
 }
 
 /// In: hits are counted by rule, and by default where none matches. Out: once for a connection, and for each packet denied.

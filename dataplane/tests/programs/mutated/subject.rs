@@ -36,7 +36,8 @@ impl Subject {
 
     fn new(vtep: fn(u8) -> Vtep, mut facts: Facts) -> Option<Self> {
         facts.unwraps_other_family = World::unwraps_other_family();
-        let world = World::load_filled(vtep, |world| fill::fill(world, &facts))?;
+        let mut world = World::load_filled(vtep, |world| fill::fill(world, &facts))?;
+        world.load_programs();
         let program = |place: weft_dataplane_abi::Place| world.program_fd(place.program()).as_raw_fd();
         let counters: BorrowedFd<'_> = world.map_fd(maps::COUNTERS);
         let mut kernel = Kernel::new(program, counters).unwrap();

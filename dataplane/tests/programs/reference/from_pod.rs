@@ -39,6 +39,9 @@ pub fn judge(facts: &Facts, arrival: &Arrival) -> Judgement {
     if group {
         return flood::from_port(facts, arrival, port, true, DropReason::Multicast);
     }
+    if is_for_many(&ip) && ethernet.destination != facts.gateway_mac {
+        return Err(DropReason::WrongDestination);
+    }
     if ethernet.destination == facts.gateway_mac {
         routed(facts, arrival, port, &ip)
     } else {
@@ -118,6 +121,14 @@ fn refuse(facts: &Facts, arrival: &Arrival, port: &Port, ip: &Ip, refusal: Refus
     match icmp_error::about(facts, port, &arrival.frame, ip, macs, refusal) {
         Some(frame) => Ok(Verdict::Answer { reason, frame, to_port: true }),
         None => Err(reason),
+    }
+}
+
+/// Whether no single station is meant (docs/reference/drop-reasons.md, `wrong_destination`).
+fn is_for_many(ip: &Ip) -> bool {
+    match ip.destination {
+        std::net::IpAddr::V4(to) => to.octets()[0] >= 224,
+        std::net::IpAddr::V6(to) => to.is_multicast(),
     }
 }
 

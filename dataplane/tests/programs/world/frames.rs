@@ -17,6 +17,18 @@ pub fn tcp(from: Station, to: Station, (source, destination): (u16, u16), flags:
     frame
 }
 
+/// A request for a connection to port 80 between the link-local addresses of both.
+pub fn link_local_syn(from: Station, to: Station, source: u16) -> Vec<u8> {
+    let mut frame = Vec::new();
+    PacketBuilder::ethernet2(from.mac.bytes(), to.mac.bytes())
+        .ipv6(from.mac.link_local().octets(), to.mac.link_local().octets(), 64)
+        .tcp(source, 80, 1, 1000)
+        .syn()
+        .write(&mut frame, &[])
+        .unwrap();
+    frame
+}
+
 /// An ICMP error from `from` to `to` that quotes a packet.
 pub fn unreachable(from: Station, to: Station, quoted: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();

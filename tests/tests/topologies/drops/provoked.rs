@@ -84,6 +84,7 @@ impl Lie {
                 let lie = udp(red.v4, far.mac, far.v4)?;
                 Self { frame: with(lie.frame, 6, &NOBODY.bytes()), ..lie }
             }
+            DropReason::WrongDestination => udp(red.v4, far.mac, to([224, 0, 0, 251]))?,
             DropReason::SpoofedIp => udp(far.v4, far.mac, far.v4)?,
             DropReason::UnsupportedEthertype => {
                 let lie = udp(red.v4, far.mac, far.v4)?;
