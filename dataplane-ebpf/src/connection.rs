@@ -80,7 +80,8 @@ fn belongs_to_open(facts: &mut Facts, host: &HostConfig, now: u32) -> Result<boo
         return Ok(false);
     }
     let generation = maps::generation();
-    if flow.generation() != generation {
+    // A revoked one at each packet: another CPU may have judged it by the rules of now, and this one by those before.
+    if flow.generation() != generation || flow.phase() == Phase::Revoked {
         match again(facts, flow.starter()) {
             Ok(Some(rule)) => flow.judge(Judged { generation, rule }),
             Ok(None) => return Ok(false),

@@ -4,8 +4,8 @@
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use aya_ebpf::maps::lpm_trie::Key;
 use weft_dataplane_abi::{
-    DropReason, Flow, FlowAddress, FlowKey, Fragment, FragmentKey, IdentityKey, IpKey, RuleKey, ServiceKey,
-    Side, VtepAddr, flow_words,
+    DropReason, Flow, FlowAddress, FlowKey, Fragment, FragmentKey, IdentityKey, IpKey, MacKey, RuleKey,
+    ServiceKey, Side, VtepAddr, flow_words,
 };
 
 use crate::buffer::Buffer;
@@ -79,6 +79,7 @@ pub struct Facts {
     pub peer_key: Key<IpKey>,
     pub service_key: Key<ServiceKey>,
     pub address: IpKey,
+    pub mac_key: MacKey,
     pub identity_key: IdentityKey,
     pub rule_key: RuleKey,
     /// What the first fragment of a packet says, before it is written.

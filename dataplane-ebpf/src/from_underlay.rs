@@ -70,7 +70,7 @@ fn receive_over(skb: &mut Skb, outer: Version) -> Outcome {
         Version::V4 => deliver_over_ipv4(skb.context()),
         Version::V6 => deliver_over_ipv6(skb.context()),
     });
-    receive::delivered(skb, outcome)
+    receive::delivered(skb, Place::Underlay, outcome)
 }
 
 /// Answers what [`receive::answer`] does, as the next. A [subprogram] of its own.

@@ -41,7 +41,7 @@ fn packet(skb: &mut Skb) -> Outcome {
         return Outcome::drop(reason);
     }
     let outcome = Outcome::answered(deliver_by_vxlan(skb.context()));
-    receive::delivered(skb, outcome)
+    receive::delivered(skb, Place::Vxlan, outcome)
 }
 
 /// Answers what [`receive::answer`] does. A [subprogram] of its own.

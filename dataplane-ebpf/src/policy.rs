@@ -2,8 +2,8 @@
 
 use aya_ebpf::maps::lpm_trie::Key;
 use weft_dataplane_abi::{
-    DropReason, Endpoint, IdentityKey, IpKey, MacKey, NextHop, PolicyRule, RuleKey, Ruling, ServiceKey, Side,
-    VtepAddr, flow_bytes, kind, port_flags,
+    DropReason, Endpoint, FlowAddress, IdentityKey, IpKey, MacKey, NextHop, PolicyRule, RuleKey, Ruling,
+    ServiceKey, Side, VtepAddr, flow_bytes, kind, port_flags,
 };
 
 use crate::facts::Facts;
@@ -13,6 +13,8 @@ use crate::{maps, subprogram};
 /// Classes of all peers of a family.
 const ANY_IPV4: u32 = 0;
 const ANY_IPV6: u32 = 1;
+/// The first word of fe80::/64.
+const LINK_LOCAL: u32 = u32::from_be_bytes([0xfe, 0x80, 0, 0]).to_be();
 
 /// Asks the policy of the port that the packet goes to or comes from, and counts what it says for its rule. That is then
 /// among the facts.
@@ -97,16 +99,18 @@ fn peer(facts: &Facts, scope: u32) -> IpKey {
 /// passed by a packet with another one in a frame to the port's MAC.
 #[inline(always)]
 fn is_of(facts: &mut Facts, endpoint: &Endpoint) -> Result<bool, DropReason> {
-    let address = flow_bytes(facts.destination);
-    let [a, b, c, d, ..] = address;
-    let own = if facts.family == 4 { endpoint.owns_ipv4([a, b, c, d]) } else { endpoint.owns_ipv6(address) };
+    let [first, ..] = facts.destination;
+    let own = match facts.family {
+        4 => endpoint.owns_ipv4(first.to_ne_bytes()),
+        _ => endpoint.owns_ipv6(flow_bytes(facts.destination)),
+    };
     if own || endpoint.has(port_flags::ANY_SOURCE) {
         return Ok(true);
     }
     if !endpoint.has(port_flags::PAIRS) {
         return Ok(false);
     }
-    let key = IpKey::ipv6(facts.ifindex, address);
+    let key = IpKey::ipv6(facts.ifindex, flow_bytes(facts.destination));
     facts.address = if facts.family == 4 { key.in_ipv4() } else { key };
     Ok(maps::pair(&facts.address)?.is_some())
 }
@@ -115,9 +119,10 @@ fn is_of(facts: &mut Facts, endpoint: &Endpoint) -> Result<bool, DropReason> {
 #[inline(always)]
 fn identity(facts: &mut Facts, endpoint: &Endpoint) -> Result<u32, DropReason> {
     if facts.family == 6
-        && let Some(mac) = link_local_mac(flow_bytes(*facts.peer()))
+        && let Some(mac) = link_local_mac(facts.peer())
     {
-        let hop = maps::switch(&MacKey::raw(endpoint.subnet(), mac))?;
+        facts.mac_key = MacKey::raw(endpoint.subnet(), mac);
+        let hop = maps::switch(&facts.mac_key)?;
         return Ok(hop.map_or(0, |hop| believed(facts, hop, hop.identity())));
     }
     facts.address = peer(facts, endpoint.network());
@@ -127,9 +132,10 @@ fn identity(facts: &mut Facts, endpoint: &Endpoint) -> Result<u32, DropReason> {
 
 /// The MAC that a link-local address is made of (RFC 4291 appendix A): no port has another one.
 #[inline(always)]
-fn link_local_mac(address: [u8; 16]) -> Option<[u8; 6]> {
-    let [0xfe, 0x80, 0, 0, 0, 0, 0, 0, a, b, c, 0xff, 0xfe, d, e, f] = address else { return None };
-    Some([a ^ 2, b, c, d, e, f])
+fn link_local_mac(address: &FlowAddress) -> Option<[u8; 6]> {
+    let [prefix, zero, high, low] = *address;
+    let ([a, b, c, 0xff], [0xfe, d, e, f]) = (high.to_ne_bytes(), low.to_ne_bytes()) else { return None };
+    (prefix == LINK_LOCAL && zero == 0).then_some([a ^ 2, b, c, d, e, f])
 }
 
 /// The groups of an address that a packet claims to come from are believed if it comes from where the address is: no other host

@@ -162,11 +162,15 @@ pub fn deliver(skb: &mut Skb, received: &Received) -> Verdict {
     hand_over(skb, received)
 }
 
-/// What becomes of a packet that [`deliver`] has come to a decision about: the sender of a refused one is told.
+/// What becomes of a packet that [`deliver`] has come to a decision about: if it is refused, that is told here, while the packet
+/// still is what is dropped, and its sender is told.
 #[inline(always)]
-pub fn delivered(skb: &mut Skb, outcome: Outcome) -> Outcome {
+pub fn delivered(skb: &mut Skb, place: Place, outcome: Outcome) -> Outcome {
     match outcome.verdict() {
-        Ok(Action::Refuse(_)) => Outcome::answered(tell_of_expiry(skb.context())),
+        Ok(Action::Refuse(refusal)) => {
+            events::tell_skb(skb, place, 0, refusal.reason());
+            Outcome::answered(answer_expired(skb.context()))
+        }
         Ok(_) | Err(_) => outcome,
     }
 }
@@ -174,11 +178,13 @@ pub fn delivered(skb: &mut Skb, outcome: Outcome) -> Outcome {
 /// Answers an [`Outcome`]. A [subprogram] of its own, called with little stack in use.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn tell_of_expiry(skb: *mut __sk_buff) -> u64 {
-    let told = maps::arrived().and_then(|arrived| {
+extern "C" fn answer_expired(skb: *mut __sk_buff) -> u64 {
+    let reason = DropReason::TtlExpired;
+    let answered = maps::arrived().and_then(|arrived| {
         maps::host().and_then(|host| expired(&mut Skb::of(skb), host, &arrived.received))
     });
-    Outcome::of(told).number_of()
+    // Whyever its sender is not told, the packet was out of hops.
+    Outcome::of(answered.or(Ok(Action::Unanswered { reason }))).number_of()
 }
 
 /// Delivers a packet that is not spent. Its Ethernet header is written again in full: where weft took the outer headers
@@ -205,20 +211,14 @@ fn expired(skb: &mut Skb, host: &HostConfig, received: &Received) -> Verdict {
     let reason = DropReason::TtlExpired;
     let endpoint = maps::own_endpoint(received.ifindex)?.ok_or(reason)?;
     let sender = ip::source(&skb.packet(), 0, received.version, endpoint.network())?;
-    let back = route::lookup(sender).map_err(|_| reason)?;
+    let back = route::lookup(sender)?;
     if !back.is_elsewhere() {
         return Err(reason);
     }
     let macs = Macs { destination: back.mac(), source: host.router_mac() };
-    let place = if skb.ifindex() == host.vxlan_ifindex() { Place::Vxlan } else { Place::Underlay };
-    events::tell_skb(skb, place, 0, reason);
-    let refusal = Refusal::TimeExceeded;
-    // Whyever its sender is not told, the packet was out of hops, and that has been told here.
-    if icmp_error::turn_into(skb, host, endpoint, received.version, macs, refusal).is_err() {
-        return Ok(Action::Unanswered { reason });
-    }
-    match encapsulate(skb, host, back, received.version, back.mac(), host.router_mac(), false) {
-        Ok(Action::Transmit { ifindex }) => Ok(Action::Answer { reason, ifindex }),
-        _ => Ok(Action::Unanswered { reason }),
+    icmp_error::turn_into(skb, host, endpoint, received.version, macs, Refusal::TimeExceeded)?;
+    match encapsulate(skb, host, back, received.version, back.mac(), host.router_mac(), false)? {
+        Action::Transmit { ifindex } => Ok(Action::Answer { reason, ifindex }),
+        _ => Err(reason),
     }
 }

@@ -1,11 +1,12 @@
 //! The handle that the daemon holds.
 //!
-//! One thread does the work ([`Kernel`]), command after command, in the order in which they were given. Giving one does
+//! One thread does the work ([`Kernel`]), command after command, in the order in which they were given, but that questions about
+//! rules wait until there is nothing to change: many may be asked at once, and each takes a while. Giving a command does
 //! not wait: the future is the answer, and who drops it stops waiting, not the work. The thread ends when the handle is
 //! dropped, after the commands that it was given; nothing is left half done. A thread of its own removes connections that are
 //! over, and ends with it. A task passes on what the programs log; it only reads, and is aborted with the handle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread::{Builder, JoinHandle};
@@ -57,9 +58,14 @@ enum Command {
     Sweep(oneshot::Sender<Report>),
     Plan(Box<Desired>, oneshot::Sender<Planned>),
     Preview(Update, oneshot::Sender<Planned>),
-    RuleHits(oneshot::Sender<Result<Vec<RuleHits>, ObserveError>>),
-    Rules(Vec<RuleId>, oneshot::Sender<Vec<Option<DecidedBy>>>),
     RequireRoom(Box<Desired>, oneshot::Sender<Result<Vec<NoRoom>, ObserveError>>),
+    Question(Question),
+}
+
+/// What it is asked about rules.
+enum Question {
+    Hits(oneshot::Sender<Result<Vec<RuleHits>, ObserveError>>),
+    Rules(Vec<RuleId>, oneshot::Sender<Vec<Option<DecidedBy>>>),
     Trial(Trial, oneshot::Sender<Result<Verdict, TrialError>>),
 }
 
@@ -215,7 +221,7 @@ impl Dataplane {
     /// # Errors
     /// [`ObserveError`] if the kernel does not answer.
     pub fn rule_hits(&self) -> impl Future<Output = Result<Vec<RuleHits>, ObserveError>> + Send + use<> {
-        let answer = self.ask(Command::RuleHits);
+        let answer = self.ask(|answer| Command::Question(Question::Hits(answer)));
         async move { answer.await.map_err(|_| ObserveError::Gone)? }
     }
 
@@ -223,7 +229,7 @@ impl Dataplane {
     /// policy.
     pub fn rules(&self, ids: Vec<RuleId>) -> impl Future<Output = Vec<Option<DecidedBy>>> + Send + use<> {
         let unknown = vec![None; ids.len()];
-        let answer = self.ask(|answer| Command::Rules(ids, answer));
+        let answer = self.ask(|answer| Command::Question(Question::Rules(ids, answer)));
         async move { answer.await.unwrap_or(unknown) }
     }
 
@@ -232,7 +238,7 @@ impl Dataplane {
     /// # Errors
     /// [`TrialError`] if the port is not there, or the kernel does not run the program.
     pub fn trial(&self, trial: Trial) -> impl Future<Output = Result<Verdict, TrialError>> + Send + use<> {
-        let answer = self.ask(|answer| Command::Trial(trial, answer));
+        let answer = self.ask(|answer| Command::Question(Question::Trial(trial, answer)));
         async move { answer.await.map_err(|_| TrialError::Gone)? }
     }
 
@@ -320,9 +326,18 @@ impl Drop for Dataplane {
 }
 
 fn serve(mut kernel: Kernel, inbox: mpsc::Receiver<Command>) {
-    while let Ok(command) = inbox.recv() {
+    let mut questions = VecDeque::new();
+    loop {
+        let next = if questions.is_empty() { inbox.recv().ok() } else { inbox.try_recv().ok() };
+        let Some(command) = next else {
+            // There is nothing to change now; or nobody any more who would ask.
+            let Some(question) = questions.pop_front() else { return };
+            answer(&mut kernel, question);
+            continue;
+        };
         // An answer that nobody waits for any more is dropped.
         match command {
+            Command::Question(question) => questions.push_back(question),
             Command::Reconcile(desired, answer) => {
                 let _ = answer.send(kernel.reconcile(*desired));
             }
@@ -344,18 +359,23 @@ fn serve(mut kernel: Kernel, inbox: mpsc::Receiver<Command>) {
             Command::Preview(update, answer) => {
                 let _ = answer.send(kernel.preview(update));
             }
-            Command::RuleHits(answer) => {
-                let _ = answer.send(kernel.rule_hits());
-            }
-            Command::Rules(ids, answer) => {
-                let _ = answer.send(kernel.rules(&ids));
-            }
             Command::RequireRoom(desired, answer) => {
                 let _ = answer.send(kernel.require_room(&desired));
             }
-            Command::Trial(trial, answer) => {
-                let _ = answer.send(kernel.trial(&trial));
-            }
+        }
+    }
+}
+
+fn answer(kernel: &mut Kernel, question: Question) {
+    match question {
+        Question::Hits(answer) => {
+            let _ = answer.send(kernel.rule_hits());
+        }
+        Question::Rules(ids, answer) => {
+            let _ = answer.send(kernel.rules(&ids));
+        }
+        Question::Trial(trial, answer) => {
+            let _ = answer.send(kernel.trial(&trial));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 
 /// How long a condition that needs no traffic may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(40);
 
 /// How much slower than usual this machine is: `WEFT_TEST_SLOWNESS`, which an emulated machine sets. Waits are so much
 /// longer.

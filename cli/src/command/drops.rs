@@ -28,7 +28,7 @@ pub(crate) struct Drops {
     #[arg(long, short)]
     follow: bool,
 
-    /// Only those that this port sent; '' for what came from other hosts
+    /// Only those that this port sent, or was not sent because of its rules; '' for what came from other hosts
     #[arg(long)]
     port: Option<String>,
 

@@ -64,7 +64,9 @@ impl Filter {
         let named = |port: &str| self.port.as_ref().is_none_or(|wanted| wanted == port);
         match line {
             DropLine::Drop(drop) => {
-                named(&drop.port) && self.reason.as_ref().is_none_or(|wanted| *wanted == drop.reason)
+                let judged = drop.judged.as_ref().is_some_and(|judged| named(&judged.port));
+                (named(&drop.port) || judged)
+                    && self.reason.as_ref().is_none_or(|wanted| *wanted == drop.reason)
             }
             // Of which reasons they were is not known.
             DropLine::Untold(untold) => named(&untold.port),

@@ -67,6 +67,14 @@ fn a_neighbour_is_switched_to_and_resolved_and_the_rest_is_routed() {
     assert_eq!(tables.hosts.get(&key(RED, "10.0.5.5")), Some(route));
     let switched = NextHop::remote(Scope::raw(RED_FRONT), vtep(2), vni(902), MacAddr::new([0; 6]));
     assert_eq!(tables.fdb.entries.get(&MacKey::new(vni(RED_FRONT), mac(20))), Some(switched));
+    // Both know the groups of whoever it is.
+    let groups: GroupSet = [weft_policy::GroupId(7)].into_iter().collect();
+    tables.change(host(RED, "10.0.0.20", Some(RemoteHost { groups, ..remote(2, Some(neighbour())) })));
+    let identity = tables.hosts.get(&key(RED, "10.0.0.20")).map(|route| route.identity());
+    assert_ne!(identity, Some(0));
+    let entry = tables.fdb.entries.get(&MacKey::new(vni(RED_FRONT), mac(20)));
+    assert_eq!(entry.map(|entry| entry.identity()), identity);
+    tables.change(host(RED, "10.0.0.20", Some(remote(2, Some(neighbour())))));
     assert_eq!(tables.fdb.entries.len(), 1);
     assert_eq!(tables.vteps(), BTreeSet::from([vtep(2), vtep(3)]));
 }

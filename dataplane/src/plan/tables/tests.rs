@@ -135,7 +135,8 @@ fn a_port_is_an_endpoint_a_mac_and_its_addresses() {
     let address = Some([10, 0, 0, 10].into());
     let endpoint = Endpoint::new(30, vni(RED), vni(RED_FRONT), 4, mac(10), (address, None), gateways);
     assert_eq!(tables.endpoints, BTreeMap::from([(30, endpoint)]));
-    let switched = NextHop::local(Scope::raw(RED_FRONT), 30, 4, mac(10));
+    let subnet = Scope::raw(RED_FRONT);
+    let switched = NextHop::local(subnet, 30, 4, mac(10)).of_member(subnet, 0);
     assert_eq!(tables.fdb, BTreeMap::from([(MacKey::new(vni(RED_FRONT), mac(10)), switched)]));
     let network = Scope::raw(RED);
     let route = HostRoute::new(network, NextHop::local(network, 30, 4, mac(10)), vni(RED_FRONT), mac(10));
