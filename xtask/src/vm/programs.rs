@@ -85,7 +85,10 @@ pub(crate) fn build(programs: &[&Program]) -> Result<BTreeMap<String, PathBuf>> 
         let output = cargo.stderr(Stdio::inherit()).output();
         let output = output.with_context(|| format!("cannot run {}", line(&cargo)))?;
         ensure!(output.status.success(), "`{}` failed ({})", line(&cargo), output.status);
-        built.extend(String::from_utf8_lossy(&output.stdout).lines().filter_map(executable));
+        let found = String::from_utf8_lossy(&output.stdout);
+        // Others are there too, of which one is called as an executable is.
+        let ours = |(name, _): &(String, PathBuf)| PROGRAMS.iter().any(|program| program.name == name);
+        built.extend(found.lines().filter_map(executable).filter(ours));
         for program in programs {
             ensure!(built.contains_key(program.name), "cargo built no {}", program.name);
         }
