@@ -34,7 +34,7 @@ pub(crate) struct Options {
     /// Only this test program; may be given more than once
     #[arg(long, value_parser = programs::names())]
     only: Vec<String>,
-    /// Only what CI runs: load, core topologies, restart
+    /// Only what CI runs: load, pins, traffic between two hosts
     #[arg(long, conflicts_with = "tests")]
     core: bool,
     /// Parts of names of tests, as for `cargo test`

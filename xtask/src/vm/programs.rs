@@ -44,7 +44,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
             "getting_started::",
             "it follows the documentation, which is not in the machine and the same for all kernels",
         )],
-        core: &["restart::by_sigkill", "two_hosts::pods_of", "two_hosts::switched"],
+        core: &["two_hosts::pods_of", "two_hosts::switched"],
     },
 ];
 
