@@ -240,9 +240,12 @@ impl End {
     /// What routes of this end's network tell of the other end.
     #[must_use]
     pub fn peer_by(&self, routes: &[Route]) -> Peer {
+        let peer = self.peer();
         let of_network = routes.iter().filter(|route| route.network == self.network);
-        let covering = of_network.filter(|route| route.destination.contains(&self.peer()));
-        let Some(route) = covering.max_by_key(|route| route.destination.prefix_len()) else {
+        // No route leads to a link-local address, but the MAC that it is made of is known by the others.
+        let is_at = |route: &Route| route.mac.is_some_and(|mac| mac.link_local() == peer);
+        let covering = of_network.filter(|route| route.destination.contains(&peer) || is_at(route));
+        let Some(route) = covering.max_by_key(|route| (is_at(route), route.destination.prefix_len())) else {
             return Peer { groups: GroupSet::empty(), vtep: None, is_routed: false };
         };
         let vtep = match route.via {

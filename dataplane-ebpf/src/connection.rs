@@ -85,7 +85,7 @@ fn belongs_to_open(facts: &mut Facts, host: &HostConfig, now: u32) -> Result<boo
         match again(facts, flow.starter()) {
             Ok(Some(rule)) => flow.judge(Judged { generation, rule }),
             Ok(None) => return Ok(false),
-            Err(DropReason::PolicyDenied) => return revoked(facts, flow, now),
+            Err(DropReason::PolicyDenied) => return revoked(facts, flow, host, now),
             Err(reason) => return Err(reason),
         }
     }
@@ -103,13 +103,16 @@ fn belongs_to_open(facts: &mut Facts, host: &HostConfig, now: u32) -> Result<boo
 /// What becomes of a packet whose connection the rules do not allow any more, as [`again`] has found: it is dropped for what they
 /// say of that, unless it asks for another one between the same ports, as only TCP tells.
 #[inline(always)]
-fn revoked(facts: &mut Facts, flow: &mut Flow, now: u32) -> Result<bool, DropReason> {
+fn revoked(facts: &mut Facts, flow: &mut Flow, host: &HostConfig, now: u32) -> Result<bool, DropReason> {
     flow.revoke(now);
-    if advances(facts) && signal(facts).asks() {
+    let starter = flow.starter();
+    // From its own side it would be judged as that was.
+    if advances(facts) && signal(facts).asks() && facts.side() != starter {
+        require_room(facts, host)?;
         return restart(facts, flow, now).map(|()| true);
     }
     // What was judged is the packet that started it.
-    facts.side = flow.starter() as u32;
+    facts.side = starter as u32;
     Err(DropReason::PolicyDenied)
 }
 
@@ -181,6 +184,7 @@ fn again(facts: &mut Facts, starter: Side) -> Result<Option<u32>, DropReason> {
         (_, _, Side::Peer) => facts.key.own_port,
     };
     facts.side = starter as u32;
+    facts.is_turned = turned;
     if turned {
         core::mem::swap(&mut facts.source, &mut facts.destination);
     }
@@ -188,6 +192,7 @@ fn again(facts: &mut Facts, starter: Side) -> Result<Option<u32>, DropReason> {
     if turned {
         core::mem::swap(&mut facts.source, &mut facts.destination);
     }
+    facts.is_turned = false;
     (facts.side, facts.detail) = (side, detail);
     decided.map(|()| (!facts.stateless).then_some(facts.rule))
 }
@@ -204,6 +209,15 @@ fn start(facts: &mut Facts, host: &HostConfig, now: u32) -> Result<(), DropReaso
     }
     let Some(flow) = begin(facts, judged, now) else { return Err(DropReason::NoConnection) };
     facts.flow = flow;
+    require_room(facts, host)?;
+    facts.flow.count(facts.len);
+    queue(facts, host.flows().half_open);
+    maps::set_half_open(&facts.key, &facts.flow)
+}
+
+/// Whether the port and its tenant may have one more.
+#[inline(always)]
+fn require_room(facts: &Facts, host: &HostConfig) -> Result<(), DropReason> {
     let limits = host.flows();
     if maps::open_count(facts.slot) >= limits.per_port as u64 {
         return Err(DropReason::PortFlowQuota);
@@ -211,17 +225,20 @@ fn start(facts: &mut Facts, host: &HostConfig, now: u32) -> Result<(), DropReaso
     if maps::open_count(facts.tenant) >= limits.per_tenant as u64 {
         return Err(DropReason::TenantFlowQuota);
     }
-    facts.flow.count(facts.len);
-    queue(facts, limits.half_open);
-    maps::set_half_open(&facts.key, &facts.flow)
+    Ok(())
 }
 
 /// An error about a packet of no connection. Where rules keep none, one of them may let it through by itself.
 #[inline(always)]
 fn unrelated(facts: &mut Facts) -> Result<(), DropReason> {
+    // Another port may judge it yet, by what it quotes.
+    let quoted = facts.protocol;
     facts.protocol = if facts.family == 4 { protocol::ICMP } else { protocol::ICMPV6 };
-    facts.source = facts.teller;
-    policy::decide()?;
+    core::mem::swap(&mut facts.source, &mut facts.teller);
+    let decided = policy::decide();
+    core::mem::swap(&mut facts.source, &mut facts.teller);
+    facts.protocol = quoted;
+    decided?;
     if facts.allowed && facts.stateless { Ok(()) } else { Err(DropReason::UnrelatedError) }
 }
 

@@ -52,6 +52,8 @@ pub struct Facts {
     pub is_readable: bool,
     /// Broadcast or multicast.
     pub is_for_many: bool,
+    /// What is judged is the packet that started the connection, which the other side sent: from where, is not known any more.
+    pub is_turned: bool,
     pub identification: u32,
     /// Bytes of the frame.
     pub len: u32,
@@ -182,6 +184,7 @@ fn read<B: Buffer>(buffer: &mut B, frame: u32, version: u32, len: u32) -> Result
     facts.is_first_fragment = false;
     facts.is_readable = true;
     facts.is_for_many = false;
+    facts.is_turned = false;
     facts.flags = 0;
     facts.identification = 0;
     facts.source_port = [0; 2];

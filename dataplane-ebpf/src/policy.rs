@@ -144,6 +144,7 @@ fn link_local_mac(address: &FlowAddress) -> Option<[u8; 6]> {
 fn believed(facts: &Facts, next_hop: &NextHop, identity: u32) -> u32 {
     let believed = match facts.side() {
         Side::Own => true,
+        Side::Peer if facts.is_turned => true,
         Side::Peer => match next_hop.kind() {
             kind::LOCAL => facts.remote == VtepAddr::NONE,
             kind::REMOTE => facts.remote == *next_hop.vtep(),

@@ -37,7 +37,7 @@ static NAMES: [[u8; LONGEST]; 8] = [
 ];
 const LONGEST: usize = 22;
 
-/// Logs what was noted of a packet of the port of `slot`, within the limit of the port's drops. A function of its own:
+/// Logs what was noted of a packet of the port of `slot`, within the limit of the port's drops. The rest is a function of its own:
 /// see [`crate::events`].
 #[inline(always)]
 pub fn log(skb: &mut Skb, slot: u32) {

@@ -366,17 +366,19 @@ fn serve(mut kernel: Kernel, inbox: mpsc::Receiver<Command>) {
     }
 }
 
+/// Answers a question, if somebody still waits.
 fn answer(kernel: &mut Kernel, question: Question) {
     match question {
-        Question::Hits(answer) => {
+        Question::Hits(answer) if !answer.is_closed() => {
             let _ = answer.send(kernel.rule_hits());
         }
-        Question::Rules(ids, answer) => {
+        Question::Rules(ids, answer) if !answer.is_closed() => {
             let _ = answer.send(kernel.rules(&ids));
         }
-        Question::Trial(trial, answer) => {
+        Question::Trial(trial, answer) if !answer.is_closed() => {
             let _ = answer.send(kernel.trial(&trial));
         }
+        Question::Hits(_) | Question::Rules(..) | Question::Trial(..) => {}
     }
 }
 

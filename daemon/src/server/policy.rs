@@ -197,7 +197,7 @@ fn question(given: TestQuery) -> Result<Question, Refusal> {
         (1, None, Some(3..=5 | 11 | 12)) | (58, None, Some(0..128)) => {
             return refuse(
                 "icmp_type",
-                "an ICMP error is judged by the connection that it quotes, not by rules",
+                "an ICMP error is judged by the connection that it quotes; without one, only a stateless rule lets it in",
             );
         }
         (1, None, kind) => Packet::icmp(kind.unwrap_or(8), icmp_code.unwrap_or(0)),

@@ -81,6 +81,23 @@ fn have_their_groups_only_where_they_are() {
     assert_eq!(asks(&mut world, 2), denied);
 }
 
+/// In: a connection of a member on another host, the rules' number raised, and ALICE the first to send then. Out: it goes on: whose
+/// it is, is known by its address, wherever the packet at hand comes from.
+#[test]
+fn keep_their_connections_whoever_sends_first() {
+    let Some(mut world) = world_with(rule(Peer::Group(GROUP), false)) else { return };
+    place_carol(&mut world, MEMBER.0);
+    run(&mut world, Side::Peer, &tcp(CAROL, ALICE, (1000, 80), flags::SYN)).unwrap();
+    run(&mut world, Side::Own, &tcp(ALICE, CAROL, (80, 1000), flags::SYN | flags::ACK)).unwrap();
+    run(&mut world, Side::Peer, &tcp(CAROL, ALICE, (1000, 80), flags::ACK)).unwrap();
+    world.set_generation(1);
+    assert_eq!(run(&mut world, Side::Own, &tcp(ALICE, CAROL, (80, 1000), flags::ACK)), Ok(()));
+    place_carol(&mut world, 0);
+    world.set_generation(2);
+    let denied = Err(DropReason::PolicyDenied.name());
+    assert_eq!(run(&mut world, Side::Own, &tcp(ALICE, CAROL, (80, 1000), flags::ACK)), denied);
+}
+
 /// In: segments from CAROL by a rule without connections, and the answers. Out: hers pass without SYN, and nothing is kept of
 /// them; when the rule goes, so does the next one.
 #[test]

@@ -33,7 +33,8 @@ pub(crate) fn start(lab: &Lab, shape: Shape) -> Result<Cloud<'_>> {
         settings.sizes = format!("flows = {}\nrules = 524288\n", shape.flows);
         let Shape { flows, .. } = shape;
         // Datagrams that opened a connection before a measurement still have it at the end.
-        settings.flows = format!("per_port = {flows}\nper_tenant = {flows}\nudp_open = 7200\n");
+        settings.flows =
+            format!("per_port = {flows}\nper_tenant = {flows}\nudp_open = 7200\ntcp_closed = 60\n");
     })?;
     for (host, pod) in PODS_BY_HOST.iter().enumerate() {
         let intent = intent(host, shape.rules)?;
