@@ -1,9 +1,7 @@
 //! `cargo xtask test`: set-up, then the tests of the workspace, closing with a line that counts them.
 
-use std::env;
 use std::io::{BufRead as _, BufReader};
 use std::process::{ExitCode, Stdio};
-use std::thread::available_parallelism;
 
 use anyhow::{Context as _, Result};
 
@@ -14,8 +12,6 @@ use crate::other_build::other_build;
 use crate::setup::{self, Purpose};
 use crate::step::{cargo, line};
 
-/// How many tests run at once.
-const THREADS: &str = "RUST_TEST_THREADS";
 /// The crate whose tests run real daemons.
 const TOPOLOGIES: &str = "weft-tests";
 
@@ -55,12 +51,6 @@ pub(crate) fn run_tests(arguments: &[String], machine: Machine) -> Result<Counts
     cargo.args(["--locked", "--no-fail-fast"]).args(ours).args(["--", "--show-output"]).args(theirs);
     if machine == Machine::HasAll {
         cargo.env("CI", "true");
-    }
-    // A topology waits for packets and peers half of its time.
-    if env::var_os(THREADS).is_none()
-        && let Ok(cores) = available_parallelism()
-    {
-        cargo.env(THREADS, (cores.get() + 1).to_string());
     }
 
     let mut tests = cargo
