@@ -16,7 +16,7 @@ use weft_tests::cloud::{Cloud, Intent, POD_DEVICE};
 use weft_tests::frame::{self, Between};
 use weft_tests::probe::IpOptions;
 use weft_tests::underlay::{two_hosts, two_hosts_over_ipv6};
-use weft_tests::{Lab, Offloads, PATIENCE, Wire, wait_until};
+use weft_tests::{Lab, Offloads, PATIENCE, Wire, wait_for, wait_until};
 use weft_vxlan::MacAddr;
 
 const BYTES: u64 = 3_000_000;
@@ -151,7 +151,10 @@ fn chains_by_hand() -> Result<()> {
             for chain in
                 [&[43][..], &[44], &[0, 60, 43, 44], &[0, 60, 43, 44, 60], &[0, 60, 60, 60, 60, 60, 43, 44]]
             {
-                let port = to.namespace.run(|| std::net::UdpSocket::bind("[::]:2000"))??;
+                // What another test is about to start has the last one for a moment, until it is started.
+                let port = wait_for(PATIENCE, "port 2000", || {
+                    Ok::<_, anyhow::Error>(to.namespace.run(|| std::net::UdpSocket::bind("[::]:2000"))??)
+                })?;
                 port.set_read_timeout(Some(weft_tests::probe::ANSWER))?;
                 from.namespace.inject(POD_DEVICE, &behind(chain)?)?;
                 let mut said = [0; 64];
