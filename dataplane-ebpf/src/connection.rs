@@ -267,15 +267,15 @@ fn begin(facts: &Facts, judged: Judged, now: u32) -> Option<Flow> {
 fn queue(facts: &mut Facts, places: u32) {
     let Some(asked) = maps::count_asked(facts.slot) else { return };
     let Some(place) = (asked as u32).checked_rem(places) else { return };
-    let key = HalfOpenKey { ifindex: facts.ifindex, place };
+    facts.half_open_key = HalfOpenKey { ifindex: facts.ifindex, place };
     // It may have been asked for again since, and have another place.
-    if let Some(oldest) = maps::asked(&key)
+    if let Some(oldest) = maps::asked(&facts.half_open_key)
         && maps::half_open(oldest).is_some_and(|flow| flow.place() == place)
         && maps::close_half_open(oldest)
     {
         maps::count_displaced(facts.slot);
     }
-    maps::ask(&key, &facts.key);
+    maps::ask(&facts.half_open_key, &facts.key);
     facts.flow.queue(place);
 }
 

@@ -4,8 +4,8 @@
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use aya_ebpf::maps::lpm_trie::Key;
 use weft_dataplane_abi::{
-    DropReason, Flow, FlowAddress, FlowKey, Fragment, FragmentKey, IdentityKey, IpKey, MacKey, RuleKey,
-    ServiceKey, Side, VtepAddr, flow_words,
+    DropReason, Flow, FlowAddress, FlowKey, Fragment, FragmentKey, HalfOpenKey, IdentityKey, IpKey, MacKey,
+    RuleKey, ServiceKey, Side, VtepAddr, flow_words,
 };
 
 use crate::buffer::Buffer;
@@ -75,6 +75,7 @@ pub struct Facts {
     pub is_trial: bool,
     pub key: FlowKey,
     pub fragment: FragmentKey,
+    pub half_open_key: HalfOpenKey,
     /// A connection that is asked for, before it is written.
     pub flow: Flow,
     /// Of look-ups among the rules.

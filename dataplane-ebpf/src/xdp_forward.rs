@@ -39,7 +39,7 @@ fn receive_over(xdp: &mut Xdp, frame: u32, outer: Version, tunnelled: Tunnelled)
         receive::admit(vni, remote)?;
         return Ok(Action::Pass);
     }
-    let inner = Inner { frame: outer.outer_len(), len, remote, vni };
+    let inner = Inner { outer, len, remote, vni };
     let answer = arrive(xdp.again(), &inner);
     // What is for many, or what is wrong with the inner packet and may call for an answer, needs an skb.
     match subprogram::result(answer) {
@@ -59,9 +59,9 @@ fn receive_over(xdp: &mut Xdp, frame: u32, outer: Version, tunnelled: Tunnelled)
     receive::hand_over(xdp, received)
 }
 
-/// What the outer headers say of the inner frame, and where that is.
+/// What the outer headers say of the inner frame.
 struct Inner {
-    frame: usize,
+    outer: Version,
     len: u32,
     remote: VtepAddr,
     vni: u32,
@@ -70,13 +70,12 @@ struct Inner {
 /// A function of its own, as in `from_underlay`.
 #[inline(never)]
 fn arrive(mut xdp: Xdp, inner: &Inner) -> u32 {
-    let Inner { frame, len, remote, vni } = *inner;
+    let Inner { outer, len, remote, vni } = *inner;
     let judged = maps::host().and_then(|host| {
         // Each on its own, so that all offsets are constants.
-        if frame == OUTER_IPV4_LEN {
-            receive::judge(&mut xdp, OUTER_IPV4_LEN, len, host, remote, vni)
-        } else {
-            receive::judge(&mut xdp, OUTER_IPV6_LEN, len, host, remote, vni)
+        match outer {
+            Version::V4 => receive::judge(&mut xdp, OUTER_IPV4_LEN, len, host, remote, vni),
+            Version::V6 => receive::judge(&mut xdp, OUTER_IPV6_LEN, len, host, remote, vni),
         }
     });
     receive::answer(judged)

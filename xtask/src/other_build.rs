@@ -1,5 +1,5 @@
 //! Another build of weftd, to replace the one under test with and back: a copy of the sources in `target/other-build/`,
-//! in which the rule of `dataplane-abi` is used to the full. Values of two maps are longer at their end, and the
+//! in which the rule of `dataplane-abi` is used to the full. Values of three maps are longer at their end, and the
 //! programs write there.
 //!
 //! It shares the target folder with the workspace, so that no dependency is built again, and has another version: cargo
@@ -28,8 +28,11 @@ const VERSION: &str = concat!("version = \"", env!("CARGO_PKG_VERSION"), "\"");
 const OTHER_VERSION: &str = concat!("version = \"", env!("CARGO_PKG_VERSION"), "-other\"");
 
 /// Values that grow: the file, the type, the type and value of the field at its end, and how many bytes that is.
-const LONGER: [(&str, &str, &str, &str, usize); 2] =
-    [("vtep.rs", "VtepEntry", "[u8; 8]", "[0x5a; 8]", 8), ("counters.rs", "PortCounters", "u64", "0", 8)];
+const LONGER: [(&str, &str, &str, &str, usize); 3] = [
+    ("next_hop.rs", "HostRoute", "[u8; 8]", "[0x5a; 8]", 8),
+    ("vtep.rs", "VtepEntry", "[u8; 8]", "[0x5a; 8]", 8),
+    ("counters.rs", "PortCounters", "u64", "0", 8),
+];
 
 /// The smallest of all test programs.
 const SOME_TEST: &str = "pipe";

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::ANSWER;
-use crate::Namespace;
+use crate::{Namespace, PATIENCE, wait_for};
 
 /// The port that [`EchoServer`] listens on, TCP and UDP, IPv4 and IPv6.
 pub const ECHO_PORT: u16 = 7;
@@ -32,9 +32,10 @@ impl EchoServer {
     /// The port is taken.
     pub fn start(namespace: &Namespace, name: &str) -> Result<Self> {
         let any = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), ECHO_PORT);
-        let (tcp, udp) = namespace
-            .run(|| Ok::<_, std::io::Error>((TcpListener::bind(any)?, UdpSocket::bind(any)?)))?
-            .with_context(|| format!("an echo server in {}", namespace.name()))?;
+        // A child that another test is about to start has the sockets of the last server for a moment.
+        let (tcp, udp) = wait_for(PATIENCE, &format!("an echo server in {}", namespace.name()), || {
+            namespace.run(|| Ok::<_, anyhow::Error>((TcpListener::bind(any)?, UdpSocket::bind(any)?)))?
+        })?;
         udp.set_read_timeout(Some(GLANCE))?;
         tcp.set_nonblocking(true)?;
         let stop = Arc::new(AtomicBool::new(false));

@@ -1,6 +1,6 @@
 //! weftd is replaced by another build and back, under traffic between all pods: the topology of [`crate::kills`].
 //!
-//! The other build (`xtask/src/other_build.rs`) has other programs, longer values in two maps, of which the programs
+//! The other build (`xtask/src/other_build.rs`) has other programs, longer values in three maps, of which the programs
 //! write one, and another size of two tables. An incompatible one is refused.
 
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use aya::maps::{Array, Map, MapData, MapInfo, loaded_maps};
 use aya::programs::{SchedClassifier, TcAttachType};
-use weft_dataplane_abi::{ABI_VERSION, PortCounters, VtepEntry, maps, programs};
+use weft_dataplane_abi::{ABI_VERSION, HostRoute, PortCounters, VtepEntry, maps, programs};
 use weft_tests::cloud::{Cloud, Pod, Uncounted};
 use weft_tests::probe::Mesh;
 use weft_tests::{Dice, Lab, binary, let_pass};
@@ -22,8 +22,11 @@ const HOSTS: usize = 3;
 const REPLACEMENTS: usize = 20;
 
 /// The maps whose values the other build makes longer, their size in the first build, and by how much.
-const LONGER: [(&str, usize, usize); 2] =
-    [(maps::VTEPS, size_of::<VtepEntry>(), 8), (maps::COUNTERS, size_of::<PortCounters>(), 8)];
+const LONGER: [(&str, usize, usize); 3] = [
+    (maps::HOSTS, size_of::<HostRoute>(), 8),
+    (maps::VTEPS, size_of::<VtepEntry>(), 8),
+    (maps::COUNTERS, size_of::<PortCounters>(), 8),
+];
 /// How many addresses the tables hold, by build.
 const ADDRESSES: [u32; 2] = [4096, 5000];
 
